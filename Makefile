@@ -1,0 +1,42 @@
+# Set-up, demonstration, tests. A fresh machine needs Python 3.11 or newer and make.
+PYTHON ?= python3
+BIN := .venv/bin
+RUNTIME := function/requirements.txt
+DEMO := infra/local/requirements.txt
+DEV := tests/requirements.txt
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --custom-compile-command "make lock" pyproject.toml
+
+.PHONY: demo test check lock clean
+
+demo: .venv/demo ## start simulator and function, play every sample of events/, print what became of each
+	$(BIN)/python infra/local/demo.py
+
+test: .venv/dev check ## everything that the gate runs
+	$(BIN)/python -m pytest -q -n auto --cov
+
+check: .venv/dev ## format, lint, types, layers
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/ruff check --quiet
+	$(BIN)/mypy
+	cd function && ../$(BIN)/lint-imports --config ../pyproject.toml
+
+lock: .venv/dev ## make the requirement files anew from pyproject.toml, with hashes and without addresses
+	$(LOCK) --output-file $(RUNTIME)
+	$(LOCK) --extra demo --constraint $(RUNTIME) --output-file $(DEMO)
+	$(LOCK) --extra demo --extra dev --constraint $(RUNTIME) --output-file $(DEV)
+
+clean:
+	rm -rf .venv build dist
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/demo: .venv/bin/python $(DEMO)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(DEMO)
+	touch $@
+
+.venv/dev: .venv/bin/python $(DEV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(DEV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@ .venv/demo

@@ -1,0 +1,51 @@
+"""StartTask: the one call that changes something. No I/O here.
+
+https://support.huaweicloud.com/intl/en-us/api-oms/StartTask.html
+«starts a migration task that is paused or failed»; keys go with every start, because OMS does not keep them.
+"""
+
+import json
+
+from pydantic import SecretStr
+
+from restarter.model import Kind, Outcome, Start
+from restarter.oms.call import Answer, Call
+from restarter.oms.codes import read_error
+from restarter.settings import StorageCredentials
+
+SOURCE_KEYS = frozenset(
+    {
+        "src_ak",
+        "src_sk",
+        "src_security_token",
+        "connection_string",
+        "json_auth_file",
+        "src_crypto_type",
+        "src_kms_key_id",
+    }
+)
+
+
+def build(origin: str, project_id: str, start: Start, credentials: StorageCredentials) -> Call:
+    """POST /v2/{project_id}/tasks/{task_id}/start with every key that is set; this is where secrets are opened."""
+    values = {name: getattr(credentials, name) for name in StorageCredentials.model_fields}
+    body: dict[str, str | bool] = {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else value
+        for name, value in values.items()
+        if value is not None and (start.source_keys or name not in SOURCE_KEYS)
+    }
+    body["migrate_failed_object"] = start.migrate_failed_object
+    return Call(
+        "POST",
+        origin,
+        f"/v2/{project_id}/tasks/{start.task_id}/start",
+        headers={"Content-Type": "application/json;charset=utf-8", "X-Project-Id": project_id},
+        content=json.dumps(body).encode(),
+    )
+
+
+def interpret(answer: Answer) -> Outcome:
+    """The outcome of an answer to a start; 2xx is a success whatever its body, and nothing else is."""
+    if not 200 <= answer.status < 300:
+        return read_error(answer)
+    return Outcome(kind=Kind.STARTED, oms_status=answer.status, oms_request_id=answer.request_id)

@@ -1,0 +1,104 @@
+"""ShowTask and ListTasks: what OMS says about a task, and from a task's name to its id. No I/O here.
+
+https://support.huaweicloud.com/intl/en-us/api-oms/ShowTask.html, ListTasks.html
+"""
+
+from typing import Any
+
+from restarter.model import Kind, Outcome, Task
+from restarter.oms.call import Answer, Call
+from restarter.oms.codes import read_error
+
+# A page of 50 tasks stays well under the bound on answers (`transport.LONGEST_ANSWER`); OMS allows 100.
+PAGE = 50
+LONGEST_NAME = 255  # of the parameter; matching is fuzzy, so the head of a longer name finds it too
+
+
+def show(origin: str, project_id: str, task_id: str) -> Call:
+    """GET /v2/{project_id}/tasks/{task_id}; both were checked to be safe in a path when they were read."""
+    return Call("GET", origin, f"/v2/{project_id}/tasks/{task_id}", headers=_headers(project_id))
+
+
+def read_shown(answer: Answer) -> Task | Outcome:
+    """The task; an answer without one says that nothing can be known now, not that there is none."""
+    if not 200 <= answer.status < 300:
+        return read_error(answer)
+    task = _task(answer.document)
+    return task or _unreadable(answer)
+
+
+def list_named(origin: str, project_id: str, name: str, offset: int) -> Call:
+    """GET /v2/{project_id}/tasks?limit&offset&task_name: a page of the tasks whose names are like `name`."""
+    query = (("limit", str(PAGE)), ("offset", str(offset)), ("task_name", name[:LONGEST_NAME]))
+    return Call("GET", origin, f"/v2/{project_id}/tasks", query, _headers(project_id))
+
+
+def read_listed(answer: Answer) -> tuple[list[Task], int] | Outcome:
+    """The tasks of a page, and how many rows it had."""
+    if not 200 <= answer.status < 300:
+        return read_error(answer)
+    document = answer.document
+    rows = document.get("tasks") if isinstance(document, dict) else None
+    if not isinstance(rows, list):
+        return _unreadable(answer)
+    return [task for task in map(_task, rows) if task], len(rows)
+
+
+def only_match(tasks: list[Task], name: str) -> Task | Outcome:
+    """The one task of exactly this name: matching is fuzzy, and a guess could start somebody else's migration."""
+    matches = {task.id: task for task in tasks if task.name == name}
+    if len(matches) == 1:
+        return matches.popitem()[1]
+    if matches:
+        return Outcome(kind=Kind.REJECTED, reason="ambiguous_task_name")
+    return Outcome(kind=Kind.NOT_FOUND)
+
+
+def _headers(project_id: str) -> dict[str, str]:
+    return {"Content-Type": "application/json", "X-Project-Id": project_id}
+
+
+def _unreadable(answer: Answer) -> Outcome:
+    return Outcome(
+        kind=Kind.UNAVAILABLE,
+        reason="unreadable_answer",
+        oms_status=answer.status,
+        oms_request_id=answer.request_id,
+    )
+
+
+def _task(document: Any) -> Task | None:
+    """A task as OMS shows it. Members may be null, empty or missing: a healthy task has no reason for a failure."""
+    if not isinstance(document, dict):
+        return None
+    task_id, status = document.get("id"), document.get("status")
+    if isinstance(task_id, bool) or not isinstance(task_id, int | str) or not str(task_id).isdecimal():
+        return None
+    return Task(
+        id=str(task_id),
+        name=_text(document.get("name")),
+        status=status if isinstance(status, int) and not isinstance(status, bool) else None,
+        group_type=_text(document.get("group_type")),
+        group_id=_text(document.get("group_id")),
+        task_type=_text(document.get("task_type")),
+        failure_reason=_text(_member(document.get("error_reason"), "error_code")),
+        enable_restore=document.get("enable_restore") is True,
+        failed_objects_listed=_failed_objects_listed(document),
+    )
+
+
+def _failed_objects_listed(document: dict[str, Any]) -> bool:
+    """«true: failed objects can be sent again»; with none recorded there is nothing to send."""
+    return (
+        document.get("enable_failed_object_recording") is not False
+        and _member(document.get("failed_object_record"), "result") is True
+        and document.get("failed_num") != 0
+    )
+
+
+def _member(document: Any, name: str) -> Any:
+    return document.get(name) if isinstance(document, dict) else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,97 @@
+"""The only I/O towards OMS: one client, made when first needed, sends a call once and reads a bounded answer."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from datetime import datetime
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from restarter.oms.call import Answer, Call, NoAnswer
+from restarter.oms.signing import Identity, identify
+
+# Bytes; a page of ListTasks has some 70 KiB. What is longer is not kept.
+LONGEST_ANSWER = 256 * 1024
+CONNECTIONS = 512
+
+
+def connections() -> httpx.AsyncBaseTransport:
+    """The connection pool of aiohttp under httpx: its own slows down tenfold under load (encode/httpx#3215)."""
+    tls = httpx.create_ssl_context()
+
+    def session() -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(ssl=tls, limit=CONNECTIONS)
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+    return AiohttpTransport(verify=tls, client=session)
+
+
+class Transport:
+    """Sends calls to OMS. Nothing is repeated, no redirect is followed, no cookie kept, no proxy asked."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._client: httpx.AsyncClient | None = None
+
+    async def send(self, call: Call, identity: Identity, seconds: float) -> Answer | NoAnswer:
+        """Make the call and read its answer, all of it within `seconds`; half of them are for connecting."""
+        timeout = dict.fromkeys(("connect", "pool"), seconds / 2) | dict.fromkeys(("read", "write"), seconds)
+        request = httpx.Request(
+            call.method,
+            call.url,
+            headers=identify(call, identity, self._now()),
+            content=call.content or None,
+            extensions={"timeout": timeout},
+        )
+        response: httpx.Response | None = None
+        try:
+            async with asyncio.timeout(seconds):
+                response = await self._opened().send(request, stream=True)
+                return _answer(response, await _read(response))
+        except (TimeoutError, httpx.TransportError, aiohttp.ClientError) as error:
+            # Once the status is here it counts, whatever became of the body.
+            return _answer(response, None) if response is not None else _no_answer(error)
+        finally:
+            if response is not None:
+                await response.aclose()
+
+    def _opened(self) -> httpx.AsyncClient:
+        if self._client is None:
+            self._client = httpx.AsyncClient(transport=connections(), trust_env=False)
+        return self._client
+
+
+async def _read(response: httpx.Response) -> bytes | None:
+    """The raw body up to the bound; never decompressed, for a small answer can unpack to a huge one."""
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > LONGEST_ANSWER:
+            return None
+    return bytes(body)
+
+
+def _answer(response: httpx.Response, body: bytes | None) -> Answer:
+    request_id = response.headers.get("x-request-id", "")
+    return Answer(response.status_code, body, request_id if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", request_id) else None)
+
+
+def _no_answer(error: Exception) -> NoAnswer:
+    """Whether the request can have reached OMS. Only a connection that was never made is proof that it did not.
+
+    The transport reports a connection lost half-way as a ConnectTimeout too, so aiohttp's own error decides.
+    """
+    cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError | TimeoutError) else error
+    unmade = (
+        aiohttp.ClientConnectorError,
+        aiohttp.ConnectionTimeoutError,
+        httpx.ConnectError,
+        httpx.ConnectTimeout,
+        httpx.PoolTimeout,
+    )
+    if isinstance(cause, unmade):
+        return NoAnswer(sent=False, reason="no_connection")
+    timed_out = isinstance(cause, TimeoutError | httpx.TimeoutException)
+    return NoAnswer(sent=True, reason="timeout" if timed_out else "connection_lost")

@@ -1,0 +1,91 @@
+"""From outcomes to the HTTP answer: a total table, read by one function. No I/O here."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, assert_never
+
+from restarter.model import Kind, Outcome
+
+RETRY_AFTER = 5  # seconds; Huawei's advice for a throttled call is 2 to 5
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer before any framework knows of it."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+def status_of(kind: Kind, *, direct: bool) -> HTTPStatus:
+    """The status of one outcome. An event never gets one that makes its sender repeat in vain (404, 408, 409, 429)."""
+    match kind:
+        case (
+            Kind.STARTED | Kind.WOULD_START | Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO | Kind.DUPLICATE | Kind.IGNORED
+        ):
+            return HTTPStatus.OK if direct else HTTPStatus.NO_CONTENT
+        case Kind.REFUSED:
+            return HTTPStatus.CONFLICT if direct else HTTPStatus.NO_CONTENT
+        case Kind.NOT_FOUND:
+            return HTTPStatus.NOT_FOUND if direct else HTTPStatus.UNPROCESSABLE_ENTITY
+        case Kind.REJECTED:
+            return HTTPStatus.UNPROCESSABLE_ENTITY
+        case Kind.DEFERRED | Kind.UNAVAILABLE | Kind.UNCONFIRMED:
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        case Kind.MALFORMED:
+            return HTTPStatus.BAD_REQUEST
+        case Kind.CALLER_NOT_PROVED:
+            return HTTPStatus.UNAUTHORIZED
+        case Kind.WRONG_METHOD:
+            return HTTPStatus.METHOD_NOT_ALLOWED
+        case Kind.TOO_LARGE:
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        case Kind.NOT_UNDERSTOOD:
+            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        case _:  # pragma: no cover
+            assert_never(kind)
+
+
+def reply_to(outcomes: Sequence[Outcome], receipts: Sequence[Mapping[str, Any]], *, direct: bool) -> Reply:
+    """The answer to a delivery with one receipt for each outcome.
+
+    Of several outcomes the one that most needs the sender's attention decides: 503 before 4xx before success.
+    """
+    statuses = [status_of(outcome.kind, direct=direct) for outcome in outcomes]
+    if len(statuses) > 1:  # a batch knows 503, 422 and 204 only; for its senders 400 and 422 are one
+        statuses = [
+            HTTPStatus.UNPROCESSABLE_ENTITY if status == HTTPStatus.BAD_REQUEST else status for status in statuses
+        ]
+    urgent = max(range(len(statuses)), key=statuses.__getitem__)
+    match statuses[urgent]:
+        case HTTPStatus.NO_CONTENT:
+            return Reply(HTTPStatus.NO_CONTENT)
+        case HTTPStatus.OK:
+            return Reply(HTTPStatus.OK, {"Content-Type": "application/json"}, json.dumps(receipts[urgent]).encode())
+        case status:
+            return _problem(status, outcomes[urgent], receipts[urgent])
+
+
+def _problem(status: HTTPStatus, outcome: Outcome, receipt: Mapping[str, Any]) -> Reply:
+    """Problem details (RFC 9457); `detail` is the sentence of the receipt."""
+    headers = {"Content-Type": "application/problem+json"}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(outcome.retry_after or RETRY_AFTER)
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2 asks for one
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = "POST"
+    body = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": receipt["message"],
+        "outcome": outcome.kind,
+        "reason": outcome.reason,
+    }
+    return Reply(
+        status, headers, json.dumps({name: value for name, value in body.items() if value is not None}).encode()
+    )

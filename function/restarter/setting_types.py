@@ -1,0 +1,92 @@
+"""The types of single settings and how each is checked. No I/O here; no message holds a value."""
+
+import ipaddress
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
+from pydantic_core import PydanticCustomError, from_json
+
+# The 21 regions of OmsRegion in the official SDK (huaweicloudsdkoms 3.1.219).
+REGIONS = (
+    *("af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5"),
+    *("cn-east-2", "cn-east-3", "cn-east-4", "cn-north-1", "cn-north-4", "cn-north-9", "cn-north-12"),
+    *("cn-south-1", "cn-south-4", "cn-southwest-2", "la-north-2", "la-south-2", "me-east-1"),
+    *("sa-brazil-1", "tr-west-1"),
+)
+
+
+def _known_region(value: str) -> str:
+    if value not in REGIONS:
+        raise PydanticCustomError("region", "unknown region; OMS has {regions}", {"regions": ", ".join(REGIONS)})
+    return value
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _origin(value: str) -> str:
+    """Scheme, host and port. Keys are sent there, so plain http is for loopback only."""
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise PydanticCustomError("endpoint", "is not a URL") from None
+    if "@" in parts.netloc or parts.query or parts.fragment or parts.path not in ("", "/"):
+        raise PydanticCustomError("endpoint", "must be scheme, host and port only")
+    if not re.fullmatch(r"[a-z0-9.:-]+", host):
+        raise PydanticCustomError("endpoint", "must name a host")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+        raise PydanticCustomError("endpoint", "must be https (http is for loopback only)")
+    name = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{name}" + (f":{port}" if port is not None else "")
+
+
+def _printable(value: SecretStr) -> SecretStr:
+    """White space inside a key is a copying fault, and a control character could split a header."""
+    if not re.fullmatch(r"[!-~]*", value.get_secret_value()):
+        raise PydanticCustomError("printable", "must be printable ASCII without white space")
+    return value
+
+
+def _not_blank(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().strip():
+        raise PydanticCustomError("blank", "must not be blank")
+    return value
+
+
+def comma_separated(value: Any) -> Any:
+    """`a, b` as a tuple; anything but text is left for the field's own check."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def json_object(value: Any) -> Any:
+    """JSON text as an object; whether it is one is the field's own check."""
+    try:
+        return from_json(value) if isinstance(value, str) else value
+    except ValueError:
+        raise PydanticCustomError("json", "must be a JSON object") from None
+
+
+def upper_case(value: Any) -> Any:
+    """`info` is as good as `INFO`."""
+    return value.upper() if isinstance(value, str) else value
+
+
+Endpoint = Annotated[str, AfterValidator(_origin)]
+Region = Annotated[str, AfterValidator(_known_region)]
+# It becomes part of a path and of a header.
+ProjectId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,1024}$")]
+Key = Annotated[SecretStr, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+Token = Annotated[SecretStr, Field(min_length=1, max_length=16384), AfterValidator(_printable)]
+CallerToken = Annotated[SecretStr, Field(min_length=24, max_length=16384), AfterValidator(_printable)]
+ConnectionString = Annotated[SecretStr, Field(max_length=2048), AfterValidator(_not_blank)]
+JsonAuthFile = Annotated[SecretStr, Field(max_length=65535), AfterValidator(_not_blank)]
+CdnKey = Annotated[SecretStr, Field(max_length=255), AfterValidator(_not_blank)]
+CryptoType = Literal["DEFAULT", "KMS"]
+KmsKeyId = Annotated[str, StringConstraints(pattern=r"^[!-~]{36}$")]

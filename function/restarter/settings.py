@@ -1,0 +1,182 @@
+"""Every setting, read and checked at once at start; frozen, and masked wherever it is printed."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from restarter.setting_types import (
+    CallerToken,
+    CdnKey,
+    ConnectionString,
+    CryptoType,
+    Endpoint,
+    JsonAuthFile,
+    Key,
+    KmsKeyId,
+    ProjectId,
+    Region,
+    Token,
+    comma_separated,
+    json_object,
+    upper_case,
+)
+
+OFF = {"0", "off", "f", "false", "n", "no", ""}
+
+
+class SettingsError(Exception):
+    """The program cannot start; one line a fault, each with the setting's name and never its value."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class StorageCredentials(BaseModel):
+    """One set of keys to source and destination: fields and order of the start-task body, bounds of its API page."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    src_ak: Key | None = None
+    src_sk: Key | None = None
+    connection_string: ConnectionString | None = None
+    src_crypto_type: CryptoType | None = None
+    src_kms_key_id: KmsKeyId | None = None
+    json_auth_file: JsonAuthFile | None = None
+    src_security_token: Token | None = None
+    dst_ak: Key
+    dst_sk: Key
+    dst_crypto_type: CryptoType | None = None
+    dst_kms_key_id: KmsKeyId | None = None
+    dst_security_token: Token | None = None
+    source_cdn_authentication_key: CdnKey | None = None
+    source_cdn_crypto_type: CryptoType | None = None
+    source_cdn_kms_key_id: KmsKeyId | None = None
+
+
+class Settings(BaseSettings):
+    """The environment of the function: each name is a field's in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True, env_ignore_empty=True, extra="ignore")
+
+    oms_region: Region | None = None
+    oms_endpoint: Endpoint | None = None
+    oms_project_id: ProjectId
+    oms_projects: Annotated[dict[ProjectId, Region], NoDecode, BeforeValidator(json_object)] = Field(
+        default_factory=dict
+    )
+
+    huaweicloud_sdk_ak: Key | None = Field(None, validation_alias=AliasChoices("HUAWEICLOUD_SDK_AK", "CLOUD_SDK_AK"))
+    huaweicloud_sdk_sk: Key | None = Field(None, validation_alias=AliasChoices("HUAWEICLOUD_SDK_SK", "CLOUD_SDK_SK"))
+    huaweicloud_sdk_security_token: Token | None = None
+    oms_auth_token: Token | None = None
+
+    oms_src_ak: Key | None = None
+    oms_src_sk: Key | None = None
+    oms_src_security_token: Token | None = None
+    oms_connection_string: ConnectionString | None = None
+    oms_json_auth_file: JsonAuthFile | None = None
+    oms_dst_ak: Key
+    oms_dst_sk: Key
+    oms_dst_security_token: Token | None = None
+    oms_source_cdn_authentication_key: CdnKey | None = None
+    oms_src_crypto_type: CryptoType | None = None
+    oms_src_kms_key_id: KmsKeyId | None = None
+    oms_dst_crypto_type: CryptoType | None = None
+    oms_dst_kms_key_id: KmsKeyId | None = None
+    oms_source_cdn_crypto_type: CryptoType | None = None
+    oms_source_cdn_kms_key_id: KmsKeyId | None = None
+
+    oms_migrate_failed_object: Literal["auto", "true", "false"] = "auto"
+    oms_timeout: float = Field(3.0, gt=0, le=60, allow_inf_nan=False)
+    restart_deadline: float = Field(4.5, gt=1, le=900, allow_inf_nan=False)
+    restart_look_first: bool = True
+
+    caller_bearer_tokens: Annotated[tuple[CallerToken, ...], NoDecode, BeforeValidator(comma_separated)] = ()
+    caller_trust_platform: bool = False
+
+    event_types_failed: Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)] = ()
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(upper_case)] = "INFO"
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _every_fault_at_once(cls, data: Any, handler: ValidatorFunctionWrapHandler) -> Self:
+        """Report the faults of single settings and those between settings together."""
+        faults: list[InitErrorDetails] = [
+            {"type": PydanticCustomError("together", message), "loc": (name,), "input": None}
+            for name, message in _faults_between({str(key).lower(): value for key, value in data.items()})
+        ]
+        try:
+            settings: Self = handler(data)
+        except ValidationError as error:
+            for fault in error.errors(include_url=False, include_input=False, include_context=False):
+                kind = PydanticCustomError("single", "{msg}", {"msg": fault["msg"]})
+                faults.append({"type": kind, "loc": fault["loc"], "input": None})
+        if faults:
+            raise ValidationError.from_exception_data(cls.__name__, faults, hide_input=True)
+        return settings
+
+    def profiles(self) -> Mapping[str, StorageCredentials]:
+        """Sets of storage credentials by name; `default` is the one of the plain settings."""
+        values = {name: getattr(self, f"oms_{name}") for name in StorageCredentials.model_fields}
+        return {"default": StorageCredentials.model_construct(**values)}
+
+    def region_of(self, project_id: str) -> str | None:
+        """Region of a configured project; None where only an endpoint is known. KeyError for any other project."""
+        return self.oms_region if project_id == self.oms_project_id else self.oms_projects[project_id]
+
+    def endpoint_of(self, project_id: str) -> str:
+        """Where calls for a project go: OMS_ENDPOINT for every one when it is set, else the project's region."""
+        return self.oms_endpoint or f"https://oms.{self.region_of(project_id)}.myhuaweicloud.com"
+
+
+def load() -> Settings:
+    """Read the environment; SettingsError lists everything that is wrong with it."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False)
+        raise SettingsError(sorted({f"{_setting_name(fault['loc'])}: {fault['msg']}" for fault in faults})) from None
+
+
+def _setting_name(loc: tuple[int | str, ...]) -> str:
+    """A place in the model as the name of the setting: positions and keys inside a value are left out."""
+    return str(loc[0]).upper()
+
+
+def _faults_between(given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is wrong with the set of settings as a whole; `given` has the names that are set, in lower case."""
+    names = {
+        name.replace("cloud_sdk_", "huaweicloud_sdk_") if name.startswith("cloud_sdk_") else name for name in given
+    }
+    faults = []
+    for one, other in [
+        ("huaweicloud_sdk_ak", "huaweicloud_sdk_sk"),
+        ("huaweicloud_sdk_sk", "huaweicloud_sdk_ak"),
+        ("huaweicloud_sdk_security_token", "huaweicloud_sdk_ak"),
+        ("oms_src_ak", "oms_src_sk"),
+        ("oms_src_sk", "oms_src_ak"),
+        ("oms_src_security_token", "oms_src_ak"),
+    ]:
+        if one in names and other not in names:
+            faults.append((other, f"required with {one.upper()}"))
+    if not names & {"oms_region", "oms_endpoint"}:
+        faults.append(("oms_region", "required unless OMS_ENDPOINT is set"))
+    if not names & {"huaweicloud_sdk_ak", "huaweicloud_sdk_sk", "oms_auth_token"}:
+        faults.append(("huaweicloud_sdk_ak", "required unless OMS_AUTH_TOKEN is set"))
+    trusted = str(given.get("caller_trust_platform", "")).lower() not in OFF
+    if not trusted and not comma_separated(given.get("caller_bearer_tokens", "")):
+        faults.append(("caller_bearer_tokens", "no way in is configured; set this or CALLER_TRUST_PLATFORM"))
+    return faults

@@ -1,0 +1,18 @@
+"""The environment of every test: none of the machine's settings, and none of its keys."""
+
+import os
+
+import pytest
+from example import ENVIRONMENT
+
+OURS = ("OMS_", "RESTART_", "CALLER_", "HUAWEICLOUD_", "CLOUD_SDK_", "IAM_", "EVENT_TYPES", "SECRETS_DIR", "LOG_LEVEL")
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Settings that load; a test changes them before it makes what reads them."""
+    for name in [name for name in os.environ if name.startswith(OURS)]:
+        monkeypatch.delenv(name)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch

@@ -1,0 +1,173 @@
+"""Settings: all faults at once, by name, never by value; nothing half-configured loads."""
+
+import traceback
+from typing import Any
+
+import pytest
+from huaweicloudsdkoms.v2.region.oms_region import OmsRegion
+from restarter.setting_types import REGIONS
+from restarter.settings import Settings, SettingsError, load
+
+
+def test_the_environment_of_the_example_loads_and_is_frozen() -> None:
+    settings = load()
+    assert settings.endpoint_of(settings.oms_project_id) == "https://oms.cn-north-4.myhuaweicloud.com"
+    with pytest.raises(ValueError, match="frozen"):
+        settings.oms_timeout = 1
+
+
+def test_the_regions_are_those_of_the_official_sdk() -> None:
+    assert set(REGIONS) == set(OmsRegion.static_fields)
+    assert len(REGIONS) == 21
+
+
+def faults(environment: pytest.MonkeyPatch, **changes: str | None) -> list[str]:
+    """The faults of the example with changes; None takes a setting away."""
+    for name, value in changes.items():
+        environment.delenv(name) if value is None else environment.setenv(name, value)
+    with pytest.raises(SettingsError) as error:
+        load()
+    assert str(error.value) == "\n".join(error.value.faults)
+    return error.value.faults
+
+
+def test_every_missing_setting_is_reported_in_one_go(environment: pytest.MonkeyPatch) -> None:
+    from example import ENVIRONMENT  # noqa: PLC0415  # all of it goes away here
+
+    assert faults(environment, **dict.fromkeys(ENVIRONMENT)) == [
+        "CALLER_BEARER_TOKENS: no way in is configured; set this or CALLER_TRUST_PLATFORM",
+        "HUAWEICLOUD_SDK_AK: required unless OMS_AUTH_TOKEN is set",
+        "OMS_DST_AK: Field required",
+        "OMS_DST_SK: Field required",
+        "OMS_PROJECT_ID: Field required",
+        "OMS_REGION: required unless OMS_ENDPOINT is set",
+    ]
+
+
+BAD: list[tuple[dict[str, str | None], str]] = [
+    ({"OMS_REGION": "eu-west-0"}, "OMS_REGION: unknown region; OMS has af-south-1"),
+    ({"OMS_ENDPOINT": "http://oms.example.com"}, "OMS_ENDPOINT: must be https (http is for loopback only)"),
+    ({"OMS_ENDPOINT": "ftp://127.0.0.1"}, "OMS_ENDPOINT: must be https"),
+    ({"OMS_ENDPOINT": "https://u:p@oms.example.com"}, "OMS_ENDPOINT: must be scheme, host and port only"),
+    ({"OMS_ENDPOINT": "https://oms.example.com/v2"}, "OMS_ENDPOINT: must be scheme, host and port only"),
+    ({"OMS_ENDPOINT": "https://oms.example.com?x"}, "OMS_ENDPOINT: must be scheme, host and port only"),
+    ({"OMS_ENDPOINT": "https://"}, "OMS_ENDPOINT: must name a host"),
+    ({"OMS_ENDPOINT": "https://a b"}, "OMS_ENDPOINT: must name a host"),
+    ({"OMS_ENDPOINT": "https://oms:99999999"}, "OMS_ENDPOINT: is not a URL"),
+    ({"OMS_ENDPOINT": "http://127.0.0.1.evil.example"}, "OMS_ENDPOINT: must be https"),
+    ({"OMS_PROJECT_ID": "a/b"}, "OMS_PROJECT_ID: "),
+    ({"OMS_PROJECTS": "{"}, "OMS_PROJECTS: must be a JSON object"),
+    ({"OMS_PROJECTS": "[]"}, "OMS_PROJECTS: "),
+    ({"OMS_PROJECTS": '{"p": "mars"}'}, "OMS_PROJECTS: unknown region"),
+    ({"OMS_PROJECTS": '{"a/b": "cn-north-4"}'}, "OMS_PROJECTS: "),
+    ({"HUAWEICLOUD_SDK_SK": None}, "HUAWEICLOUD_SDK_SK: required with HUAWEICLOUD_SDK_AK"),
+    ({"HUAWEICLOUD_SDK_AK": None}, "HUAWEICLOUD_SDK_AK: required with HUAWEICLOUD_SDK_SK"),
+    ({"HUAWEICLOUD_SDK_SK": "with space"}, "HUAWEICLOUD_SDK_SK: must be printable ASCII without white space"),
+    ({"OMS_SRC_SK": None}, "OMS_SRC_SK: required with OMS_SRC_AK"),
+    ({"OMS_SRC_AK": None}, "OMS_SRC_AK: required with OMS_SRC_SK"),
+    ({"OMS_SRC_AK": None, "OMS_SRC_SK": None, "OMS_SRC_SECURITY_TOKEN": "t"}, "OMS_SRC_AK: required with OMS_SRC_SEC"),
+    ({"OMS_SRC_AK": "x" * 101}, "OMS_SRC_AK: "),
+    ({"OMS_DST_SK": "line\nbreak"}, "OMS_DST_SK: must be printable ASCII"),
+    ({"OMS_DST_SECURITY_TOKEN": "x" * 16385}, "OMS_DST_SECURITY_TOKEN: "),
+    ({"OMS_CONNECTION_STRING": "x" * 2049}, "OMS_CONNECTION_STRING: "),
+    ({"OMS_CONNECTION_STRING": " "}, "OMS_CONNECTION_STRING: must not be blank"),
+    ({"OMS_JSON_AUTH_FILE": "x" * 65536}, "OMS_JSON_AUTH_FILE: "),
+    ({"OMS_SOURCE_CDN_AUTHENTICATION_KEY": "x" * 256}, "OMS_SOURCE_CDN_AUTHENTICATION_KEY: "),
+    ({"OMS_SRC_CRYPTO_TYPE": "AES"}, "OMS_SRC_CRYPTO_TYPE: "),
+    ({"OMS_SRC_KMS_KEY_ID": "short"}, "OMS_SRC_KMS_KEY_ID: "),
+    ({"OMS_MIGRATE_FAILED_OBJECT": "yes"}, "OMS_MIGRATE_FAILED_OBJECT: "),
+    ({"OMS_TIMEOUT": "0"}, "OMS_TIMEOUT: "),
+    ({"OMS_TIMEOUT": "nan"}, "OMS_TIMEOUT: "),
+    ({"OMS_TIMEOUT": "soon"}, "OMS_TIMEOUT: "),
+    ({"RESTART_DEADLINE": "1"}, "RESTART_DEADLINE: "),
+    ({"RESTART_LOOK_FIRST": "perhaps"}, "RESTART_LOOK_FIRST: "),
+    ({"CALLER_BEARER_TOKENS": "too-short"}, "CALLER_BEARER_TOKENS: "),
+    ({"CALLER_BEARER_TOKENS": "long-enough-token-for-a-caller,too-short"}, "CALLER_BEARER_TOKENS: "),
+    ({"CALLER_BEARER_TOKENS": " , "}, "CALLER_BEARER_TOKENS: no way in is configured"),
+    ({"CALLER_BEARER_TOKENS": None, "CALLER_TRUST_PLATFORM": "false"}, "CALLER_BEARER_TOKENS: no way in"),
+    ({"CALLER_TRUST_PLATFORM": "perhaps"}, "CALLER_TRUST_PLATFORM: "),
+    ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL: "),
+]
+
+
+@pytest.mark.parametrize(("changes", "fault"), BAD)
+def test_a_bad_setting_is_named_and_its_value_is_not(
+    changes: dict[str, str | None], fault: str, environment: pytest.MonkeyPatch
+) -> None:
+    found = faults(environment, **changes)
+    assert len(found) == 1
+    assert found[0].startswith(fault)
+    for value in changes.values():
+        assert value is None or len(value) < 6 or value not in found[0]
+
+
+def test_faults_of_and_between_settings_are_reported_together(environment: pytest.MonkeyPatch) -> None:
+    found = faults(environment, OMS_REGION="mars", OMS_DST_AK=None, HUAWEICLOUD_SDK_SK=None, OMS_TIMEOUT="x")
+    assert [fault.split(":")[0] for fault in found] == [
+        "HUAWEICLOUD_SDK_SK",
+        "OMS_DST_AK",
+        "OMS_REGION",
+        "OMS_TIMEOUT",
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"OMS_ENDPOINT": "http://127.0.0.1:8000/"},
+        {"OMS_ENDPOINT": "http://localhost:1"},
+        {"OMS_ENDPOINT": "http://[::1]:8000"},
+        {"OMS_ENDPOINT": "https://OMS.example.com"},
+        {"OMS_REGION": "", "OMS_ENDPOINT": "https://oms.example.com"},
+        {"HUAWEICLOUD_SDK_AK": "", "HUAWEICLOUD_SDK_SK": "", "CLOUD_SDK_AK": "a", "CLOUD_SDK_SK": "b"},
+        {"HUAWEICLOUD_SDK_AK": "", "HUAWEICLOUD_SDK_SK": "", "OMS_AUTH_TOKEN": "a-token"},
+        {"CALLER_BEARER_TOKENS": "", "CALLER_TRUST_PLATFORM": "true"},
+        {"CALLER_BEARER_TOKENS": "first-of-two-tokens-0001, second-of-two-tokens-002"},
+        {"OMS_PROJECTS": '{"other": "la-south-2"}'},
+        {"LOG_LEVEL": "debug"},
+    ],
+)
+def test_these_load(changes: dict[str, str], environment: pytest.MonkeyPatch) -> None:
+    for name, value in changes.items():
+        environment.setenv(name, value)
+    load()
+
+
+@pytest.mark.parametrize(
+    ("given", "origin"),
+    [
+        ("http://127.0.0.1:8000/", "http://127.0.0.1:8000"),
+        ("https://OMS.Example.com", "https://oms.example.com"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_an_endpoint_is_used_for_every_project(given: str, origin: str, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("OMS_ENDPOINT", given)
+    environment.setenv("OMS_PROJECTS", '{"other": "la-south-2"}')
+    settings = load()
+    assert settings.endpoint_of(settings.oms_project_id) == settings.endpoint_of("other") == origin
+
+
+def test_no_secret_is_in_a_repr_or_in_a_traceback(environment: pytest.MonkeyPatch) -> None:
+    canary = "CANARY" + "x" * 30
+    for name, field in Settings.model_fields.items():
+        if "Secret" in str(field.annotation):
+            environment.setenv(name.upper(), canary)
+    assert canary not in repr(load())
+    assert canary not in str(load().model_dump())
+    assert canary not in repr(load().profiles())
+    environment.setenv("OMS_DST_AK", canary * 9)
+    environment.setenv("OMS_DST_SK", canary + " ")
+    try:
+        load()
+    except SettingsError as error:
+        text = "".join(traceback.format_exception(error))
+    assert "OMS_DST_SK" in text
+    assert canary not in text
+
+
+def test_values_that_are_no_text_are_left_to_the_field(environment: pytest.MonkeyPatch) -> None:
+    """Settings can be made in code too, as tests do."""
+    values: dict[str, Any] = {"oms_projects": {"other": "la-south-2"}, "log_level": 7}
+    with pytest.raises(ValueError, match="log_level"):
+        Settings(**values)

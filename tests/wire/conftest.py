@@ -1,0 +1,28 @@
+"""Of the network only the wire to OMS is faked, by pytest-httpx; it fails on a second or unexpected request."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+from door import Function
+from functions_framework.aio import create_asgi_app
+from pytest_httpx import HTTPXMock
+
+
+@pytest.fixture
+def make_function(environment: pytest.MonkeyPatch, httpx_mock: HTTPXMock) -> Callable[..., Function]:
+    """Start the function with changed settings; None takes one away."""
+
+    def make(**settings: str | None) -> Function:
+        for name, value in settings.items():
+            environment.delenv(name, raising=False) if value is None else environment.setenv(name, value)
+        environment.setattr("restarter.oms.transport.connections", httpx.AsyncHTTPTransport)
+        return Function(create_asgi_app("restart", "function/main.py", "http"))
+
+    return make
+
+
+@pytest.fixture
+def function(make_function: Callable[..., Function]) -> Function:
+    """The function with the settings of `example`."""
+    return make_function()
