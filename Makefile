@@ -13,7 +13,7 @@ demo: .venv/demo ## start simulator and function, play every sample of events/, 
 	$(BIN)/python infra/local/demo.py
 
 test: .venv/dev check ## everything that the gate runs
-	$(BIN)/python -m pytest -q -n auto --cov
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --cov
 
 check: .venv/dev ## format, lint, types, layers
 	$(BIN)/ruff format --check --quiet

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+
 from example import ENVIRONMENT
 
 OURS = ("OMS_", "RESTART_", "CALLER_", "HUAWEICLOUD_", "CLOUD_SDK_", "IAM_", "EVENT_TYPES", "SECRETS_DIR", "LOG_LEVEL")

@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import httpx
+
 from example import BEARER, ENDPOINT, PROJECT, TASK
 from restarter.receipt import RECEIPTS
 

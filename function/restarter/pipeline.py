@@ -67,7 +67,7 @@ class Pipeline:
                 return await self._restart(part, visit)
             case Ignored():
                 return Outcome(kind=Kind.IGNORED, reason=part.reason)
-            case Rejected():
+            case _:
                 return _outcome_of(part)
 
     async def _restart(self, event: Event, visit: Visit) -> Outcome:

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from example import PROJECT, TASK
 from hypothesis import given
 from hypothesis import strategies as st
+
+from example import PROJECT, TASK
 from restarter.decide import Policy, decide, start_of
 from restarter.model import Event, Intent, Kind, Outcome, RestartRequest, Start, Task
 

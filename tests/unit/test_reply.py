@@ -1,6 +1,7 @@
 """Replies, receipts and their table, as the contract of README has it."""
 
 import pytest
+
 from restarter.model import Kind, Outcome
 from restarter.receipt import SENTENCES, severity_of, trace_id_of
 from restarter.reply import reply_to, status_of

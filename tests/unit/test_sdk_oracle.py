@@ -8,7 +8,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-from example import PROJECT, TASK, settings
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkoms.v2 import (
     ListTasksRequest,
@@ -18,6 +17,8 @@ from huaweicloudsdkoms.v2 import (
     StartTaskRequest,
 )
 from pydantic import SecretStr
+
+from example import PROJECT, TASK, settings
 from restarter.model import Start
 from restarter.oms import start_task, tasks
 from restarter.oms.call import Call

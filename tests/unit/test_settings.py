@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from huaweicloudsdkoms.v2.region.oms_region import OmsRegion
+
 from restarter.setting_types import REGIONS
 from restarter.settings import Settings, SettingsError, load
 
@@ -13,7 +14,7 @@ def test_the_environment_of_the_example_loads_and_is_frozen() -> None:
     settings = load()
     assert settings.endpoint_of(settings.oms_project_id) == "https://oms.cn-north-4.myhuaweicloud.com"
     with pytest.raises(ValueError, match="frozen"):
-        settings.oms_timeout = 1
+        settings.oms_timeout = 1  # type: ignore[misc]
 
 
 def test_the_regions_are_those_of_the_official_sdk() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+
 from restarter.oms.call import Call
 from restarter.oms.signing import AccessKey, AuthToken, identify, sign
 
@@ -17,7 +18,8 @@ CALL = Call(
     "https://oms.cn-north-4.myhuaweicloud.com",
     "/v2/2c0689c860ad4728a497ffffc0844383/tasks/191297407830872/start",
     headers={"Content-Type": "application/json"},
-    content=b'{"src_ak": "src_ak", "src_sk": "src_sk", "dst_ak": "dst_ak", "dst_sk": "dst_sk", "migrate_failed_object": false}',
+    content=b'{"src_ak": "src_ak", "src_sk": "src_sk", "dst_ak": "dst_ak", "dst_sk": "dst_sk", '
+    b'"migrate_failed_object": false}',
 )
 KEY = AccessKey(SecretStr("AKEXAMPLE0000000001"), SecretStr("SKEXAMPLE00000000000000000000000000000001"))
 

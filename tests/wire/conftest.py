@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from door import Function
 from functions_framework.aio import create_asgi_app
 from pytest_httpx import HTTPXMock
+
+from door import Function
 
 
 @pytest.fixture

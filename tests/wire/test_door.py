@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
-from door import SHOW, START, Function
-from example import PROJECT, TASK, TASK_NAME, shown
 from functions_framework.aio import create_asgi_app
 from pytest_httpx import HTTPXMock
+
+from door import SHOW, START, Function
+from example import PROJECT, TASK, TASK_NAME, shown
 from restarter import __version__
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
@@ -144,6 +145,27 @@ def test_a_topic_that_is_no_urn_leaves_the_default_project(function: Function, h
     smn = {"message_id": "m", "message": f'{{"task_id": {TASK}}}', "topic_urn": "topicUrn"}
     assert function.post("/invoke", json={"record": [{"smn": smn}]}).status_code == 204
     assert function.receipt()["project_id"] == PROJECT
+
+
+def test_where_only_an_endpoint_is_known_the_receipt_has_no_region(
+    make_function: Callable[..., Function], httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(url=f"https://oms.example.com/v2/{PROJECT}/tasks/{TASK}", json=shown(2))
+    function = make_function(OMS_REGION=None, OMS_ENDPOINT="https://oms.example.com")
+    assert function.post(json={"task_id": TASK}).status_code == 200
+    assert "region" not in function.receipt()
+
+
+@pytest.mark.parametrize(("trusting", "status"), [(True, 200), (False, 401)])
+def test_only_a_function_told_so_trusts_its_platform(
+    trusting: bool,  # noqa: FBT001
+    status: int,
+    make_function: Callable[..., Function],
+    httpx_mock: HTTPXMock,
+) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(2), is_optional=True)
+    changes = {"CALLER_BEARER_TOKENS": None, "CALLER_TRUST_PLATFORM": "true"} if trusting else {}
+    assert make_function(**changes).request("POST", json={"task_id": TASK}).status_code == status
 
 
 def test_a_body_that_does_not_arrive_in_time_is_answered_503_before_anything_is_done(

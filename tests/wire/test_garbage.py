@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+
 from door import Function
 from example import PROJECT, TASK, TASK_NAME
 

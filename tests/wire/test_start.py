@@ -6,9 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
+from pytest_httpx import HTTPXMock
+
 from door import SHOW, START, TASKS, Function
 from example import BEARER, PROJECT, TASK, TASK_NAME, shown
-from pytest_httpx import HTTPXMock
 
 FAILED_EVENT = {
     "specversion": "1.0",
@@ -170,8 +171,8 @@ def test_the_status_and_the_kind_of_a_task_decide(
     statuses |= {"refused": (204, 409), "deferred": (503, 503)}
     event = function.post(json=FAILED_EVENT, headers=STRUCTURED)
     direct = function.post(json={"task_id": TASK})
-    assert event.status_code == statuses[intent_failed.split()[0]][0]
-    assert direct.status_code == statuses[requested.split()[0]][1]
+    assert event.status_code == statuses[intent_failed.partition(" ")[0]][0]
+    assert direct.status_code == statuses[requested.partition(" ")[0]][1]
     found = [f"{line['outcome']} {line.get('reason', '')}".strip() for line in function.receipts()]
     assert found == [intent_failed, requested]
 
@@ -315,7 +316,10 @@ def test_a_task_of_a_url_list_is_started_without_keys_of_a_source(function: Func
     assert body == {"dst_ak": "dst_ak", "dst_sk": "dst_sk", "migrate_failed_object": False}
 
 
-LISTED = {"failed_object_record": {"result": True, "list_file_key": "oms/x.txt", "error_code": None}, "failed_num": 3}
+LISTED: dict[str, Any] = {
+    "failed_object_record": {"result": True, "list_file_key": "oms/x.txt", "error_code": None},
+    "failed_num": 3,
+}
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,6 @@ class Oms:
         return Outcome(kind=Kind.UNCONFIRMED, reason=lost.reason)
 
     async def _send(self, call: Call, left: float) -> Answer | NoAnswer:
-        if left <= 0:
-            return NoAnswer(sent=False, reason="deadline")
         return await self._transport.send(call, self._identity, min(left, self._settings.oms_timeout))
 
 

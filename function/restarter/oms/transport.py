@@ -57,6 +57,12 @@ class Transport:
             if response is not None:
                 await response.aclose()
 
+    async def close(self) -> None:
+        """Let the connections go; the next call would open new ones."""
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.aclose()
+
     def _opened(self) -> httpx.AsyncClient:
         if self._client is None:
             self._client = httpx.AsyncClient(transport=connections(), trust_env=False)
