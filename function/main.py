@@ -4,12 +4,12 @@ import asyncio
 
 import functions_framework.aio
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from restarter import __version__, receipt
-from restarter.errors import Malformed, NotReadInTime, Rejected, TooLarge, WrongMethod
-from restarter.model import Delivery
-from restarter.pipeline import Pipeline, Visit
+from restarter import receipt
+from restarter.errors import Malformed, NotReadInTime, Rejected, TooLarge
+from restarter.model import Delivery, Visit
+from restarter.pipeline import Pipeline
 from restarter.settings import SettingsError, load
 
 LONGEST_BODY = 512 * 1024
@@ -23,21 +23,15 @@ receipt.open_log()
 
 @functions_framework.aio.http
 async def restart(request: Request) -> Response:
-    """Answer a health check, or take a delivery."""
-    method, path = request.method, request.url.path
-    if method in ("GET", "HEAD") and path == "/healthz":
-        return JSONResponse({"status": "ok", "version": __version__})
-    if method == "POST" and path == "/init":  # FunctionGraph calls it once for each instance; all is built by then
-        return Response()
+    """Take a delivery and answer it."""
     visit = pipeline.visit()
     headers = _headers(request)
     try:
-        if method != "POST":
-            raise WrongMethod("method: only POST is served")
-        delivery = Delivery(method, path, headers, await _body(request, visit))
-        reply = await pipeline.deliver(delivery, visit)
+        delivery = Delivery(request.method, request.url.path, headers, await _body(request, visit))
     except Rejected as error:
         reply = pipeline.turn_away(error, visit, headers)
+    else:
+        reply = await pipeline.answer(delivery, visit)
     return Response(reply.body, reply.status, reply.headers)
 
 
@@ -51,16 +45,17 @@ def _headers(request: Request) -> dict[str, str]:
 
 async def _body(request: Request, visit: Visit) -> bytes:
     """The body, read no further than the limit and no longer than the deadline."""
+    too_large = TooLarge(f"body: over {LONGEST_BODY} bytes")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > LONGEST_BODY:
-        raise TooLarge(f"body: over {LONGEST_BODY} bytes")
+        raise too_large
     body = bytearray()
     try:
-        async with asyncio.timeout(visit.left()):
+        async with asyncio.timeout(visit.left_now()):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > LONGEST_BODY:
-                    raise TooLarge(f"body: over {LONGEST_BODY} bytes")
+                    raise too_large
     except TimeoutError:
         raise NotReadInTime("body: did not arrive in time") from None
     except ClientDisconnect:

@@ -12,7 +12,8 @@ class Rejected(Exception):
      ├ WrongMethod       405  not a POST
      ├ TooLarge          413  over the body limit
      ├ NotUnderstood     415  a format or coding that is not spoken here
-     └ NotReadInTime     503  the body did not arrive within the deadline
+     ├ NotReadInTime     503  the body did not arrive within the deadline
+     └ CannotProve       503  what the proof needs could not be fetched: redelivery may help
 
     `reason` is text of ours that names a field or a header, never what it held.
     """
@@ -54,6 +55,12 @@ class NotUnderstood(Rejected):
     """A format or coding that is not spoken here."""
 
     kind = Kind.NOT_UNDERSTOOD
+
+
+class CannotProve(Rejected):
+    """What the proof needs could not be fetched: redelivery may help."""
+
+    kind = Kind.UNAVAILABLE
 
 
 class NotReadInTime(Rejected):

@@ -1,13 +1,14 @@
-"""The values that flow through the function. Imports nothing of ours; no I/O here."""
+"""The values that flow through the function. Imports nothing of ours; no I/O here but the reading of a clock."""
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -32,6 +33,37 @@ class Proved:
 
     delivery: Delivery
     way: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """An access key of Huawei Cloud; `security_token` belongs to a temporary one."""
+
+    ak: SecretStr
+    sk: SecretStr
+    security_token: SecretStr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuthToken:
+    """An IAM token of a project."""
+
+    token: SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One delivery in time: when it came, and by when it must be answered (monotonic seconds)."""
+
+    came_at: datetime
+    began: float
+    ends: float
+    agency: AccessKey | None = None
+    """A temporary key that the platform handed over with this delivery."""
+
+    def left_now(self) -> float:
+        """Seconds until the answer must be out."""
+        return self.ends - time.monotonic()
 
 
 class Intent(StrEnum):

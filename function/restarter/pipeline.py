@@ -3,17 +3,19 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from restarter import callers, dialects, receipt
+from restarter import callers, dialects, receipt, surface
+from restarter.call import Answer, Call
 from restarter.decide import Policy, decide, start_of
-from restarter.errors import Rejected
-from restarter.model import Delivery, Event, Ignored, Kind, Outcome, Task
+from restarter.dialects import functiongraph_apig
+from restarter.errors import Malformed, Rejected
+from restarter.model import AccessKey, Delivery, Event, Ignored, Kind, Outcome, Proved, Task, Visit
 from restarter.oms.service import Oms
-from restarter.oms.transport import Transport
 from restarter.reply import Reply, reply_to
 from restarter.settings import Settings
+from restarter.transport import Transport
 
 
 def utc_now() -> datetime:
@@ -21,45 +23,49 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One delivery in time: when it came, and by when it must be answered (monotonic seconds)."""
-
-    came_at: datetime
-    began: float
-    ends: float
-
-    def left(self) -> float:
-        """Seconds until the answer must be out."""
-        return self.ends - time.monotonic()
-
-
 class Pipeline:
-    """What lives as long as the process: settings, ways in, policy, and the client behind `Oms`."""
+    """What lives as long as the process: settings, ways in, policy, and one client for every call."""
 
     def __init__(self, settings: Settings, now: Callable[[], datetime] = utc_now) -> None:
         self._settings = settings
         self._now = now
-        self._ways = callers.configured(settings)
+        self._transport = Transport()
+        self._ways = callers.configured(settings, self._transport)
         self._configured = dialects.Configured.by(settings)
         self._policy = Policy(migrate_failed_object=settings.oms_migrate_failed_object)
-        self._oms = Oms(settings, Transport(now))
+        self._oms = Oms(settings, self._transport, now)
 
-    def visit(self) -> Visit:
-        """The clock of a delivery starts."""
+    def visit(self, seconds: float | None = None, agency: AccessKey | None = None) -> Visit:
+        """The clock of a delivery starts; `seconds` are what the platform leaves it."""
         began = time.monotonic()
-        return Visit(self._now(), began, began + self._settings.restart_deadline)
+        allowed = self._settings.restart_deadline
+        return Visit(self._now(), began, began + (allowed if seconds is None else min(seconds, allowed)), agency)
 
-    async def deliver(self, delivery: Delivery, visit: Visit) -> Reply:
-        """Delivery -> proved -> events -> outcomes -> receipts and reply. Raises Rejected."""
-        proved = await callers.prove(delivery, self._ways)
-        parts = dialects.decode(proved, self._configured)
-        outcomes = await asyncio.gather(*(self._outcome(part, visit) for part in parts))
-        return self._answer(parts, outcomes, visit, delivery.headers)
+    async def answer(self, delivery: Delivery, visit: Visit, envelope: Proved | None = None) -> Reply:
+        """A reply, whatever comes: what is wrong with a delivery ends here."""
+        try:
+            beside = surface.serve(delivery, self._settings.caller_origins)
+            return beside or await self._deliver(delivery, visit, envelope)
+        except Rejected as error:
+            return self.turn_away(error, visit, delivery.headers)
 
     def turn_away(self, error: Rejected, visit: Visit, headers: Mapping[str, str]) -> Reply:
         """The receipt and reply of a delivery that never became a request."""
-        return self._answer([error], [_outcome_of(error)], visit, headers)
+        return self._reply([error], [_outcome_of(error)], visit, headers)
+
+    async def _deliver(self, delivery: Delivery, visit: Visit, around: Proved | None) -> Reply:
+        """Delivery -> proved -> events -> outcomes -> receipts and reply."""
+        proved = await callers.prove(delivery, self._ways, visit, envelope=around)
+        envelope = dialects.open_envelope(proved)
+        if functiongraph_apig.recognises(envelope):
+            if around is not None:
+                raise Malformed("body: an APIG event inside another")
+            inside = await self.answer(functiongraph_apig.unwrap(envelope), visit, proved)
+            body = functiongraph_apig.wrap(inside.status, inside.headers, inside.body)
+            return replace(inside, status=200, headers=surface.JSON, body=body)
+        parts = dialects.decode(envelope, self._configured)
+        outcomes = await asyncio.gather(*(self._outcome(part, visit) for part in parts))
+        return self._reply(parts, outcomes, visit, delivery.headers)
 
     async def _outcome(self, part: dialects.Part, visit: Visit) -> Outcome:
         match part:
@@ -67,6 +73,8 @@ class Pipeline:
                 return await self._restart(part, visit)
             case Ignored():
                 return Outcome(kind=Kind.IGNORED, reason=part.reason)
+            case dialects.Subscription():
+                return await self._confirm(part, visit)
             case _:
                 return _outcome_of(part)
 
@@ -76,7 +84,7 @@ class Pipeline:
             return task
         looked = self._settings.restart_look_first
         decision = decide(event, task, self._policy) if looked else start_of(event, task, self._policy)
-        outcome = decision if isinstance(decision, Outcome) else await self._oms.start(event, decision, visit.left)
+        outcome = decision if isinstance(decision, Outcome) else await self._oms.start(event, decision, visit)
         return replace(outcome, task_id=task.id, task_name=task.name)
 
     async def _look(self, event: Event, visit: Visit) -> Task | Outcome:
@@ -85,14 +93,24 @@ class Pipeline:
         if request.task_id is not None:
             task: Task | Outcome = Task(id=request.task_id, name=request.task_name, status=None)
         else:
-            task = await self._oms.find(project_id, request.task_name or "", visit.left)
+            task = await self._oms.find(project_id, request.task_name or "", visit)
         if isinstance(task, Outcome) or not self._settings.restart_look_first:
             return task
-        return await self._oms.show(project_id, task.id, visit.left)
+        return await self._oms.show(project_id, task.id, visit)
 
-    def _answer(
+    async def _confirm(self, subscription: dialects.Subscription, visit: Visit) -> Outcome:
+        """One GET tells the topic that it may send here; within 48 hours SMN takes a repetition too."""
+        seconds = min(visit.left_now(), self._settings.oms_timeout)
+        answer = await self._transport.send(Call("GET", subscription.url, ""), {}, seconds)
+        if not isinstance(answer, Answer) or answer.status >= 500 or answer.status == 429:
+            return Outcome(kind=Kind.UNAVAILABLE, reason="subscription")
+        if 200 <= answer.status < 300:
+            return Outcome(kind=Kind.IGNORED, reason="subscription_confirmed")
+        return Outcome(kind=Kind.REJECTED, reason="subscription")
+
+    def _reply(
         self,
-        abouts: Sequence[Event | Ignored | Rejected],
+        abouts: Sequence[dialects.Part | Rejected],
         outcomes: Sequence[Outcome],
         visit: Visit,
         headers: Mapping[str, str],

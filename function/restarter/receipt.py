@@ -9,8 +9,9 @@ from typing import Any, assert_never
 
 from pythonjsonlogger.json import JsonFormatter
 
+from restarter.dialects import Part
 from restarter.errors import Rejected
-from restarter.model import Event, Ignored, Kind, Outcome
+from restarter.model import Event, Kind, Outcome
 
 RECEIPTS = logging.getLogger("restarter.receipt")
 
@@ -77,7 +78,7 @@ def severity_of(outcome: Outcome) -> str:
             assert_never(outcome.kind)
 
 
-def receipt_of(outcome: Outcome, about: Event | Ignored | Rejected) -> dict[str, Any]:
+def receipt_of(outcome: Outcome, about: Part | Rejected) -> dict[str, Any]:
     """What one request asked for and how it ended; what is not known is left out.
 
     The caller adds what only it knows: `event_age_s`, `region`, `duration_ms`, `trace_id`.

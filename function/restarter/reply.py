@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, assert_never
 
@@ -18,6 +18,7 @@ class Reply:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    receipts: Sequence[Mapping[str, Any]] = ()
 
 
 def status_of(kind: Kind, *, direct: bool) -> HTTPStatus:
@@ -62,11 +63,12 @@ def reply_to(outcomes: Sequence[Outcome], receipts: Sequence[Mapping[str, Any]],
     urgent = max(range(len(statuses)), key=statuses.__getitem__)
     match statuses[urgent]:
         case HTTPStatus.NO_CONTENT:
-            return Reply(HTTPStatus.NO_CONTENT)
+            return Reply(HTTPStatus.NO_CONTENT, receipts=receipts)
         case HTTPStatus.OK:
-            return Reply(HTTPStatus.OK, {"Content-Type": "application/json"}, json.dumps(receipts[urgent]).encode())
+            body = json.dumps(receipts[urgent]).encode()
+            return Reply(HTTPStatus.OK, {"Content-Type": "application/json"}, body, receipts)
         case status:
-            return _problem(status, outcomes[urgent], receipts[urgent])
+            return replace(_problem(status, outcomes[urgent], receipts[urgent]), receipts=receipts)
 
 
 def _problem(status: HTTPStatus, outcome: Outcome, receipt: Mapping[str, Any]) -> Reply:

@@ -2,6 +2,8 @@
 
 import ipaddress
 import re
+from base64 import b64decode
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -78,6 +80,47 @@ def upper_case(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
+def _webhook_secret(value: SecretStr) -> SecretStr:
+    """«whsec_» and the base64 of 24 to 64 bytes (standard-webhooks 1.0.0)."""
+    prefix, _, encoded = value.get_secret_value().partition("_")
+    try:
+        length = len(b64decode(encoded + "=" * (-len(encoded) % 4), validate=True))
+    except ValueError:
+        length = 0
+    if prefix != "whsec" or not 24 <= length <= 64:
+        raise PydanticCustomError("webhook_secret", "must be whsec_ and the base64 of 24 to 64 bytes")
+    return value
+
+
+def _certificates(path: str) -> str:
+    text = _file(path)
+    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415  # a heavy import, for SMN alone
+
+    try:
+        load_pem_x509_certificates(text.encode())
+    except ValueError:
+        raise PydanticCustomError("pem", "must be a PEM file with certificates") from None
+    return text
+
+
+def _key_set(path: str) -> str:
+    text = _file(path)
+    from jwt import PyJWKSet, PyJWTError  # noqa: PLC0415  # not every deployment needs it
+
+    try:
+        PyJWKSet.from_json(text)
+    except (PyJWTError, ValueError, AttributeError):
+        raise PydanticCustomError("jwks", "must be a file with a JSON Web Key Set") from None
+    return text
+
+
+def _file(path: str) -> str:
+    try:
+        return Path(path).read_text("ascii")
+    except (OSError, ValueError):
+        raise PydanticCustomError("file", "must be a readable file") from None
+
+
 Endpoint = Annotated[str, AfterValidator(_origin)]
 Region = Annotated[str, AfterValidator(_known_region)]
 # It becomes part of a path and of a header.
@@ -88,5 +131,14 @@ CallerToken = Annotated[SecretStr, Field(min_length=24, max_length=16384), After
 ConnectionString = Annotated[SecretStr, Field(max_length=2048), AfterValidator(_not_blank)]
 JsonAuthFile = Annotated[SecretStr, Field(max_length=65535), AfterValidator(_not_blank)]
 CdnKey = Annotated[SecretStr, Field(max_length=255), AfterValidator(_not_blank)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
+TopicUrn = Annotated[
+    str, StringConstraints(pattern=r"^urn:smn:[a-z0-9-]{1,64}:[A-Za-z0-9_-]{1,64}:[A-Za-z0-9_-]{1,255}$")
+]
+Domain = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")]
+Certificates = Annotated[str, AfterValidator(_certificates)]
+KeySet = Annotated[str, AfterValidator(_key_set)]
+Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
+Origin = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z0-9.:-]{1,253})$")]
 CryptoType = Literal["DEFAULT", "KMS"]
 KmsKeyId = Annotated[str, StringConstraints(pattern=r"^[!-~]{36}$")]

@@ -1,7 +1,7 @@
 """Every setting, read and checked at once at start; frozen, and masked wherever it is printed."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AliasChoices,
@@ -19,15 +19,22 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from restarter.setting_types import (
     CallerToken,
     CdnKey,
+    Certificates,
     ConnectionString,
     CryptoType,
+    Domain,
+    Email,
     Endpoint,
     JsonAuthFile,
     Key,
+    KeySet,
     KmsKeyId,
+    Origin,
     ProjectId,
     Region,
     Token,
+    TopicUrn,
+    WebhookSecret,
     comma_separated,
     json_object,
     upper_case,
@@ -69,6 +76,9 @@ class StorageCredentials(BaseModel):
 class Settings(BaseSettings):
     """The environment of the function: each name is a field's in capitals."""
 
+    AGENCY: ClassVar[bool] = False
+    """The platform hands over a temporary key with each delivery."""
+
     model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True, env_ignore_empty=True, extra="ignore")
 
     oms_region: Region | None = None
@@ -105,7 +115,19 @@ class Settings(BaseSettings):
     restart_look_first: bool = True
 
     caller_bearer_tokens: Annotated[tuple[CallerToken, ...], NoDecode, BeforeValidator(comma_separated)] = ()
+    caller_webhook_secrets: Annotated[tuple[WebhookSecret, ...], NoDecode, BeforeValidator(comma_separated)] = ()
+    caller_smn_topics: Annotated[tuple[TopicUrn, ...], NoDecode, BeforeValidator(comma_separated)] = ()
+    caller_smn_certificate: Certificates | None = None
+    caller_smn_domains: Annotated[tuple[Domain, ...], NoDecode, BeforeValidator(comma_separated)] = (
+        "myhuaweicloud.com",
+        "myhuaweicloud.eu",
+        "myhuaweicloud.cn",
+    )
+    caller_oidc_audience: str | None = None
+    caller_oidc_emails: Annotated[tuple[Email, ...], NoDecode, BeforeValidator(comma_separated)] = ()
+    caller_oidc_keys: KeySet | None = None
     caller_trust_platform: bool = False
+    caller_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(comma_separated)] = ("*",)
 
     event_types_failed: Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)] = ()
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(upper_case)] = "INFO"
@@ -116,7 +138,7 @@ class Settings(BaseSettings):
         """Report the faults of single settings and those between settings together."""
         faults: list[InitErrorDetails] = [
             {"type": PydanticCustomError("together", message), "loc": (name,), "input": None}
-            for name, message in _faults_between({str(key).lower(): value for key, value in data.items()})
+            for name, message in _faults_between({str(key).lower(): value for key, value in data.items()}, cls)
         ]
         try:
             settings: Self = handler(data)
@@ -142,10 +164,18 @@ class Settings(BaseSettings):
         return self.oms_endpoint or f"https://oms.{self.region_of(project_id)}.myhuaweicloud.com"
 
 
-def load() -> Settings:
+class FunctionGraphSettings(Settings):
+    """The same in FunctionGraph's built-in runtime, which proves the caller and may lend a key of its agency."""
+
+    AGENCY: ClassVar[bool] = True
+
+    caller_trust_platform: bool = True
+
+
+def load(kind: type[Settings] = Settings) -> Settings:
     """Read the environment; SettingsError lists everything that is wrong with it."""
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
         raise SettingsError(sorted({f"{_setting_name(fault['loc'])}: {fault['msg']}" for fault in faults})) from None
@@ -156,27 +186,35 @@ def _setting_name(loc: tuple[int | str, ...]) -> str:
     return str(loc[0]).upper()
 
 
-def _faults_between(given: Mapping[str, Any]) -> list[tuple[str, str]]:
+# What is of no use without something else.
+NEEDS = {
+    "huaweicloud_sdk_ak": "huaweicloud_sdk_sk",
+    "huaweicloud_sdk_sk": "huaweicloud_sdk_ak",
+    "huaweicloud_sdk_security_token": "huaweicloud_sdk_ak",
+    "oms_src_ak": "oms_src_sk",
+    "oms_src_sk": "oms_src_ak",
+    "oms_src_security_token": "oms_src_ak",
+    "caller_oidc_audience": "caller_oidc_emails",
+    "caller_oidc_emails": "caller_oidc_audience",
+}
+LISTS_OF_CALLERS = ("caller_bearer_tokens", "caller_webhook_secrets", "caller_smn_topics", "caller_oidc_audience")
+
+
+def _faults_between(given: Mapping[str, Any], kind: type[Settings]) -> list[tuple[str, str]]:
     """What is wrong with the set of settings as a whole; `given` has the names that are set, in lower case."""
     names = {
         name.replace("cloud_sdk_", "huaweicloud_sdk_") if name.startswith("cloud_sdk_") else name for name in given
     }
-    faults = []
-    for one, other in [
-        ("huaweicloud_sdk_ak", "huaweicloud_sdk_sk"),
-        ("huaweicloud_sdk_sk", "huaweicloud_sdk_ak"),
-        ("huaweicloud_sdk_security_token", "huaweicloud_sdk_ak"),
-        ("oms_src_ak", "oms_src_sk"),
-        ("oms_src_sk", "oms_src_ak"),
-        ("oms_src_security_token", "oms_src_ak"),
-    ]:
-        if one in names and other not in names:
-            faults.append((other, f"required with {one.upper()}"))
+    faults = [
+        (needed, f"required with {name.upper()}")
+        for name, needed in NEEDS.items()
+        if name in names and needed not in names
+    ]
     if not names & {"oms_region", "oms_endpoint"}:
         faults.append(("oms_region", "required unless OMS_ENDPOINT is set"))
-    if not names & {"huaweicloud_sdk_ak", "huaweicloud_sdk_sk", "oms_auth_token"}:
+    if not names & {"huaweicloud_sdk_ak", "huaweicloud_sdk_sk", "oms_auth_token"} and not kind.AGENCY:
         faults.append(("huaweicloud_sdk_ak", "required unless OMS_AUTH_TOKEN is set"))
-    trusted = str(given.get("caller_trust_platform", "")).lower() not in OFF
-    if not trusted and not comma_separated(given.get("caller_bearer_tokens", "")):
-        faults.append(("caller_bearer_tokens", "no way in is configured; set this or CALLER_TRUST_PLATFORM"))
+    trusting = given.get("caller_trust_platform", kind.model_fields["caller_trust_platform"].default)
+    if str(trusting).lower() in OFF and not any(comma_separated(given.get(name, "")) for name in LISTS_OF_CALLERS):
+        faults.append(("caller_bearer_tokens", "no way in is configured; set this or another CALLER_ setting"))
     return faults

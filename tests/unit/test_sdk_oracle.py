@@ -19,10 +19,10 @@ from huaweicloudsdkoms.v2 import (
 from pydantic import SecretStr
 
 from example import PROJECT, TASK, settings
-from restarter.model import Start
+from restarter.call import Call
+from restarter.model import AccessKey, Start
 from restarter.oms import start_task, tasks
-from restarter.oms.call import Call
-from restarter.oms.signing import AccessKey, sign
+from restarter.oms.signing import sign
 
 AK, SK = "AKEXAMPLE0000000001", "SKEXAMPLE00000000000000000000000000000001"
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from restarter.oms.call import Call
-from restarter.oms.signing import AccessKey, AuthToken, identify, sign
+from restarter.call import Call
+from restarter.model import AccessKey, AuthToken
+from restarter.oms.signing import identify, sign
 
 VECTORS = json.loads((Path(__file__).parent / "signature_vectors.json").read_text())
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

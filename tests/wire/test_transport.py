@@ -11,12 +11,12 @@ import pytest
 from pydantic import SecretStr
 
 from example import PROJECT, TASK
-from restarter.model import Start
+from restarter.call import Answer, Call, NoAnswer
+from restarter.model import AccessKey, Start
 from restarter.oms import start_task, tasks
-from restarter.oms.call import Answer, Call, NoAnswer
-from restarter.oms.signing import AccessKey
-from restarter.oms.transport import LONGEST_ANSWER, Transport
+from restarter.oms.signing import identify
 from restarter.settings import StorageCredentials
+from restarter.transport import LONGEST_ANSWER, Transport
 from simulator import Simulator
 
 KEY = AccessKey(SecretStr("AKEXAMPLE0000000001"), SecretStr("SKEXAMPLE00000000000000000000000000000001"))
@@ -30,13 +30,17 @@ def oms() -> Iterator[tuple[Simulator, str]]:
         yield simulator, url
 
 
+def signed(call: Call) -> dict[str, str]:
+    return identify(call, KEY, datetime.now(UTC))
+
+
 def send(*calls: Call, seconds: float = 2.0) -> list[Answer | NoAnswer]:
     """The calls one after the other over one client."""
 
     async def all_of_them() -> list[Answer | NoAnswer]:
-        transport = Transport(lambda: datetime.now(UTC))
+        transport = Transport()
         try:
-            return [await transport.send(call, KEY, seconds) for call in calls]
+            return [await transport.send(call, signed(call), seconds) for call in calls]
         finally:
             await transport.close()
 
@@ -99,11 +103,12 @@ def test_a_start_without_an_answer_may_have_been_sent_and_is_sent_once(
 
 def test_a_transport_can_be_closed_and_used_again_and_closed_before_it_was_used(oms: tuple[Simulator, str]) -> None:
     async def use() -> list[int]:
-        transport = Transport(lambda: datetime.now(UTC))
+        transport = Transport()
         await transport.close()
         statuses = []
         for _ in range(2):
-            answer = await transport.send(tasks.show(oms[1], PROJECT, str(TASK)), KEY, 2.0)
+            call = tasks.show(oms[1], PROJECT, str(TASK))
+            answer = await transport.send(call, signed(call), 2.0)
             assert isinstance(answer, Answer)
             statuses.append(answer.status)
             await transport.close()
@@ -164,10 +169,11 @@ def test_what_a_server_can_do_to_an_answer(spoken: bytes, expected: Answer | NoA
         writer.close()
 
     async def run() -> list[Answer | NoAnswer]:
-        transport = Transport(lambda: datetime.now(UTC))
+        transport = Transport()
         async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
             url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            answers = [await transport.send(tasks.show(url, PROJECT, "1"), KEY, 1.0) for _ in range(2)]
+            call = tasks.show(url, PROJECT, "1")
+            answers = [await transport.send(call, signed(call), 1.0) for _ in range(2)]
             await transport.close()
             return answers
 

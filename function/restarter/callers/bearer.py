@@ -1,11 +1,9 @@
 """The way in by a shared token: `Authorization: Bearer <token>` (RFC 6750). No I/O here."""
 
 import hmac
-from collections.abc import Sequence
 
-from pydantic import SecretStr
-
-from restarter.model import Delivery
+from restarter.model import Delivery, Visit
+from restarter.settings import Settings
 
 
 class Bearer:
@@ -13,15 +11,21 @@ class Bearer:
 
     name = "bearer"
 
-    def __init__(self, tokens: Sequence[SecretStr]) -> None:
-        self._tokens = tuple(tokens)
+    def __init__(self, settings: Settings) -> None:
+        self._tokens = settings.caller_bearer_tokens
 
     def claims(self, delivery: Delivery) -> bool:
-        """There is a header of the Bearer scheme; its name is not case-sensitive (RFC 9110, 11.1)."""
-        return delivery.headers.get("authorization", "").lower().startswith("bearer ")
+        """There is a header of the Bearer scheme."""
+        return bearer_token(delivery) is not None
 
-    async def proves(self, delivery: Delivery) -> bool:
+    async def proves(self, delivery: Delivery, visit: Visit) -> bool:
         """Every token is compared, whole and as bytes, so that the time taken tells nothing."""
-        sent = delivery.headers["authorization"][len("bearer ") :].strip().encode("latin-1")
+        sent = (bearer_token(delivery) or "").encode("latin-1")
         matches = [hmac.compare_digest(sent, token.get_secret_value().encode()) for token in self._tokens]
         return any(matches)
+
+
+def bearer_token(delivery: Delivery) -> str | None:
+    """What follows the scheme, whose name is not case-sensitive (RFC 9110, 11.1); None without the scheme."""
+    scheme, space, token = delivery.headers.get("authorization", "").partition(" ")
+    return token.strip() if space and scheme.lower() == "bearer" else None

@@ -1,6 +1,6 @@
 """The way in for deliveries whose caller the platform has proved (Cloud Run IAM, FunctionGraph). No I/O here."""
 
-from restarter.model import Delivery
+from restarter.model import Delivery, Visit
 
 
 class Platform:
@@ -12,6 +12,6 @@ class Platform:
         """Nothing in the delivery is needed."""
         return True
 
-    async def proves(self, delivery: Delivery) -> bool:
+    async def proves(self, delivery: Delivery, visit: Visit) -> bool:
         """The operator has said that nobody unproved reaches the function."""
         return True

@@ -2,11 +2,18 @@
 
 from typing import Protocol
 
-from restarter.dialects import cloudevent, direct, functiongraph_smn
-from restarter.dialects.envelope import Configured, Envelope, Part, open_envelope
-from restarter.model import Proved
+from restarter.dialects import (
+    cloudevent,
+    cloudevents_batch,
+    direct,
+    functiongraph_other,
+    functiongraph_smn,
+    pubsub,
+    smn,
+)
+from restarter.dialects.envelope import Configured, Envelope, Part, Subscription, open_envelope
 
-__all__ = ["DIALECTS", "Configured", "Part", "decode", "is_direct"]
+__all__ = ["DIALECTS", "Configured", "Part", "Subscription", "decode", "is_direct", "open_envelope"]
 
 
 class Dialect(Protocol):
@@ -20,12 +27,19 @@ class Dialect(Protocol):
 
 
 # The first that recognises an envelope decodes it; the direct call is any other JSON object.
-DIALECTS: tuple[Dialect, ...] = (cloudevent, functiongraph_smn, direct)
+DIALECTS: tuple[Dialect, ...] = (
+    cloudevents_batch,
+    cloudevent,
+    smn,
+    pubsub,
+    functiongraph_smn,
+    functiongraph_other,
+    direct,
+)
 
 
-def decode(proved: Proved, configured: Configured) -> list[Part]:
+def decode(envelope: Envelope, configured: Configured) -> list[Part]:
     """One part for each event of a proved delivery; raises a Rejected when there is no sense in the whole of it."""
-    envelope = open_envelope(proved.delivery)
     dialect = next(dialect for dialect in DIALECTS if dialect.recognises(envelope))
     return dialect.decode(envelope, configured)
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from restarter.dialects.envelope import Configured, Envelope, Part, identifier, is_json, read_json, timestamp
 from restarter.dialects.payload import read_request, says_success
+from restarter.dialects.pubsub import EVENTARC_TYPE, read_push
 from restarter.errors import Malformed, NotUnderstood
 from restarter.model import Event, Ignored, Intent
 
@@ -37,33 +38,35 @@ def decode(envelope: Envelope, configured: Configured) -> list[Part]:
     return [read_event(_binary(envelope) if binary else envelope.document, configured)]
 
 
-def read_event(event: Any, configured: Configured) -> Part:
+def read_event(event: Any, configured: Configured, dialect: str = NAME) -> Part:
     """An event in the JSON format: an object with the attributes, and with `data` or `data_base64`."""
     if not isinstance(event, dict) or event.get("specversion") != "1.0":
-        raise Malformed("specversion: must be 1.0", dialect=NAME)
+        raise Malformed("specversion: must be 1.0", dialect=dialect)
     try:
         event_id = identifier(event.get("id"), "id")
     except Malformed as error:
-        raise Malformed(error.reason, dialect=NAME) from None
+        raise Malformed(error.reason, dialect=dialect) from None
     try:
-        return _read_identified(event, event_id, configured)
+        return _read_identified(event, event_id, configured, dialect)
     except Malformed as error:
-        raise Malformed(error.reason, dialect=NAME, event_id=event_id) from None
+        raise Malformed(error.reason, dialect=error.dialect or dialect, event_id=event_id) from None
 
 
-def _read_identified(event: Mapping[str, Any], event_id: str, configured: Configured) -> Part:
+def _read_identified(event: Mapping[str, Any], event_id: str, configured: Configured, dialect: str) -> Part:
     source, kind = identifier(event.get("source"), "source"), identifier(event.get("type"), "type")
     if "knativeerrordest" in event or "knativeerrorcode" in event:  # handed over by a dead-letter sink: no new failure
-        return Ignored(reason="dead_letter", dialect=NAME, event_id=event_id)
+        return Ignored(reason="dead_letter", dialect=dialect, event_id=event_id)
+    if kind == EVENTARC_TYPE:
+        return read_push(_data(event), configured, otherwise=event_id)
     if kind != REQUESTED_TYPE and kind not in configured.failed_types:
-        return Ignored(reason="event_type", dialect=NAME, event_id=event_id)
+        return Ignored(reason="event_type", dialect=dialect, event_id=event_id)
     occurred_at = timestamp(event["time"], "time") if event.get("time") is not None else None
     request = read_request(_data(event), configured)
     if says_success(request):
-        return Ignored(reason="task_succeeded", dialect=NAME, event_id=event_id)
+        return Ignored(reason="task_succeeded", dialect=dialect, event_id=event_id)
     return Event(
         request=request,
-        dialect=NAME,
+        dialect=dialect,
         intent=Intent.REQUESTED if kind == REQUESTED_TYPE else Intent.FAILED,
         project_id=request.project_id or configured.default_project,
         event_id=event_id,

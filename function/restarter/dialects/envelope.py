@@ -9,18 +9,35 @@ from typing import Any, Self
 from pydantic_core import from_json
 
 from restarter.errors import Malformed, NotUnderstood
-from restarter.model import Delivery, Event, Ignored
+from restarter.model import Delivery, Event, Ignored, Proved
 from restarter.settings import Settings
 
-Part = Event | Ignored | Malformed
+CLOUDEVENTS = ("application/cloudevents+json", "application/cloudevents-batch+json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """A topic asks whether it may send here; a GET of this URL says yes. Made for signed messages alone."""
+
+    url: str = field(repr=False)
+    dialect: str
+    event_id: str
+
+
+Part = Event | Ignored | Malformed | Subscription
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A delivery whose body is JSON."""
+    """A proved delivery whose body is JSON."""
 
-    delivery: Delivery
+    proved: Proved
     document: Any = field(repr=False)
+
+    @property
+    def delivery(self) -> Delivery:
+        """What was proved."""
+        return self.proved.delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +48,7 @@ class Configured:
     projects: AbstractSet[str]
     profiles: AbstractSet[str]
     failed_types: AbstractSet[str]
+    smn_domains: tuple[str, ...]
 
     @classmethod
     def by(cls, settings: Settings) -> Self:
@@ -40,22 +58,23 @@ class Configured:
             projects=frozenset({settings.oms_project_id, *settings.oms_projects}),
             profiles=frozenset(settings.profiles()),
             failed_types=frozenset({"oms.task.failed", *settings.event_types_failed}),
+            smn_domains=settings.caller_smn_domains,
         )
 
 
-def open_envelope(delivery: Delivery) -> Envelope:
+def open_envelope(proved: Proved) -> Envelope:
     """Read the body as JSON whatever its Content-Type says: SMN and FunctionGraph document none.
 
     Only a body that is not JSON makes the type count: then it was announced in a format not spoken here (415),
     or it is a broken one of ours (400).
     """
-    media_type = delivery.media_type
+    delivery, media_type = proved.delivery, proved.delivery.media_type
     if delivery.headers.get("content-encoding", "identity").lower() != "identity":
         raise NotUnderstood("content-encoding: only identity is read")
-    if media_type.startswith("application/cloudevents") and media_type != "application/cloudevents+json":
+    if media_type.startswith("application/cloudevents") and media_type not in CLOUDEVENTS:
         raise NotUnderstood("content-type: of the CloudEvents formats only JSON is read")
     try:
-        return Envelope(delivery, read_json(delivery.body))
+        return Envelope(proved, read_json(delivery.body))
     except ValueError:
         if is_json(media_type):
             raise Malformed("body: not JSON") from None

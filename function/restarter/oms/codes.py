@@ -4,8 +4,8 @@ Sources: https://support.huaweicloud.com/intl/en-us/api-oms/ErrorCode.html for O
 https://support.huaweicloud.com/intl/en-us/devg-apisign/api-sign-errorcode.html for APIGW.*.
 """
 
+from restarter.call import Answer
 from restarter.model import Kind, Outcome
-from restarter.oms.call import Answer
 
 # OMS says 400 for nearly everything, so the code decides before the status does.
 BY_CODE: dict[str, tuple[Kind, str | None]] = {

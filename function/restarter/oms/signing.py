@@ -6,32 +6,14 @@ Rule: https://support.huaweicloud.com/intl/en-us/devg-apisign/api-sign-algorithm
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from urllib.parse import quote, unquote
 
-from pydantic import SecretStr
-
-from restarter.oms.call import Call
+from restarter.call import Call
+from restarter.model import AccessKey, AuthToken
 
 ALGORITHM = "SDK-HMAC-SHA256"
-
-
-@dataclass(frozen=True, slots=True)
-class AccessKey:
-    """An access key of Huawei Cloud; `security_token` belongs to a temporary one."""
-
-    ak: SecretStr
-    sk: SecretStr
-    security_token: SecretStr | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AuthToken:
-    """An IAM token of a project."""
-
-    token: SecretStr
 
 
 Identity = AccessKey | AuthToken

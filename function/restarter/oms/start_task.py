@@ -8,8 +8,8 @@ import json
 
 from pydantic import SecretStr
 
+from restarter.call import Answer, Call
 from restarter.model import Kind, Outcome, Start
-from restarter.oms.call import Answer, Call
 from restarter.oms.codes import read_error
 from restarter.settings import StorageCredentials
 

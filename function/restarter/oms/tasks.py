@@ -5,8 +5,8 @@ https://support.huaweicloud.com/intl/en-us/api-oms/ShowTask.html, ListTasks.html
 
 from typing import Any
 
+from restarter.call import Answer, Call
 from restarter.model import Kind, Outcome, Task
-from restarter.oms.call import Answer, Call
 from restarter.oms.codes import read_error
 
 # A page of 50 tasks stays well under the bound on answers (`transport.LONGEST_ANSWER`); OMS allows 100.

@@ -1,16 +1,14 @@
-"""The only I/O towards OMS: one client, made when first needed, sends a call once and reads a bounded answer."""
+"""The only I/O: one client, made when first needed, sends a call once and reads a bounded answer."""
 
 import asyncio
 import re
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Mapping
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from restarter.oms.call import Answer, Call, NoAnswer
-from restarter.oms.signing import Identity, identify
+from restarter.call import Answer, Call, NoAnswer
 
 # Bytes; a page of ListTasks has some 70 KiB. What is longer is not kept.
 LONGEST_ANSWER = 256 * 1024
@@ -29,21 +27,17 @@ def connections() -> httpx.AsyncBaseTransport:
 
 
 class Transport:
-    """Sends calls to OMS. Nothing is repeated, no redirect is followed, no cookie kept, no proxy asked."""
+    """Sends calls. Nothing is repeated, no redirect is followed, no cookie kept, no proxy asked."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        self._now = now
+    def __init__(self) -> None:
         self._client: httpx.AsyncClient | None = None
 
-    async def send(self, call: Call, identity: Identity, seconds: float) -> Answer | NoAnswer:
+    async def send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
         """Make the call and read its answer, all of it within `seconds`; half of them are for connecting."""
         timeout = dict.fromkeys(("connect", "pool"), seconds / 2) | dict.fromkeys(("read", "write"), seconds)
+        content = call.content or None
         request = httpx.Request(
-            call.method,
-            call.url,
-            headers=identify(call, identity, self._now()),
-            content=call.content or None,
-            extensions={"timeout": timeout},
+            call.method, call.url, headers=headers, content=content, extensions={"timeout": timeout}
         )
         response: httpx.Response | None = None
         try:
@@ -85,9 +79,9 @@ def _answer(response: httpx.Response, body: bytes | None) -> Answer:
 
 
 def _no_answer(error: Exception) -> NoAnswer:
-    """Whether the request can have reached OMS. Only a connection that was never made is proof that it did not.
+    """Whether the request can have arrived. Only a connection that was never made is proof that it did not.
 
-    The transport reports a connection lost half-way as a ConnectTimeout too, so aiohttp's own error decides.
+    The pool reports a connection lost half-way as a ConnectTimeout too, so aiohttp's own error decides.
     """
     cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError | TimeoutError) else error
     unmade = (

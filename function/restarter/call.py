@@ -1,4 +1,4 @@
-"""A call to OMS before it is made, and what came back of it. No I/O here."""
+"""A call before it is made, and what came back of it. No I/O here."""
 
 import re
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What OMS or its gateway sent back; a body over the bound is not kept."""
+    """What was sent back; a body over the bound is not kept."""
 
     status: int
     body: bytes | None = field(default=b"", repr=False)
@@ -60,7 +60,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """Nothing came back. `sent`: the request may have reached OMS."""
+    """Nothing came back. `sent`: the request may have arrived."""
 
     sent: bool
     reason: str

@@ -1,0 +1,87 @@
+"""The way in by SMN's own signature, for topics on the list. No I/O here but what `certificates` does.
+
+Rule: https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_a9003.html
+«name and value of each field, each followed by a newline, in alphabetical order»; RSA PKCS #1 v1.5 with SHA-256.
+"""
+
+from base64 import b64decode
+from typing import TYPE_CHECKING
+
+from pydantic_core import from_json
+
+from restarter.callers.certificates import Certificates
+from restarter.model import Delivery, Visit
+from restarter.settings import Settings
+from restarter.transport import Transport
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+NOTIFICATION = ("message", "message_id", "subject", "timestamp", "topic_urn", "type")
+CONFIRMATION = ("message", "message_id", "subscribe_url", "timestamp", "topic_urn", "type")
+SIGNED = {
+    "Notification": NOTIFICATION,
+    "SubscriptionConfirmation": CONFIRMATION,
+    "UnsubscribeConfirmation": CONFIRMATION,
+}
+
+
+class Smn:
+    """Lets in messages that SMN signed for one of the topics: its signature alone proves only *some* topic."""
+
+    name = "smn"
+
+    def __init__(self, settings: Settings, transport: Transport) -> None:
+        self._topics = frozenset(settings.caller_smn_topics)
+        self._certificates = Certificates(settings, transport)
+
+    def claims(self, delivery: Delivery) -> bool:
+        """The body looks like a signed message; headers are not signed and so not asked."""
+        return b'"signature"' in delivery.body and b'"topic_urn"' in delivery.body
+
+    async def proves(self, delivery: Delivery, visit: Visit) -> bool:
+        """Topic first, then the certificate: for a topic of somebody else nothing is fetched."""
+        message = _text_fields(delivery.body)
+        topic = message.get("topic_urn", "")
+        if topic not in self._topics or message.get("type") not in SIGNED:
+            return False
+        certificates = await self._certificates.of(message.get("signing_cert_url", ""), topic, visit)
+        return any(_made(message, certificate) for certificate in certificates)
+
+
+def strings_to_sign(message: dict[str, str]) -> list[bytes]:
+    """What may have been signed: an empty subject is left out by one of Huawei's samples and kept by two."""
+    present = [name for name in SIGNED[message["type"]] if name in message]
+    forms = [present]
+    if message.get("subject") == "":
+        forms.append([name for name in present if name != "subject"])
+    return ["".join(f"{name}\n{message[name]}\n" for name in names).encode() for names in forms]
+
+
+def _made(message: dict[str, str], certificate: "Certificate") -> bool:
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415  # a heavy import, for SMN alone
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+
+    key = certificate.public_key()
+    if not isinstance(key, RSAPublicKey):
+        return False
+    for text in strings_to_sign(message):
+        try:
+            key.verify(b64decode(message.get("signature", ""), validate=True), text, PKCS1v15(), SHA256())
+        except (InvalidSignature, ValueError):
+            continue
+        return True
+    return False
+
+
+def _text_fields(body: bytes) -> dict[str, str]:
+    """The fields of a message that are text, as all of SMN's are; nothing of a body that is no object."""
+    try:
+        document = from_json(body, allow_inf_nan=False)
+    except ValueError:
+        return {}
+    if not isinstance(document, dict):
+        return {}
+    return {name: value for name, value in document.items() if isinstance(value, str)}

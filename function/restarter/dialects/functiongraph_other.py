@@ -1,0 +1,35 @@
+"""FunctionGraph's triggers that tell of something else: a timer, an object, an audited call, a result. No I/O here.
+
+Our own StartTask comes back as a trace of CTS: taking it for news would be a loop.
+"""
+
+from typing import Any
+
+from restarter.dialects.envelope import Configured, Envelope, Part
+from restarter.model import Ignored
+
+NAME = "functiongraph"
+
+# What a document of each trigger has (devg-functiongraph/functiongraph_02_0102).
+SHAPES: tuple[tuple[str, frozenset[str]], ...] = (
+    ("timer", frozenset({"trigger_type", "trigger_name"})),
+    ("cts_trace", frozenset({"cts"})),
+    ("obs_object", frozenset({"Records"})),
+    ("function_result", frozenset({"request_context", "response_context"})),
+)
+
+
+def _reason(document: Any) -> str | None:
+    if not isinstance(document, dict):
+        return None
+    return next((reason for reason, members in SHAPES if members <= document.keys()), None)
+
+
+def recognises(envelope: Envelope) -> bool:
+    """One of the shapes."""
+    return _reason(envelope.document) is not None
+
+
+def decode(envelope: Envelope, configured: Configured) -> list[Part]:
+    """Nothing for us."""
+    return [Ignored(reason=_reason(envelope.document) or "", dialect=NAME)]

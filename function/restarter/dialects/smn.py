@@ -1,0 +1,52 @@
+"""SMN over HTTP(S): one flat object, signed (smn_ug_a9002). No I/O here; the signature was proved before.
+
+https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_a9002.html
+"""
+
+import re
+
+from restarter.dialects.envelope import Configured, Envelope, Part, Subscription, identifier
+from restarter.dialects.smn_message import read_notice
+from restarter.errors import Malformed
+from restarter.model import Ignored
+
+NAME = "smn"
+# Where Huawei's own console is; the domains in the settings are those of SMN itself.
+CONSOLE_DOMAIN = "huaweicloud.com"
+
+
+def recognises(envelope: Envelope) -> bool:
+    """Type, topic and signature stand in the body; the headers of the same names may be anybody's."""
+    document = envelope.document
+    return isinstance(document, dict) and {"type", "topic_urn", "signature"} <= document.keys()
+
+
+def decode(envelope: Envelope, configured: Configured) -> list[Part]:
+    """A notification is an event; a topic that asks for a confirmation gets one if SMN itself signed the question."""
+    document = envelope.document
+    if document["type"] == "Notification":
+        return [read_notice(document, NAME, configured)]
+    message_id = identifier(document.get("message_id"), "message_id")
+    if document["type"] != "SubscriptionConfirmation":  # of the others none is an event; no URL in them is followed
+        return [Ignored(reason="smn_type", dialect=NAME, event_id=message_id)]
+    if envelope.proved.way != NAME:
+        return [Ignored(reason="subscription_not_signed", dialect=NAME, event_id=message_id)]
+    url = document.get("subscribe_url")
+    if not isinstance(url, str) or not is_confirmation_url(url, document["topic_urn"], configured.smn_domains):
+        raise Malformed("subscribe_url: not an address of SMN", dialect=NAME, event_id=message_id)
+    return [Subscription(url=url, dialect=NAME, event_id=message_id)]
+
+
+def is_confirmation_url(url: str, topic_urn: str, domains: tuple[str, ...]) -> bool:
+    """Whether the URL is the console's or the API's confirmation: https, no port, no user, no fragment."""
+    region = topic_urn.split(":")[2]
+    consoles = "|".join(re.escape(f"console.{domain}") for domain in (*domains, CONSOLE_DOMAIN))
+    apis = "|".join(re.escape(f"smn.{region}.{domain}") for domain in domains)
+    return (
+        re.fullmatch(
+            rf"https://(({consoles})/smn/subscription/confirm|({apis})/rest/v2/notifications/subscription/confirm)"
+            r"\?[!-\"$-~]{1,2048}",
+            url,
+        )
+        is not None
+    )
