@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RUNTIME := function/requirements.txt
+SHARED := function/requirements-redis.txt
 DEMO := infra/local/requirements.txt
 DEV := tests/requirements.txt
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -23,8 +24,9 @@ check: .venv/dev ## format, lint, types, layers
 
 lock: .venv/dev ## make the requirement files anew from pyproject.toml, with hashes and without addresses
 	$(LOCK) --output-file $(RUNTIME)
+	$(LOCK) --extra redis --constraint $(RUNTIME) --output-file $(SHARED)
 	$(LOCK) --extra demo --constraint $(RUNTIME) --output-file $(DEMO)
-	$(LOCK) --extra demo --extra dev --constraint $(RUNTIME) --output-file $(DEV)
+	$(LOCK) --extra redis --extra demo --extra dev --constraint $(RUNTIME) --output-file $(DEV)
 
 clean:
 	rm -rf .venv build dist

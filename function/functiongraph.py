@@ -29,10 +29,11 @@ class Runtime:
     """One event loop in a thread of its own and one pipeline on it, for all calls of the instance."""
 
     def __init__(self) -> None:
-        self.pipeline = Pipeline(load(FunctionGraphSettings))
+        settings = load(FunctionGraphSettings)
+        self.pipeline = Pipeline(settings)
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="restarter", daemon=True).start()
-        receipt.open_log()
+        receipt.open_log(settings.log_level)
 
     def answer(self, event: Any, context: Any) -> Reply:
         """The reply to one event, within the time that the platform leaves."""

@@ -15,10 +15,11 @@ from restarter.settings import SettingsError, load
 LONGEST_BODY = 512 * 1024
 
 try:
-    pipeline = Pipeline(load())
+    settings = load()
+    pipeline = Pipeline(settings)
 except SettingsError as error:
     raise SystemExit(f"oms-task-restarter cannot start:\n{error}") from None
-receipt.open_log()
+receipt.open_log(settings.log_level)
 
 
 @functions_framework.aio.http

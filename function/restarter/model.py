@@ -213,3 +213,6 @@ class Outcome:
     oms_error_code: str | None = None
     oms_request_id: str | None = None
     attempt: int | None = None
+    """Which restart of the task within the window this is."""
+    repeated: bool = False
+    """The same was said before, to whom it concerns: no need to say it as loudly again."""

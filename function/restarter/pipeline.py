@@ -1,4 +1,4 @@
-"""The whole flow on one screen: proved, decoded, looked at, decided, started, answered."""
+"""The whole flow on one screen: proved, decoded, dealt with, receipted, answered."""
 
 import asyncio
 import time
@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 
 from restarter import callers, dialects, receipt, surface
 from restarter.call import Answer, Call
-from restarter.decide import Policy, decide, start_of
 from restarter.dialects import functiongraph_apig
 from restarter.errors import Malformed, Rejected
-from restarter.model import AccessKey, Delivery, Event, Ignored, Kind, Outcome, Proved, Task, Visit
-from restarter.oms.service import Oms
+from restarter.model import AccessKey, Delivery, Event, Ignored, Kind, Outcome, Proved, Visit
 from restarter.reply import Reply, reply_to
+from restarter.restart import Restarter
 from restarter.settings import Settings
 from restarter.transport import Transport
 
@@ -24,7 +23,7 @@ def utc_now() -> datetime:
 
 
 class Pipeline:
-    """What lives as long as the process: settings, ways in, policy, and one client for every call."""
+    """What lives as long as the process: settings, ways in, what restarts, and one client for every call."""
 
     def __init__(self, settings: Settings, now: Callable[[], datetime] = utc_now) -> None:
         self._settings = settings
@@ -32,8 +31,7 @@ class Pipeline:
         self._transport = Transport()
         self._ways = callers.configured(settings, self._transport)
         self._configured = dialects.Configured.by(settings)
-        self._policy = Policy(migrate_failed_object=settings.oms_migrate_failed_object)
-        self._oms = Oms(settings, self._transport, now)
+        self._restarter = Restarter(settings, self._transport, now)
 
     def visit(self, seconds: float | None = None, agency: AccessKey | None = None) -> Visit:
         """The clock of a delivery starts; `seconds` are what the platform leaves it."""
@@ -70,33 +68,13 @@ class Pipeline:
     async def _outcome(self, part: dialects.Part, visit: Visit) -> Outcome:
         match part:
             case Event():
-                return await self._restart(part, visit)
+                return await self._restarter.restart(part, visit)
             case Ignored():
                 return Outcome(kind=Kind.IGNORED, reason=part.reason)
             case dialects.Subscription():
                 return await self._confirm(part, visit)
             case _:
                 return _outcome_of(part)
-
-    async def _restart(self, event: Event, visit: Visit) -> Outcome:
-        task = await self._look(event, visit)
-        if isinstance(task, Outcome):
-            return task
-        looked = self._settings.restart_look_first
-        decision = decide(event, task, self._policy) if looked else start_of(event, task, self._policy)
-        outcome = decision if isinstance(decision, Outcome) else await self._oms.start(event, decision, visit)
-        return replace(outcome, task_id=task.id, task_name=task.name)
-
-    async def _look(self, event: Event, visit: Visit) -> Task | Outcome:
-        """The task that the event means: a name is always resolved, its state is read where the operator wants it."""
-        request, project_id = event.request, event.project_id
-        if request.task_id is not None:
-            task: Task | Outcome = Task(id=request.task_id, name=request.task_name, status=None)
-        else:
-            task = await self._oms.find(project_id, request.task_name or "", visit)
-        if isinstance(task, Outcome) or not self._settings.restart_look_first:
-            return task
-        return await self._oms.show(project_id, task.id, visit)
 
     async def _confirm(self, subscription: dialects.Subscription, visit: Visit) -> Outcome:
         """One GET tells the topic that it may send here; within 48 hours SMN takes a repetition too."""

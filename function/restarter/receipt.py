@@ -15,7 +15,9 @@ from restarter.model import Event, Kind, Outcome
 
 RECEIPTS = logging.getLogger("restarter.receipt")
 
-NOT_SHOWN = {"kind", "retry_after"}
+# Refusals that stay until somebody does something.
+FOR_A_PERSON = ("permanent_failure", "budget_exhausted")
+NOT_SHOWN = {"kind", "retry_after", "repeated"}
 
 # What a person reads; {task} is the id or name.
 SENTENCES = {
@@ -34,15 +36,18 @@ SENTENCES = {
     Kind.NOT_FOUND: "OMS has no task {task}",
     Kind.REJECTED: "OMS did not accept the call about task {task}",
     Kind.DEFERRED: "Task {task} cannot be started now",
-    Kind.UNAVAILABLE: "OMS could not be asked about task {task}; nothing was started",
+    Kind.UNAVAILABLE: "Could not deal with task {task}; nothing was started",
     Kind.UNCONFIRMED: "A start of task {task} was sent and not confirmed",
 }
 
 
-def open_log() -> None:
-    """Send receipts, and nothing else, to stdout; LOG_LEVEL does not silence them."""
-    lines = logging.StreamHandler(sys.stdout)
+def open_log(level: str) -> None:
+    """Send receipts, and nothing else, to stdout, whatever the level; what else there is to say goes to stderr."""
+    lines, other = logging.StreamHandler(sys.stdout), logging.StreamHandler(sys.stderr)
     lines.setFormatter(JsonFormatter())
+    other.setFormatter(JsonFormatter("%(levelname)s %(message)s", rename_fields={"levelname": "severity"}))
+    logging.getLogger("restarter").handlers = [other]
+    logging.getLogger("restarter").setLevel(level)
     RECEIPTS.handlers = [lines]
     RECEIPTS.setLevel(logging.INFO)
     RECEIPTS.propagate = False
@@ -58,6 +63,8 @@ def severity_of(outcome: Outcome) -> str:
     match outcome.kind:
         case Kind.NOT_FOUND | Kind.REJECTED:
             return "ERROR"
+        case Kind.REFUSED if outcome.reason in FOR_A_PERSON:
+            return "INFO" if outcome.repeated else "ERROR"
         case (
             Kind.REFUSED
             | Kind.DEFERRED

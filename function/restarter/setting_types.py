@@ -121,6 +121,42 @@ def _file(path: str) -> str:
         raise PydanticCustomError("file", "must be a readable file") from None
 
 
+BUDGET = re.compile(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,5})([smhd])")
+SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+LONGEST_WINDOW = 31 * 86400.0
+
+
+def parse_budget(value: str) -> tuple[int, float]:
+    """`5/24h` as (5, 86400.0): restarts, and the seconds of the window."""
+    match = BUDGET.fullmatch(value)
+    if match is None or int(match[2]) * SECONDS[match[3]] > LONGEST_WINDOW:
+        raise PydanticCustomError("budget", "must be like 5/24h: restarts in a window of s, m, h or d, up to 31d")
+    return int(match[1]), int(match[2]) * SECONDS[match[3]]
+
+
+def _budget(value: str) -> str:
+    parse_budget(value)
+    return value
+
+
+def _ledger(value: SecretStr) -> SecretStr:
+    """`memory://`, or an address that the Redis client understands; it may hold a password."""
+    address = value.get_secret_value()
+    if address == "memory://":
+        return value
+    if not address.startswith(("redis://", "rediss://")):
+        raise PydanticCustomError("ledger", "must be memory://, redis:// or rediss://")
+    try:
+        from redis.asyncio.connection import parse_url  # noqa: PLC0415  # an extra: only where it is configured
+
+        parse_url(address)
+    except ImportError:
+        raise PydanticCustomError("ledger", "needs the package redis: install the extra of that name") from None
+    except ValueError:
+        raise PydanticCustomError("ledger", "is not an address of Redis") from None
+    return value
+
+
 Endpoint = Annotated[str, AfterValidator(_origin)]
 Region = Annotated[str, AfterValidator(_known_region)]
 # It becomes part of a path and of a header.
@@ -140,5 +176,7 @@ Certificates = Annotated[str, AfterValidator(_certificates)]
 KeySet = Annotated[str, AfterValidator(_key_set)]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
 Origin = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z0-9.:-]{1,253})$")]
+RestartBudget = Annotated[str, AfterValidator(_budget)]
+LedgerAddress = Annotated[SecretStr, AfterValidator(_ledger)]
 CryptoType = Literal["DEFAULT", "KMS"]
 KmsKeyId = Annotated[str, StringConstraints(pattern=r"^[!-~]{36}$")]

@@ -9,6 +9,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     ValidationError,
     ValidatorFunctionWrapHandler,
     model_validator,
@@ -29,9 +30,11 @@ from restarter.setting_types import (
     Key,
     KeySet,
     KmsKeyId,
+    LedgerAddress,
     Origin,
     ProjectId,
     Region,
+    RestartBudget,
     Token,
     TopicUrn,
     WebhookSecret,
@@ -113,6 +116,13 @@ class Settings(BaseSettings):
     oms_timeout: float = Field(3.0, gt=0, le=60, allow_inf_nan=False)
     restart_deadline: float = Field(4.5, gt=1, le=900, allow_inf_nan=False)
     restart_look_first: bool = True
+    restart_max_event_age: float = Field(86400.0, gt=0, le=31 * 86400, allow_inf_nan=False)
+    restart_archived: bool = False
+    restart_budget: RestartBudget = "5/24h"
+    restart_backoff: float = Field(60.0, ge=0, le=3600, allow_inf_nan=False)
+    restart_ledger: LedgerAddress = SecretStr("memory://")
+    restart_enabled: bool = True
+    restart_dry_run: bool = False
 
     caller_bearer_tokens: Annotated[tuple[CallerToken, ...], NoDecode, BeforeValidator(comma_separated)] = ()
     caller_webhook_secrets: Annotated[tuple[WebhookSecret, ...], NoDecode, BeforeValidator(comma_separated)] = ()

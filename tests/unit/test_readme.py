@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from restarter.model import Kind, RestartRequest
 from restarter.settings import Settings
 
@@ -27,6 +29,8 @@ def written(default: object) -> str:
     match default:
         case None:
             return ""
+        case SecretStr():
+            return default.get_secret_value()
         case bool():
             return str(default).lower()
         case tuple():

@@ -14,14 +14,14 @@ from restarter.transport import Transport
 
 
 class Way(Protocol):
-    """One way in. `claims`: the delivery tries to use it; `proves`: and it may."""
+    """One way in. `claims`: the delivery tries to use it; `proves`: what of it the proof covers, None if it fails."""
 
     @property
     def name(self) -> str: ...
 
     def claims(self, delivery: Delivery) -> bool: ...
 
-    async def proves(self, delivery: Delivery, visit: Visit) -> bool: ...
+    async def proves(self, delivery: Delivery, visit: Visit) -> Delivery | None: ...
 
 
 def configured(settings: Settings, transport: Transport) -> tuple[Way, ...]:
@@ -43,8 +43,9 @@ async def prove(delivery: Delivery, ways: tuple[Way, ...], visit: Visit, *, enve
     """
     tried = [way for way in ways if way.claims(delivery)]
     for way in tried:
-        if await way.proves(delivery, visit):
-            return Proved(delivery, way.name)
+        covered = await way.proves(delivery, visit)
+        if covered is not None:
+            return Proved(covered, way.name)
     if envelope is not None:
         return Proved(delivery, envelope.way)
     raise CallerNotProved(", ".join(way.name for way in tried) or "no credentials")

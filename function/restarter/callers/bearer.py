@@ -18,11 +18,11 @@ class Bearer:
         """There is a header of the Bearer scheme."""
         return bearer_token(delivery) is not None
 
-    async def proves(self, delivery: Delivery, visit: Visit) -> bool:
+    async def proves(self, delivery: Delivery, visit: Visit) -> Delivery | None:
         """Every token is compared, whole and as bytes, so that the time taken tells nothing."""
-        sent = (bearer_token(delivery) or "").encode("latin-1")
+        sent = (bearer_token(delivery) or "").encode()
         matches = [hmac.compare_digest(sent, token.get_secret_value().encode()) for token in self._tokens]
-        return any(matches)
+        return delivery if any(matches) else None
 
 
 def bearer_token(delivery: Delivery) -> str | None:

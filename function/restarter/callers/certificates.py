@@ -72,9 +72,9 @@ def is_smn_url(url: str, topic_urn: str, domains: tuple[str, ...]) -> bool:
 
 def read(pem: bytes) -> list["Certificate"]:
     """The certificates in a PEM file; none if it is no such file."""
-    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415  # a heavy import, for SMN alone
+    from cryptography.x509 import InvalidVersion, load_pem_x509_certificates  # noqa: PLC0415  # heavy, for SMN alone
 
     try:
         return load_pem_x509_certificates(pem)
-    except ValueError:
+    except (ValueError, InvalidVersion):
         return []

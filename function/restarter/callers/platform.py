@@ -12,6 +12,6 @@ class Platform:
         """Nothing in the delivery is needed."""
         return True
 
-    async def proves(self, delivery: Delivery, visit: Visit) -> bool:
+    async def proves(self, delivery: Delivery, visit: Visit) -> Delivery | None:
         """The operator has said that nobody unproved reaches the function."""
-        return True
+        return delivery

@@ -7,7 +7,7 @@ Rule: https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_a9003.htm
 from base64 import b64decode
 from typing import TYPE_CHECKING
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from restarter.callers.certificates import Certificates
 from restarter.model import Delivery, Visit
@@ -39,14 +39,19 @@ class Smn:
         """The body looks like a signed message; headers are not signed and so not asked."""
         return b'"signature"' in delivery.body and b'"topic_urn"' in delivery.body
 
-    async def proves(self, delivery: Delivery, visit: Visit) -> bool:
-        """Topic first, then the certificate: for a topic of somebody else nothing is fetched."""
+    async def proves(self, delivery: Delivery, visit: Visit) -> Delivery | None:
+        """Topic first, then the certificate: for a topic of somebody else nothing is fetched.
+
+        Only what was signed goes on: around a genuine message anybody could put the headers of a CloudEvent, or beside
+        its fields a request of his own.
+        """
         message = _text_fields(delivery.body)
         topic = message.get("topic_urn", "")
         if topic not in self._topics or message.get("type") not in SIGNED:
-            return False
+            return None
         certificates = await self._certificates.of(message.get("signing_cert_url", ""), topic, visit)
-        return any(_made(message, certificate) for certificate in certificates)
+        made = any(_made(message, certificate) for certificate in certificates)
+        return _signed_part(delivery, message) if made else None
 
 
 def strings_to_sign(message: dict[str, str]) -> list[bytes]:
@@ -58,13 +63,23 @@ def strings_to_sign(message: dict[str, str]) -> list[bytes]:
     return ["".join(f"{name}\n{message[name]}\n" for name in names).encode() for names in forms]
 
 
+def _signed_part(delivery: Delivery, message: dict[str, str]) -> Delivery:
+    names = (*SIGNED[message["type"]], "signature")
+    return Delivery(
+        delivery.method, delivery.path, {}, to_json({name: message[name] for name in names if name in message})
+    )
+
+
 def _made(message: dict[str, str], certificate: "Certificate") -> bool:
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415  # a heavy import, for SMN alone
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm  # noqa: PLC0415  # heavy, for SMN alone
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
 
-    key = certificate.public_key()
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return False
     if not isinstance(key, RSAPublicKey):
         return False
     for text in strings_to_sign(message):

@@ -19,10 +19,10 @@ class StandardWebhook:
         """There is a signature; without id and timestamp it proves nothing."""
         return "webhook-signature" in delivery.headers
 
-    async def proves(self, delivery: Delivery, visit: Visit) -> bool:
+    async def proves(self, delivery: Delivery, visit: Visit) -> Delivery | None:
         """One of the secrets made the signature, and not long ago."""
         matches = [_signed_with(secret.get_secret_value(), delivery) for secret in self._secrets]
-        return any(matches)
+        return delivery if any(matches) else None
 
 
 def _signed_with(secret: str, delivery: Delivery) -> bool:

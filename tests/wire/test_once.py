@@ -1,0 +1,301 @@
+"""Once per event, so many restarts per task, and a kill switch: with the ledger in memory and the network faked."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from pytest_httpx import HTTPXMock
+
+from door import SHOW, START, Function
+from example import BEARER, TASK, settings, shown
+from restarter.ledger import LedgerError
+from restarter.model import Delivery
+from restarter.pipeline import Pipeline
+from restarter.reply import Reply
+
+STRUCTURED = {"Content-Type": "application/cloudevents+json"}
+
+
+def event(event_id: str, kind: str = "oms.task.failed", **attributes: Any) -> dict[str, Any]:
+    """A CloudEvent about the task."""
+    data = {"task_id": TASK}
+    return {"specversion": "1.0", "type": kind, "source": "/oms", "id": event_id, "data": data} | attributes
+
+
+class Simulated:
+    """The pipeline with a clock of the test's own, and a task that does what the test wants."""
+
+    def __init__(self, httpx_mock: HTTPXMock, **changes: Any) -> None:
+        self.now = datetime(2026, 11, 24, tzinfo=UTC)
+        self.task = shown()
+        self.starts: list[datetime] = []
+        self._pipeline = Pipeline(settings(**changes), now=lambda: self.now)
+        httpx_mock.add_callback(self._show, url=SHOW, is_reusable=True, is_optional=True)
+        httpx_mock.add_callback(self._start, method="POST", url=START, is_reusable=True, is_optional=True)
+
+    def _show(self, _request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=self.task)
+
+    def _start(self, _request: httpx.Request) -> httpx.Response:
+        self.starts.append(self.now)
+        return httpx.Response(200)
+
+    def deliver(self, event_id: str) -> tuple[int, dict[str, Any]]:
+        """The status and the receipt of an event that happens now."""
+        body = json.dumps(event(event_id, time=self.now.strftime("%Y-%m-%dT%H:%M:%SZ"))).encode()
+        headers = {"content-type": "application/cloudevents+json", "authorization": f"Bearer {BEARER}"}
+
+        async def answer() -> Reply:
+            return await self._pipeline.answer(Delivery("POST", "/", headers, body), self._pipeline.visit())
+
+        reply = asyncio.run(answer())
+        return reply.status, dict(reply.receipts[0])
+
+
+@pytest.fixture
+def make_simulated(monkeypatch: pytest.MonkeyPatch, httpx_mock: HTTPXMock) -> Callable[..., Simulated]:
+    monkeypatch.setattr("restarter.transport.connections", httpx.AsyncHTTPTransport)
+    return lambda **changes: Simulated(httpx_mock, **changes)
+
+
+def test_an_event_that_comes_again_after_it_was_settled_is_a_duplicate(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown())
+    httpx_mock.add_response(method="POST", url=START)
+    statuses = [function.post(json=event("e"), headers=STRUCTURED).status_code for _ in range(3)]
+    assert statuses == [204, 204, 204]
+    assert [receipt["outcome"] for receipt in function.receipts()] == ["started", "duplicate", "duplicate"]
+
+
+def test_an_id_is_one_with_its_source_and_a_direct_call_without_an_id_has_no_twin(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(2), is_reusable=True)
+    key = {"Idempotency-Key": "e"}
+    function.post(json=event("e"), headers=STRUCTURED)
+    function.post(json=event("e", source="/other"), headers=STRUCTURED)
+    function.post(json=event("f"), headers=STRUCTURED)
+    for headers in ({}, {}, key, key):
+        function.post(json={"task_id": TASK}, headers=headers)
+    outcomes = [receipt["outcome"] for receipt in function.receipts()]
+    assert outcomes == ["already_running"] * 6 + ["duplicate"]
+
+
+@pytest.mark.parametrize(
+    "answer", [{"status_code": 503}, {"status_code": 401}, {"status_code": 404}, {"status_code": 400}]
+)
+def test_an_event_that_was_not_dealt_with_can_be_delivered_again(
+    answer: dict[str, Any], function: Function, httpx_mock: HTTPXMock
+) -> None:
+    """Also what was refused for a reason that a person removes: a replayed dead letter is no duplicate."""
+    httpx_mock.add_response(url=SHOW, json=shown(), is_reusable=True)
+    httpx_mock.add_response(method="POST", url=START, **answer)
+    httpx_mock.add_response(method="POST", url=START)
+    function.post(json=event("e"), headers=STRUCTURED)
+    assert function.post(json=event("e"), headers=STRUCTURED).status_code == 204
+    second = function.receipts()[1]
+    assert (second["outcome"], second["attempt"]) == ("started", 1)
+
+
+def test_an_unconfirmed_start_counts_and_its_own_event_may_finish_the_job(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(), is_reusable=True)
+    httpx_mock.add_exception(httpx.ReadTimeout("lost"), method="POST", url=START)
+    httpx_mock.add_response(method="POST", url=START)
+    for event_id in ("e", "another", "e"):
+        function.post(json=event(event_id), headers=STRUCTURED)
+    outcomes = [(line["outcome"], line.get("reason")) for line in function.receipts()]
+    assert outcomes == [("unconfirmed", "timeout"), ("deferred", "backoff"), ("started", None)]
+
+
+def test_the_same_event_many_times_at_once_is_one_start_and_the_others_are_told_to_come_again(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
+    async def slow(_request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0.05)
+        return httpx.Response(200, json=shown())
+
+    async def all_at_once() -> list[int]:
+        transport = httpx.ASGITransport(function.app)
+        headers = STRUCTURED | {"Authorization": f"Bearer {BEARER}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://function") as client:
+            posts = (client.post("/", json=event("e"), headers=headers) for _ in range(50))
+            return [reply.status_code for reply in await asyncio.gather(*posts)]
+
+    httpx_mock.add_callback(slow, url=SHOW)
+    httpx_mock.add_response(method="POST", url=START)
+    assert sorted(asyncio.run(all_at_once())) == [204] + [503] * 49
+    receipts = function.receipts()
+    assert sorted({(line["outcome"], line.get("reason")) for line in receipts}) == [
+        ("deferred", "in_progress"),
+        ("started", None),
+    ]
+
+
+def test_the_same_event_twice_in_one_delivery_is_one_start(function: Function, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown())
+    httpx_mock.add_response(method="POST", url=START)
+    record = {"smn": {"message_id": "m", "message": f'{{"task_id": {TASK}}}', "topic_urn": "topicUrn"}}
+    assert function.post("/invoke", json={"record": [record, record]}).status_code in (204, 503)
+    assert function.post("/invoke", json={"record": [record, record]}).status_code == 204
+    outcomes = [line["outcome"] for line in function.receipts()]
+    assert outcomes[0] == "started"
+    assert outcomes[2:] == ["duplicate", "duplicate"]
+
+
+def test_the_kill_switch_starts_nothing_and_asks_nobody(make_function: Callable[..., Function]) -> None:
+    function = make_function(RESTART_ENABLED="false")
+    assert function.post(json={"task_id": TASK}).status_code == 409
+    assert function.post(json=event("e"), headers=STRUCTURED).status_code == 204
+    assert {(line["outcome"], line["reason"]) for line in function.receipts()} == {("refused", "disabled")}
+
+
+@pytest.mark.parametrize(("age", "outcome"), [(3500, "already_running"), (3700, "refused"), (-400, "refused")])
+def test_an_event_of_another_time_is_stale(
+    age: int, outcome: str, make_function: Callable[..., Function], httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(2), is_optional=True)
+    function = make_function(RESTART_MAX_EVENT_AGE="3600")
+    at = (datetime.now(UTC) - timedelta(seconds=age)).isoformat()
+    function.post(json=event("e", time=at), headers=STRUCTURED)
+    assert function.receipt()["outcome"] == outcome
+
+
+def test_a_dry_run_does_everything_but_the_start_and_forgets_the_event(
+    make_function: Callable[..., Function], httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(), is_reusable=True)
+    function = make_function(RESTART_DRY_RUN="true")
+    assert function.post(json={"task_id": TASK}).status_code == 200
+    assert [function.post(json=event("e"), headers=STRUCTURED).status_code for _ in range(2)] == [204, 204]
+    for line in function.receipts():
+        assert (line["outcome"], line["start_called"], line["severity"]) == ("would_start", False, "INFO")
+
+
+def test_what_only_a_person_can_cure_is_refused_loudly_and_started_when_a_person_asks(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
+    task = shown(error_reason={"error_code": "TRF.0055", "error_msg": "no space"})
+    httpx_mock.add_response(url=SHOW, json=task, is_reusable=True)
+    httpx_mock.add_response(method="POST", url=START)
+    assert function.post(json=event("e"), headers=STRUCTURED).status_code == 204
+    assert function.post(json={"task_id": TASK}).status_code == 200
+    first, second = function.receipts()
+    assert (first["outcome"], first["reason"], first["severity"]) == ("refused", "permanent_failure", "ERROR")
+    assert second["outcome"] == "started"
+
+
+@pytest.mark.parametrize(("setting", "outcome"), [("false", "refused"), ("true", "started")])
+def test_archived_objects_are_not_paid_for_again_unless_the_operator_says_so(
+    setting: str, outcome: str, make_function: Callable[..., Function], httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(enable_restore=True))
+    httpx_mock.add_response(method="POST", url=START, is_optional=True)
+    function = make_function(RESTART_ARCHIVED=setting)
+    function.post(json=event("e"), headers=STRUCTURED)
+    assert function.receipt()["outcome"] == outcome
+
+
+def test_a_task_that_fails_after_every_restart_for_a_day_ends_within_budget_and_backoff_and_says_so_once(
+    make_simulated: Callable[..., Simulated],
+) -> None:
+    """It fails again ten seconds after each start; each failure is an event, redelivered on 503 as Retry-After says."""
+    world = make_simulated()
+    begin, number, receipts = world.now, 0, []
+    while world.now < begin + timedelta(days=1):
+        status, receipt = world.deliver(f"e{number}")
+        receipts.append(receipt)
+        if status == 503:
+            world.now += timedelta(seconds=60)
+        else:
+            number += 1
+            world.now += timedelta(seconds=10 if receipt["outcome"] == "started" else 1800)
+    assert len(world.starts) == 5
+    gaps = [(later - earlier).total_seconds() for earlier, later in zip(world.starts, world.starts[1:], strict=False)]
+    assert all(gap >= least for gap, least in zip(gaps, [60, 120, 240, 480], strict=True))
+    assert [receipt["attempt"] for receipt in receipts if receipt["outcome"] == "started"] == [1, 2, 3, 4, 5]
+    exhausted = [receipt for receipt in receipts if receipt.get("reason") == "budget_exhausted"]
+    assert [receipt["severity"] for receipt in exhausted] == ["ERROR"] + ["INFO"] * (len(exhausted) - 1)
+    assert len(exhausted) > 40
+
+
+def test_a_task_that_fails_once_a_week_is_still_restarted_in_week_nine(
+    make_simulated: Callable[..., Simulated],
+) -> None:
+    world = make_simulated()
+    for week in range(9):
+        assert world.deliver(f"week-{week}")[1]["attempt"] == 1
+        world.now += timedelta(days=7)
+    assert len(world.starts) == 9
+
+
+def test_the_budget_is_refilled_as_restarts_leave_the_window(make_simulated: Callable[..., Simulated]) -> None:
+    world = make_simulated(restart_budget="1/1h")
+    assert world.deliver("a")[1]["outcome"] == "started"
+    world.now += timedelta(minutes=59)
+    assert world.deliver("b")[1]["severity"] == "ERROR"
+    world.now += timedelta(minutes=1)
+    assert world.deliver("c")[1]["outcome"] == "started"
+
+
+class Broken:
+    """A ledger that fails at one question."""
+
+    def __init__(self, ledger: Any, question: str) -> None:
+        self._ledger = ledger
+        self._question = question
+
+    def __getattr__(self, name: str) -> Any:
+        async def fail(*_arguments: Any) -> None:
+            raise LedgerError("ConnectionError")
+
+        return fail if name == self._question else getattr(self._ledger, name)
+
+
+@pytest.mark.parametrize(
+    ("question", "outcome", "starts"),
+    [
+        ("claim", "unavailable", 0),
+        ("history", "unavailable", 0),
+        ("spend", "unavailable", 0),
+        ("settle", "started", 1),
+        ("release", "started", 1),
+        ("cancel", "started", 1),
+    ],
+)
+def test_a_ledger_that_cannot_be_asked_starts_nothing_and_one_that_cannot_be_told_changes_nothing(
+    question: str, outcome: str, starts: int, make_simulated: Callable[..., Simulated]
+) -> None:
+    world = make_simulated()
+    restarter = world._pipeline._restarter  # noqa: SLF001
+    restarter._ledger = Broken(restarter._ledger, question)  # noqa: SLF001
+    status, receipt = world.deliver("e")
+    assert (receipt["outcome"], len(world.starts)) == (outcome, starts)
+    assert (status, receipt.get("reason")) == ((503, "ledger") if outcome == "unavailable" else (204, None))
+
+
+def test_a_refusal_that_cannot_be_remembered_as_told_is_not_told(make_simulated: Callable[..., Simulated]) -> None:
+    world = make_simulated(restart_budget="1/1h")
+    world.deliver("a")
+    restarter = world._pipeline._restarter  # noqa: SLF001
+    restarter._ledger = Broken(restarter._ledger, "first_refusal")  # noqa: SLF001
+    assert world.deliver("b")[1]["reason"] == "ledger"
+
+
+def test_a_restart_that_others_are_always_faster_with_is_tried_again_later(
+    make_simulated: Callable[..., Simulated],
+) -> None:
+    async def never(*_arguments: Any) -> bool:
+        return False
+
+    world = make_simulated()
+    world._pipeline._restarter._ledger.spend = never  # type: ignore[assignment]  # noqa: SLF001
+    status, receipt = world.deliver("e")
+    assert (status, receipt["outcome"], receipt["reason"]) == (503, "deferred", "in_progress")
+    assert world.starts == []
