@@ -12,6 +12,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from restarter import receipt
+from restarter.dialects import functiongraph_apig
+from restarter.errors import TooLarge
 from restarter.model import AccessKey, Delivery
 from restarter.pipeline import Pipeline
 from restarter.reply import Reply
@@ -19,6 +21,8 @@ from restarter.settings import FunctionGraphSettings, load
 
 # Seconds kept back from what the platform leaves, to hand the answer over.
 MARGIN = 0.3
+# The same as at the other door.
+LONGEST_BODY = 512 * 1024
 
 
 class NotDone(Exception):  # it is what happened
@@ -32,7 +36,8 @@ class Runtime:
         settings = load(FunctionGraphSettings)
         self.pipeline = Pipeline(settings)
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="restarter", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="restarter", daemon=True)
+        self._thread.start()
         receipt.open_log(settings.log_level)
 
     def answer(self, event: Any, context: Any) -> Reply:
@@ -40,7 +45,15 @@ class Runtime:
         seconds = context.getRemainingTimeInMilliSeconds() / 1000 - MARGIN
         delivery = Delivery("POST", "/invoke", {}, json.dumps(event).encode())
         visit = self.pipeline.visit(seconds, _agency_key(context))
+        if len(delivery.body) > LONGEST_BODY:
+            return self.pipeline.turn_away(TooLarge(f"body: over {LONGEST_BODY} bytes"), visit, {})
         return asyncio.run_coroutine_threadsafe(self.pipeline.answer(delivery, visit), self._loop).result()
+
+    def close(self) -> None:
+        """End the thread, for tests; the platform ends the process."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
 
 _lock = threading.Lock()
@@ -63,7 +76,9 @@ def handler(event: Any, context: Any) -> Any:
     assert _runtime is not None  # noqa: S101  # for mypy
     reply = _runtime.answer(event, context)
     if isinstance(event, dict) and {"httpMethod", "requestContext", "body"} <= event.keys():
-        return json.loads(reply.body)
+        unopened = reply.status != 200  # what even the pipeline could not read as an APIG event
+        body = functiongraph_apig.wrap(reply.status, reply.headers, reply.body) if unopened else reply.body
+        return json.loads(body)
     if reply.status in (422, 503):
         raise NotDone("; ".join(str(one["message"]) for one in reply.receipts))
     receipts = [dict(one) for one in reply.receipts]
@@ -75,8 +90,8 @@ def _take_user_data(context: Any) -> None:
     for field_name, field in FunctionGraphSettings.model_fields.items():
         for name in getattr(field.validation_alias, "choices", [field_name.upper()]):
             value = context.getUserData(name)
-            if value:
-                os.environ.setdefault(name, value)
+            if value and not os.environ.get(name):  # an empty one counts as not set
+                os.environ[name] = value
 
 
 def _agency_key(context: Any) -> AccessKey | None:

@@ -32,7 +32,8 @@ def _handshake(delivery: Delivery, origins: tuple[str, ...]) -> Reply:
     The caller is proved at each delivery; an allowed origin promises nothing but that deliveries are expected.
     """
     origin = delivery.headers.get("webhook-request-origin", "")
-    if not re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", origin) or not {"*", origin.lower()} & set(origins):
+    allowed = {name.lower() for name in origins}  # RFC 4343
+    if not re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", origin) or not {"*", origin.lower()} & allowed:
         raise WrongMethod("webhook-request-origin: missing or not allowed")
     headers = {"Allow": "POST", "WebHook-Allowed-Origin": origin}
     if "webhook-request-rate" in delivery.headers:

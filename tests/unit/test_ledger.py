@@ -13,7 +13,6 @@ from example import PROJECT
 from redis_server import RedisServer
 from restarter.ledger import SETTLED_SECONDS, Claim, Entry, Ledger, LedgerError, entry_of, event_key, open_ledger
 from restarter.ledger.memory import EVENTS, MemoryLedger
-from restarter.ledger.redis import RedisLedger
 from restarter.model import Event, Intent, RestartRequest
 
 DAY = 86400.0
@@ -41,8 +40,7 @@ async def opened(address: str, clock: Clock) -> AsyncIterator[Ledger]:
     try:
         yield ledger
     finally:
-        if isinstance(ledger, RedisLedger):
-            await ledger.close()
+        await ledger.close()
 
 
 Steps = Callable[[Ledger, Clock], Awaitable[Any]]

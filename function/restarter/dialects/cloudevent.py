@@ -49,7 +49,7 @@ def read_event(event: Any, configured: Configured, dialect: str = NAME) -> Part:
     try:
         return _read_identified(event, event_id, configured, dialect)
     except Malformed as error:
-        raise Malformed(error.reason, dialect=error.dialect or dialect, event_id=event_id) from None
+        raise Malformed(error.reason, dialect=error.dialect or dialect, event_id=error.event_id or event_id) from None
 
 
 def _read_identified(event: Mapping[str, Any], event_id: str, configured: Configured, dialect: str) -> Part:
@@ -78,7 +78,7 @@ def _read_identified(event: Mapping[str, Any], event_id: str, configured: Config
 def _binary(envelope: Envelope) -> Mapping[str, Any]:
     """The event of a binary-mode message: attributes from its headers, data from its body."""
     if not is_json(envelope.delivery.media_type):
-        raise NotUnderstood("content-type: the data of an event must be JSON")
+        raise NotUnderstood("content-type: the data of an event must be JSON", dialect=NAME)
     attributes: dict[str, Any] = {
         name.removeprefix("ce-"): _header_value(value, name)
         for name, value in envelope.delivery.headers.items()
@@ -94,7 +94,7 @@ def _header_value(value: str, name: str) -> str:
     try:
         return unquote_to_bytes(value.encode("latin-1")).decode()
     except ValueError:
-        raise Malformed(f"{name}: not percent-encoded UTF-8") from None
+        raise Malformed(f"{name}: not percent-encoded UTF-8", dialect=NAME) from None
 
 
 def _data(event: Mapping[str, Any]) -> Any:

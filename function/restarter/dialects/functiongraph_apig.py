@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from restarter.dialects.envelope import Envelope
-from restarter.errors import Malformed
 from restarter.model import Delivery
 
 
@@ -21,25 +20,43 @@ def recognises(envelope: Envelope) -> bool:
 
 
 def unwrap(envelope: Envelope) -> Delivery:
-    """The request inside."""
+    """The request inside.
+
+    Nothing is refused here, for APIG has to hear of it inside a response: a method of the wrong type is no POST, and
+    behind headers of the wrong type there is no body, so that nobody takes it for something else.
+    """
     event = envelope.document
-    method, path, headers = event["httpMethod"], event.get("path", "/"), event.get("headers") or {}
-    if not isinstance(method, str) or not isinstance(path, str) or not isinstance(headers, dict):
-        raise Malformed("httpMethod, path, headers: of the wrong type")
-    text = {str(name).lower(): value for name, value in headers.items() if isinstance(value, str)}
-    return Delivery(method.upper(), path, text, _body(event["body"] or "", event.get("isBase64Encoded")))
+    method, path, headers = event["httpMethod"], event.get("path"), event.get("headers") or {}
+    readable = isinstance(headers, dict)
+    return Delivery(
+        method.upper() if isinstance(method, str) else "",
+        path if isinstance(path, str) else "/",
+        _headers(headers) if readable else {},
+        _body(event["body"], event.get("isBase64Encoded", True)) if readable else b"",
+    )
+
+
+def _headers(headers: Mapping[str, Any]) -> dict[str, str]:
+    """As they come over a wire: bytes as characters, names in lower case, repeated ones joined."""
+    joined: dict[str, str] = {}
+    for name, value in headers.items():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str):
+                seen = f"{joined[name.lower()]}, " if name.lower() in joined else ""
+                joined[name.lower()] = seen + text.encode().decode("latin-1")
+    return joined
 
 
 def _body(body: Any, is_base64: Any) -> bytes:
     """A documented sample says base64 and has plain text; JSON is never base64, so there is no doubt which it is."""
     if not isinstance(body, str):
-        raise Malformed("body: must be a string")
+        return b""
     if is_base64:
         try:
             return b64decode(body, validate=True)
         except ValueError:
             pass
-    return body.encode("utf-8", "surrogatepass")
+    return body.encode()
 
 
 def wrap(status: int, headers: Mapping[str, str], body: bytes) -> bytes:

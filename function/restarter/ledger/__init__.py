@@ -81,6 +81,10 @@ class Ledger(Protocol):
         """Whether this is the first time within the window that the budget of the task stood in the way."""
         ...
 
+    async def close(self) -> None:
+        """Let connections go."""
+        ...
+
 
 def open_ledger(address: str, clock: Callable[[], float]) -> Ledger:
     """The ledger at an address that the settings have checked; nothing is connected yet."""

@@ -53,6 +53,9 @@ class MemoryLedger:
         self._restarts[entry.task] = others | {entry.event: self._clock()}
         return True
 
+    async def close(self) -> None:
+        """There is nothing to let go."""
+
     def _others(self, entry: Entry, window: float) -> dict[str, float]:
         since = self._clock() - window
         kept = self._restarts.get(entry.task, {})
