@@ -15,9 +15,10 @@ from restarter import receipt
 from restarter.dialects import functiongraph_apig
 from restarter.errors import TooLarge
 from restarter.model import AccessKey, Delivery
-from restarter.pipeline import Pipeline
+from restarter.pipeline import Lasting
 from restarter.reply import Reply
-from restarter.settings import FunctionGraphSettings, load
+from restarter.rotation import Rotation
+from restarter.settings import FunctionGraphSettings
 
 # Seconds kept back from what the platform leaves, to hand the answer over.
 MARGIN = 0.3
@@ -33,21 +34,23 @@ class Runtime:
     """One event loop in a thread of its own and one pipeline on it, for all calls of the instance."""
 
     def __init__(self) -> None:
-        settings = load(FunctionGraphSettings)
-        self.pipeline = Pipeline(settings)
+        rotation = Rotation(FunctionGraphSettings)
+        self._lasting = Lasting(rotation.current)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="restarter", daemon=True)
         self._thread.start()
-        receipt.open_log(settings.log_level)
+        receipt.open_log(rotation.current().log_level)
+        rotation.warn()
 
     def answer(self, event: Any, context: Any) -> Reply:
         """The reply to one event, within the time that the platform leaves."""
         seconds = context.getRemainingTimeInMilliSeconds() / 1000 - MARGIN
         delivery = Delivery("POST", "/invoke", {}, json.dumps(event).encode())
-        visit = self.pipeline.visit(seconds, _agency_key(context))
+        pipeline = self._lasting.pipeline()
+        visit = pipeline.visit(seconds, _agency_key(context))
         if len(delivery.body) > LONGEST_BODY:
-            return self.pipeline.turn_away(TooLarge(f"body: over {LONGEST_BODY} bytes"), visit, {})
-        return asyncio.run_coroutine_threadsafe(self.pipeline.answer(delivery, visit), self._loop).result()
+            return pipeline.turn_away(TooLarge(f"body: over {LONGEST_BODY} bytes"), visit, {})
+        return asyncio.run_coroutine_threadsafe(pipeline.answer(delivery, visit), self._loop).result()
 
     def close(self) -> None:
         """End the thread, for tests; the platform ends the process."""

@@ -1,32 +1,36 @@
 """The door: a Starlette request becomes a Delivery, a Reply becomes a response. Everything is built once, here."""
 
 import asyncio
+from collections.abc import Mapping
 
 import functions_framework.aio
+from pydantic import SecretStr
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from restarter import receipt
 from restarter.errors import Malformed, NotReadInTime, Rejected, TooLarge
-from restarter.model import Delivery, Visit
-from restarter.pipeline import Pipeline
-from restarter.settings import SettingsError, load
+from restarter.faults import SettingsError
+from restarter.model import AccessKey, Delivery, Visit
+from restarter.pipeline import Lasting
+from restarter.rotation import Rotation
 
 LONGEST_BODY = 512 * 1024
 
 try:
-    settings = load()
-    pipeline = Pipeline(settings)
+    rotation = Rotation()
 except SettingsError as error:
     raise SystemExit(f"oms-task-restarter cannot start:\n{error}") from None
-receipt.open_log(settings.log_level)
+receipt.open_log(rotation.current().log_level)
+rotation.warn()
+lasting = Lasting(rotation.current)
 
 
 @functions_framework.aio.http
 async def restart(request: Request) -> Response:
     """Take a delivery and answer it."""
-    visit = pipeline.visit()
-    headers = _headers(request)
+    pipeline, headers = lasting.pipeline(), _headers(request)
+    visit = pipeline.visit(agency=_agency_key(headers) if pipeline.settings.caller_trust_platform else None)
     try:
         delivery = Delivery(request.method, request.url.path, headers, await _body(request, visit))
     except Rejected as error:
@@ -34,6 +38,15 @@ async def restart(request: Request) -> Response:
     else:
         reply = await pipeline.answer(delivery, visit)
     return Response(reply.body, reply.status, reply.headers)
+
+
+def _agency_key(headers: Mapping[str, str]) -> AccessKey | None:
+    """The key that FunctionGraph lends to an image; it writes `null` where the function has no agency."""
+    parts = [headers.get(f"x-cff-security-{name}", "") for name in ("access-key", "secret-key", "token")]
+    if not all(parts) or "null" in parts:
+        return None
+    ak, sk, token = map(SecretStr, parts)
+    return AccessKey(ak, sk, token)
 
 
 def _headers(request: Request) -> dict[str, str]:

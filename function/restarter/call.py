@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from pydantic import SecretStr
 from pydantic_core import from_json
 
 
@@ -41,6 +42,8 @@ class Answer:
     status: int
     body: bytes | None = field(default=b"", repr=False)
     request_id: str | None = None
+    subject_token: SecretStr | None = None
+    """A token of IAM, which comes as a header."""
 
     @property
     def document(self) -> Any:

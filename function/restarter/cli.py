@@ -11,10 +11,12 @@ import click
 from restarter import __version__, callers
 from restarter.explain import explain as explain_delivery
 from restarter.explain import read_delivery
+from restarter.faults import SettingsError
 from restarter.ledger import Entry, LedgerError, open_ledger
 from restarter.model import Outcome, Visit
+from restarter.oms.identities import Identities
 from restarter.oms.service import Oms
-from restarter.settings import Settings, SettingsError, load
+from restarter.settings import Settings, load
 from restarter.transport import Transport
 
 PATIENCE = 10.0  # seconds for everything that is checked
@@ -87,7 +89,7 @@ async def _check_all() -> int:
 
 async def _check_outside(settings: Settings) -> AsyncIterator[bool]:
     transport = Transport()
-    oms = Oms(settings, transport, _now)
+    oms = Oms(settings, transport, Identities(transport, _now), _now)
     for project_id in (settings.oms_project_id, *settings.oms_projects):
         found = await oms.find(project_id, NO_TASK, _visit())
         well = isinstance(found, Outcome) and found.reason is None

@@ -10,7 +10,10 @@ from restarter import callers, dialects, receipt, surface
 from restarter.call import Answer, Call
 from restarter.dialects import functiongraph_apig
 from restarter.errors import Malformed, Rejected
+from restarter.ledger import open_ledger
 from restarter.model import AccessKey, Delivery, Event, Ignored, Kind, Outcome, Proved, Visit
+from restarter.oms.identities import Identities
+from restarter.oms.service import Oms
 from restarter.reply import Reply, reply_to
 from restarter.restart import Restarter
 from restarter.settings import Settings
@@ -22,27 +25,53 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Pipeline:
-    """What lives as long as the process: settings, ways in, what restarts, and one client for every call."""
+Clock = Callable[[], datetime]
+# The key was refused, and has been replaced meanwhile: the next delivery will use the new one.
+CHANGED = Outcome(kind=Kind.UNAVAILABLE, reason="credentials_changed")
 
-    def __init__(self, settings: Settings, now: Callable[[], datetime] = utc_now) -> None:
-        self._settings = settings
-        self._now = now
-        self._transport = Transport()
-        self._ways = callers.configured(settings, self._transport)
+
+class Lasting:
+    """What outlives a change of settings: one client for every call, what is known of keys, and the ledger."""
+
+    def __init__(self, source: Callable[[], Settings], now: Clock = utc_now) -> None:
+        self.source = source
+        self.now = now
+        self.transport = Transport()
+        self.identities = Identities(self.transport, now)
+        self.ledger = open_ledger(source().restart_ledger.get_secret_value(), lambda: now().timestamp())
+        self._pipeline = Pipeline(source(), self)
+
+    def pipeline(self) -> "Pipeline":
+        """The pipeline by the settings of this moment, for one delivery from its beginning to its end."""
+        settings = self.source()
+        if settings is not self._pipeline.settings:
+            self._pipeline = Pipeline(settings, self)
+        return self._pipeline
+
+
+class Pipeline:
+    """The flow by one set of settings, none of which changes while a delivery is on its way."""
+
+    def __init__(self, settings: Settings, lasting: Lasting) -> None:
+        self.settings = settings
+        self._lasting = lasting
+        self._ways = callers.configured(settings, lasting.transport)
         self._configured = dialects.Configured.by(settings)
-        self._restarter = Restarter(settings, self._transport, now)
+        oms = Oms(settings, lasting.transport, lasting.identities, lasting.now)
+        self._restarter = Restarter(settings, oms, lasting.ledger, lasting.now)
 
     def visit(self, seconds: float | None = None, agency: AccessKey | None = None) -> Visit:
         """The clock of a delivery starts; `seconds` are what the platform leaves it."""
         began = time.monotonic()
-        allowed = self._settings.restart_deadline
-        return Visit(self._now(), began, began + (allowed if seconds is None else min(seconds, allowed)), agency)
+        allowed = self.settings.restart_deadline
+        return Visit(
+            self._lasting.now(), began, began + (allowed if seconds is None else min(seconds, allowed)), agency
+        )
 
     async def answer(self, delivery: Delivery, visit: Visit, envelope: Proved | None = None) -> Reply:
         """A reply, whatever comes: what is wrong with a delivery ends here."""
         try:
-            beside = surface.serve(delivery, self._settings.caller_origins)
+            beside = surface.serve(delivery, self.settings.caller_origins)
             return beside or await self._deliver(delivery, visit, envelope)
         except Rejected as error:
             return self.turn_away(error, visit, delivery.headers)
@@ -68,7 +97,8 @@ class Pipeline:
     async def _outcome(self, part: dialects.Part, visit: Visit) -> Outcome:
         match part:
             case Event():
-                return await self._restarter.restart(part, visit)
+                outcome = await self._restarter.restart(part, visit)
+                return CHANGED if is_refused_key(outcome) and self._lasting.source() is not self.settings else outcome
             case Ignored():
                 return Outcome(kind=Kind.IGNORED, reason=part.reason)
             case dialects.Subscription():
@@ -78,8 +108,8 @@ class Pipeline:
 
     async def _confirm(self, subscription: dialects.Subscription, visit: Visit) -> Outcome:
         """One GET tells the topic that it may send here; within 48 hours SMN takes a repetition too."""
-        seconds = min(visit.left_now(), self._settings.oms_timeout)
-        answer = await self._transport.send(Call("GET", subscription.url, ""), {}, seconds)
+        seconds = min(visit.left_now(), self.settings.oms_timeout)
+        answer = await self._lasting.transport.send(Call("GET", subscription.url, ""), {}, seconds)
         if not isinstance(answer, Answer) or answer.status >= 500 or answer.status == 429:
             return Outcome(kind=Kind.UNAVAILABLE, reason="subscription")
         if 200 <= answer.status < 300:
@@ -107,12 +137,17 @@ class Pipeline:
     def _facts_of(self, event: Event, visit: Visit) -> dict[str, str | int]:
         """What the receipt says of the event that only the settings and the clock know."""
         facts: dict[str, str | int] = {}
-        region = self._settings.region_of(event.project_id)
+        region = self.settings.region_of(event.project_id)
         if region is not None:
             facts["region"] = region
         if event.occurred_at is not None:
             facts["event_age_s"] = round((visit.came_at - event.occurred_at).total_seconds())
         return facts
+
+
+def is_refused_key(outcome: Outcome) -> bool:
+    """OMS did not accept who asked."""
+    return outcome.kind is Kind.REJECTED and outcome.reason == "credentials"
 
 
 def _outcome_of(error: Rejected) -> Outcome:

@@ -6,12 +6,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from restarter.decide import Policy, admit, decide, start_of
-from restarter.ledger import Claim, Entry, LedgerError, entry_of, event_key, open_ledger
+from restarter.ledger import Claim, Entry, Ledger, LedgerError, entry_of, event_key
 from restarter.model import Event, Intent, Kind, Outcome, Start, Task, Visit
 from restarter.oms.service import Oms
 from restarter.setting_types import parse_budget
 from restarter.settings import Settings
-from restarter.transport import Transport
 
 LOG = logging.getLogger("restarter")
 # Longer than any delivery, so that a claim runs out only when its instance is gone.
@@ -39,13 +38,13 @@ def policy_of(settings: Settings) -> Policy:
 
 
 class Restarter:
-    """What deals with requests for as long as the process lives."""
+    """What deals with requests for as long as the settings are what they are."""
 
-    def __init__(self, settings: Settings, transport: Transport, now: Callable[[], datetime]) -> None:
+    def __init__(self, settings: Settings, oms: Oms, ledger: Ledger, now: Callable[[], datetime]) -> None:
         self._now = now
         self._policy = policy_of(settings)
-        self._oms = Oms(settings, transport, now)
-        self._ledger = open_ledger(settings.restart_ledger.get_secret_value(), lambda: now().timestamp())
+        self._oms = oms
+        self._ledger = ledger
         self._claim_seconds = settings.restart_deadline + CLAIM_MARGIN
         self._look_first = settings.restart_look_first
         self._rules = decide if settings.restart_look_first else start_of

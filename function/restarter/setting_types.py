@@ -62,6 +62,26 @@ def _not_blank(value: SecretStr) -> SecretStr:
     return value
 
 
+def _json_text(value: SecretStr) -> SecretStr:
+    """A service account's key as Google hands it out."""
+    try:
+        document = from_json(value.get_secret_value())
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise PydanticCustomError("json", "must be a JSON object")
+    return value
+
+
+def _azure(value: SecretStr) -> SecretStr:
+    """«name=value;…» with the account or its endpoint, as Azure's portal shows it."""
+    parts = [part.partition("=") for part in value.get_secret_value().strip().split(";") if part]
+    names = {name.strip().lower() for name, equals, text in parts if equals and text}
+    if not names & {"accountname", "blobendpoint"} or len(names) != len(parts):
+        raise PydanticCustomError("azure", "must be like AccountName=…;AccountKey=…")
+    return value
+
+
 def comma_separated(value: Any) -> Any:
     """`a, b` as a tuple; anything but text is left for the field's own check."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -164,8 +184,11 @@ ProjectId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,1024}$")
 Key = Annotated[SecretStr, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 Token = Annotated[SecretStr, Field(min_length=1, max_length=16384), AfterValidator(_printable)]
 CallerToken = Annotated[SecretStr, Field(min_length=24, max_length=16384), AfterValidator(_printable)]
-ConnectionString = Annotated[SecretStr, Field(max_length=2048), AfterValidator(_not_blank)]
-JsonAuthFile = Annotated[SecretStr, Field(max_length=65535), AfterValidator(_not_blank)]
+ConnectionString = Annotated[SecretStr, Field(max_length=2048), AfterValidator(_azure)]
+JsonAuthFile = Annotated[SecretStr, Field(max_length=65535), AfterValidator(_json_text)]
+Password = Annotated[SecretStr, Field(max_length=128), AfterValidator(_not_blank)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
+ProfileName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 CdnKey = Annotated[SecretStr, Field(max_length=255), AfterValidator(_not_blank)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 TopicUrn = Annotated[

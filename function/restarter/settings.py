@@ -1,22 +1,15 @@
 """Every setting, read and checked at once at start; frozen, and masked wherever it is printed."""
 
+import os
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    AliasChoices,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    model_validator,
-)
-from pydantic_core import InitErrorDetails, PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
 
+from restarter.faults import AllFaults, SettingsError, faults_of, needed
+from restarter.secret_files import SecretFiles
 from restarter.setting_types import (
     CallerToken,
     CdnKey,
@@ -32,9 +25,12 @@ from restarter.setting_types import (
     KmsKeyId,
     LedgerAddress,
     Origin,
+    Password,
+    ProfileName,
     ProjectId,
     Region,
     RestartBudget,
+    Text,
     Token,
     TopicUrn,
     WebhookSecret,
@@ -46,18 +42,15 @@ from restarter.setting_types import (
 OFF = {"0", "off", "f", "false", "n", "no", ""}
 
 
-class SettingsError(Exception):
-    """The program cannot start; one line a fault, each with the setting's name and never its value."""
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
-
-
-class StorageCredentials(BaseModel):
+class StorageCredentials(AllFaults):
     """One set of keys to source and destination: fields and order of the start-task body, bounds of its API page."""
 
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    NEEDS: ClassVar[dict[str, str]] = {
+        "src_ak": "src_sk",
+        "src_sk": "src_ak",
+        "src_security_token": "src_ak",
+        "dst_security_token": "dst_ak",
+    }
 
     src_ak: Key | None = None
     src_sk: Key | None = None
@@ -76,13 +69,12 @@ class StorageCredentials(BaseModel):
     source_cdn_kms_key_id: KmsKeyId | None = None
 
 
-class Settings(BaseSettings):
+class Settings(BaseSettings, AllFaults):
     """The environment of the function: each name is a field's in capitals."""
 
-    AGENCY: ClassVar[bool] = False
-    """The platform hands over a temporary key with each delivery."""
-
-    model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True, env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        frozen=True, hide_input_in_errors=True, env_ignore_empty=True, env_nested_delimiter="__", extra="ignore"
+    )
 
     oms_region: Region | None = None
     oms_endpoint: Endpoint | None = None
@@ -95,6 +87,10 @@ class Settings(BaseSettings):
     huaweicloud_sdk_sk: Key | None = Field(None, validation_alias=AliasChoices("HUAWEICLOUD_SDK_SK", "CLOUD_SDK_SK"))
     huaweicloud_sdk_security_token: Token | None = None
     oms_auth_token: Token | None = None
+    iam_domain: Text | None = None
+    iam_user: Text | None = None
+    iam_password: Password | None = None
+    iam_endpoint: Endpoint | None = None
 
     oms_src_ak: Key | None = None
     oms_src_sk: Key | None = None
@@ -112,8 +108,11 @@ class Settings(BaseSettings):
     oms_source_cdn_crypto_type: CryptoType | None = None
     oms_source_cdn_kms_key_id: KmsKeyId | None = None
 
+    oms_profiles: dict[ProfileName, StorageCredentials] = Field(default_factory=dict)
+
     oms_migrate_failed_object: Literal["auto", "true", "false"] = "auto"
     oms_timeout: float = Field(3.0, gt=0, le=60, allow_inf_nan=False)
+    oms_cooldown: float = Field(300.0, ge=0, le=86400, allow_inf_nan=False)
     restart_deadline: float = Field(4.5, gt=1, le=900, allow_inf_nan=False)
     restart_look_first: bool = True
     restart_max_event_age: float = Field(86400.0, gt=0, le=31 * 86400, allow_inf_nan=False)
@@ -142,28 +141,54 @@ class Settings(BaseSettings):
     event_types_failed: Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)] = ()
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(upper_case)] = "INFO"
 
-    @model_validator(mode="wrap")
+    NEEDS: ClassVar[dict[str, str]] = {
+        "huaweicloud_sdk_ak": "huaweicloud_sdk_sk",
+        "huaweicloud_sdk_sk": "huaweicloud_sdk_ak",
+        "huaweicloud_sdk_security_token": "huaweicloud_sdk_ak",
+        "oms_src_ak": "oms_src_sk",
+        "oms_src_sk": "oms_src_ak",
+        "oms_src_security_token": "oms_src_ak",
+        "iam_domain": "iam_user",
+        "iam_user": "iam_password",
+        "iam_password": "iam_domain",
+        "caller_oidc_audience": "caller_oidc_emails",
+        "caller_oidc_emails": "caller_oidc_audience",
+    }
+
     @classmethod
-    def _every_fault_at_once(cls, data: Any, handler: ValidatorFunctionWrapHandler) -> Self:
-        """Report the faults of single settings and those between settings together."""
-        faults: list[InitErrorDetails] = [
-            {"type": PydanticCustomError("together", message), "loc": (name,), "input": None}
-            for name, message in _faults_between({str(key).lower(): value for key, value in data.items()}, cls)
-        ]
-        try:
-            settings: Self = handler(data)
-        except ValidationError as error:
-            for fault in error.errors(include_url=False, include_input=False, include_context=False):
-                kind = PydanticCustomError("single", "{msg}", {"msg": fault["msg"]})
-                faults.append({"type": kind, "loc": fault["loc"], "input": None})
-        if faults:
-            raise ValidationError.from_exception_data(cls.__name__, faults, hide_input=True)
-        return settings
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """A file wins over the environment."""
+        return init_settings, SecretFiles(file_secret_settings), env_settings
+
+    @classmethod
+    def faults_between(cls, given: dict[str, Any]) -> list[tuple[str, str]]:
+        """Beside pairs: a way to OMS, a way to prove to it who calls, and a way in."""
+        sdk = {name for name in given if name.startswith("cloud_sdk_")}
+        names = given.keys() - sdk | {name.replace("cloud_sdk_", "huaweicloud_sdk_") for name in sdk}
+        faults = needed(cls.NEEDS, names)
+        if not names & {"oms_region", "oms_endpoint"}:
+            faults.append(("oms_region", "required unless OMS_ENDPOINT is set"))
+        if "iam_user" in names and not names & {"oms_region", "iam_endpoint"}:
+            faults.append(("iam_endpoint", "required with IAM_USER unless OMS_REGION is set"))
+        trusting = _is_on(given.get("caller_trust_platform", cls.model_fields["caller_trust_platform"].default))
+        # A platform that is trusted may lend a key of its agency with each delivery.
+        if not trusting and not names & {"huaweicloud_sdk_ak", "huaweicloud_sdk_sk", "oms_auth_token", "iam_user"}:
+            faults.append(("huaweicloud_sdk_ak", "required unless OMS_AUTH_TOKEN or IAM_USER is set"))
+        if not trusting and not any(comma_separated(given.get(name, "")) for name in LISTS_OF_CALLERS):
+            faults.append(("caller_bearer_tokens", "no way in is configured; set this or another CALLER_ setting"))
+        return faults
 
     def profiles(self) -> Mapping[str, StorageCredentials]:
         """Sets of storage credentials by name; `default` is the one of the plain settings."""
         values = {name: getattr(self, f"oms_{name}") for name in StorageCredentials.model_fields}
-        return {"default": StorageCredentials.model_construct(**values)}
+        return {"default": StorageCredentials.model_construct(**values), **self.oms_profiles}
 
     def region_of(self, project_id: str) -> str | None:
         """Region of a configured project; None where only an endpoint is known. KeyError for any other project."""
@@ -175,56 +200,35 @@ class Settings(BaseSettings):
 
 
 class FunctionGraphSettings(Settings):
-    """The same in FunctionGraph's built-in runtime, which proves the caller and may lend a key of its agency."""
-
-    AGENCY: ClassVar[bool] = True
+    """The same in FunctionGraph's built-in runtime, which proves the caller."""
 
     caller_trust_platform: bool = True
 
 
-def load(kind: type[Settings] = Settings) -> Settings:
-    """Read the environment; SettingsError lists everything that is wrong with it."""
-    try:
-        return kind()
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False)
-        raise SettingsError(sorted({f"{_setting_name(fault['loc'])}: {fault['msg']}" for fault in faults})) from None
-
-
-def _setting_name(loc: tuple[int | str, ...]) -> str:
-    """A place in the model as the name of the setting: positions and keys inside a value are left out."""
-    return str(loc[0]).upper()
-
-
-# What is of no use without something else.
-NEEDS = {
-    "huaweicloud_sdk_ak": "huaweicloud_sdk_sk",
-    "huaweicloud_sdk_sk": "huaweicloud_sdk_ak",
-    "huaweicloud_sdk_security_token": "huaweicloud_sdk_ak",
-    "oms_src_ak": "oms_src_sk",
-    "oms_src_sk": "oms_src_ak",
-    "oms_src_security_token": "oms_src_ak",
-    "caller_oidc_audience": "caller_oidc_emails",
-    "caller_oidc_emails": "caller_oidc_audience",
-}
 LISTS_OF_CALLERS = ("caller_bearer_tokens", "caller_webhook_secrets", "caller_smn_topics", "caller_oidc_audience")
 
 
-def _faults_between(given: Mapping[str, Any], kind: type[Settings]) -> list[tuple[str, str]]:
-    """What is wrong with the set of settings as a whole; `given` has the names that are set, in lower case."""
-    names = {
-        name.replace("cloud_sdk_", "huaweicloud_sdk_") if name.startswith("cloud_sdk_") else name for name in given
-    }
-    faults = [
-        (needed, f"required with {name.upper()}")
-        for name, needed in NEEDS.items()
-        if name in names and needed not in names
-    ]
-    if not names & {"oms_region", "oms_endpoint"}:
-        faults.append(("oms_region", "required unless OMS_ENDPOINT is set"))
-    if not names & {"huaweicloud_sdk_ak", "huaweicloud_sdk_sk", "oms_auth_token"} and not kind.AGENCY:
-        faults.append(("huaweicloud_sdk_ak", "required unless OMS_AUTH_TOKEN is set"))
-    trusting = given.get("caller_trust_platform", kind.model_fields["caller_trust_platform"].default)
-    if str(trusting).lower() in OFF and not any(comma_separated(given.get(name, "")) for name in LISTS_OF_CALLERS):
-        faults.append(("caller_bearer_tokens", "no way in is configured; set this or another CALLER_ setting"))
-    return faults
+def load(kind: type[Settings] = Settings) -> Settings:
+    """Read files and environment; SettingsError lists everything that is wrong with them."""
+    try:
+        return kind()
+    except ValidationError as error:
+        raise SettingsError(faults_of(error)) from None
+    except (SourceError, OSError, ValueError) as error:  # what a source cannot even read
+        raise SettingsError([f"SECRETS_DIR, OMS_PROFILES: {type(error).__name__}: cannot be read"]) from None
+
+
+def given_twice() -> list[str]:
+    """Settings that a file and the environment give differently; the file wins."""
+    environment = EnvSettingsSource(Settings)
+    files, given = SecretFiles(environment).env_vars, environment.env_vars
+    return sorted(
+        name.upper().replace(os.sep, "__")
+        for name, value in files.items()
+        if given.get(name.replace(os.sep, "__")) not in (None, "", value)
+    )
+
+
+def _is_on(value: Any) -> bool:
+    """As pydantic reads a switch; a word that it does not know is a fault of its own."""
+    return str(value).lower() not in OFF

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+from pydantic import SecretStr
 
 from restarter.call import Answer, Call, NoAnswer
 
@@ -75,7 +76,13 @@ async def _read(response: httpx.Response) -> bytes | None:
 
 def _answer(response: httpx.Response, body: bytes | None) -> Answer:
     request_id = response.headers.get("x-request-id", "")
-    return Answer(response.status_code, body, request_id if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", request_id) else None)
+    token = response.headers.get("x-subject-token", "")
+    return Answer(
+        response.status_code,
+        body,
+        request_id if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", request_id) else None,
+        SecretStr(token) if re.fullmatch(r"[!-~]{1,16384}", token) else None,
+    )
 
 
 def _no_answer(error: Exception) -> NoAnswer:

@@ -98,7 +98,7 @@ def test_a_start_of_a_url_list_with_destination_keys_only(server: HTTPServer, cl
 
 
 def test_a_start_with_every_field_of_the_sdk(server: HTTPServer, client: OmsClient) -> None:
-    values = {name: f"{name}-é" if name == "connection_string" else name for name in StartTaskReq.attribute_map}
+    values = {name: f"AccountName={name}-é" if "string" in name else name for name in StartTaskReq.attribute_map}
     values |= dict.fromkeys(["src_crypto_type", "dst_crypto_type", "source_cdn_crypto_type"], "KMS")
     values |= dict.fromkeys(["src_kms_key_id", "dst_kms_key_id", "source_cdn_kms_key_id"], "k" * 36)
     values |= {"json_auth_file": "{}"}

@@ -7,7 +7,8 @@ import pytest
 from huaweicloudsdkoms.v2.region.oms_region import OmsRegion
 
 from restarter.setting_types import REGIONS
-from restarter.settings import Settings, SettingsError, load
+from restarter.faults import SettingsError
+from restarter.settings import Settings, load
 
 
 def test_the_environment_of_the_example_loads_and_is_frozen() -> None:
@@ -37,7 +38,7 @@ def test_every_missing_setting_is_reported_in_one_go(environment: pytest.MonkeyP
 
     assert faults(environment, **dict.fromkeys(ENVIRONMENT)) == [
         "CALLER_BEARER_TOKENS: no way in is configured; set this or another CALLER_ setting",
-        "HUAWEICLOUD_SDK_AK: required unless OMS_AUTH_TOKEN is set",
+        "HUAWEICLOUD_SDK_AK: required unless OMS_AUTH_TOKEN or IAM_USER is set",
         "OMS_DST_AK: Field required",
         "OMS_DST_SK: Field required",
         "OMS_PROJECT_ID: Field required",
@@ -45,6 +46,7 @@ def test_every_missing_setting_is_reported_in_one_go(environment: pytest.MonkeyP
     ]
 
 
+IAM = {"IAM_DOMAIN": "d", "IAM_USER": "u", "IAM_PASSWORD": "p"}
 BAD: list[tuple[dict[str, str | None], str]] = [
     ({"OMS_REGION": "eu-west-0"}, "OMS_REGION: unknown region; OMS has af-south-1"),
     ({"OMS_ENDPOINT": "http://oms.example.com"}, "OMS_ENDPOINT: must be https (http is for loopback only)"),
@@ -71,7 +73,29 @@ BAD: list[tuple[dict[str, str | None], str]] = [
     ({"OMS_DST_SK": "line\nbreak"}, "OMS_DST_SK: must be printable ASCII"),
     ({"OMS_DST_SECURITY_TOKEN": "x" * 16385}, "OMS_DST_SECURITY_TOKEN: "),
     ({"OMS_CONNECTION_STRING": "x" * 2049}, "OMS_CONNECTION_STRING: "),
-    ({"OMS_CONNECTION_STRING": " "}, "OMS_CONNECTION_STRING: must not be blank"),
+    ({"OMS_CONNECTION_STRING": " "}, "OMS_CONNECTION_STRING: must be like AccountName=…;AccountKey=…"),
+    ({"OMS_CONNECTION_STRING": "no-pairs-in-it"}, "OMS_CONNECTION_STRING: must be like"),
+    ({"OMS_CONNECTION_STRING": "AccountKey=x"}, "OMS_CONNECTION_STRING: must be like"),
+    ({"OMS_CONNECTION_STRING": "AccountName=x;AccountKey="}, "OMS_CONNECTION_STRING: must be like"),
+    ({"OMS_JSON_AUTH_FILE": "[]"}, "OMS_JSON_AUTH_FILE: must be a JSON object"),
+    ({"OMS_JSON_AUTH_FILE": "{"}, "OMS_JSON_AUTH_FILE: must be a JSON object"),
+    ({"OMS_SOURCE_CDN_AUTHENTICATION_KEY": " "}, "OMS_SOURCE_CDN_AUTHENTICATION_KEY: must not be blank"),
+    ({"OMS_PROFILES": "{"}, "SECRETS_DIR, OMS_PROFILES: SettingsError: cannot be read"),
+    ({"OMS_PROFILES__AWS__DST_AK": "x"}, "OMS_PROFILES__AWS__DST_SK: Field required"),
+    ({"OMS_PROFILES__A.B__DST_AK": "x", "OMS_PROFILES__A.B__DST_SK": "x"}, "OMS_PROFILES__A.B"),
+    (
+        {"OMS_PROFILES__A__DST_AK": "x", "OMS_PROFILES__A__DST_SK": "y", "OMS_PROFILES__A__SRC_AK": "x"},
+        "OMS_PROFILES__A",
+    ),
+    ({"IAM_USER": "u", "IAM_DOMAIN": "d"}, "IAM_PASSWORD: required with IAM_USER"),
+    ({"OMS_REGION": None, "OMS_ENDPOINT": "https://oms.example.com", **IAM}, "IAM_ENDPOINT: required with IAM_USER"),
+    ({"IAM_ENDPOINT": "http://iam.example.com", **IAM}, "IAM_ENDPOINT: must be https"),
+    ({"OMS_COOLDOWN": "-1"}, "OMS_COOLDOWN: "),
+    ({"RESTART_BUDGET": "5"}, "RESTART_BUDGET: must be like 5/24h"),
+    ({"RESTART_BUDGET": "0/24h"}, "RESTART_BUDGET: must be like 5/24h"),
+    ({"RESTART_BUDGET": "5/32d"}, "RESTART_BUDGET: must be like 5/24h"),
+    ({"RESTART_LEDGER": "sqlite://"}, "RESTART_LEDGER: must be memory://, redis:// or rediss://"),
+    ({"RESTART_LEDGER": "redis://localhost:port"}, "RESTART_LEDGER: is not an address of Redis"),
     ({"OMS_JSON_AUTH_FILE": "x" * 65536}, "OMS_JSON_AUTH_FILE: "),
     ({"OMS_SOURCE_CDN_AUTHENTICATION_KEY": "x" * 256}, "OMS_SOURCE_CDN_AUTHENTICATION_KEY: "),
     ({"OMS_SRC_CRYPTO_TYPE": "AES"}, "OMS_SRC_CRYPTO_TYPE: "),
@@ -151,9 +175,18 @@ def test_an_endpoint_is_used_for_every_project(given: str, origin: str, environm
 
 def test_no_secret_is_in_a_repr_or_in_a_traceback(environment: pytest.MonkeyPatch) -> None:
     canary = "CANARY" + "x" * 34
+    shaped = {
+        "caller_webhook_secrets": f"whsec_{canary}",
+        "oms_connection_string": f"AccountName={canary}",
+        "oms_json_auth_file": f'{{"key": "{canary}"}}',
+        "restart_ledger": f"redis://:{canary}@localhost",
+        "oms_profiles": f'{{"aws": {{"dst_ak": "{canary}", "dst_sk": "{canary}"}}}}',
+        "iam_user": "u",
+        "iam_domain": "d",
+    }
     for name, field in Settings.model_fields.items():
-        if "Secret" in str(field.annotation):
-            environment.setenv(name.upper(), f"whsec_{canary}" if "webhook" in name else canary)
+        if "Secret" in str(field.annotation) or name in shaped:
+            environment.setenv(name.upper(), shaped.get(name, canary))
     assert canary not in repr(load())
     assert canary not in str(load().model_dump())
     assert canary not in repr(load().profiles())

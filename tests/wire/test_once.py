@@ -14,7 +14,7 @@ from door import SHOW, START, Function
 from example import BEARER, TASK, settings, shown
 from restarter.ledger import LedgerError
 from restarter.model import Delivery
-from restarter.pipeline import Pipeline
+from restarter.pipeline import Lasting
 from restarter.reply import Reply
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
@@ -33,7 +33,8 @@ class Simulated:
         self.now = datetime(2026, 11, 24, tzinfo=UTC)
         self.task = shown()
         self.starts: list[datetime] = []
-        self._pipeline = Pipeline(settings(**changes), now=lambda: self.now)
+        fixed = settings(**changes)
+        self.lasting = Lasting(lambda: fixed, now=lambda: self.now)
         httpx_mock.add_callback(self._show, url=SHOW, is_reusable=True, is_optional=True)
         httpx_mock.add_callback(self._start, method="POST", url=START, is_reusable=True, is_optional=True)
 
@@ -50,7 +51,8 @@ class Simulated:
         headers = {"content-type": "application/cloudevents+json", "authorization": f"Bearer {BEARER}"}
 
         async def answer() -> Reply:
-            return await self._pipeline.answer(Delivery("POST", "/", headers, body), self._pipeline.visit())
+            pipeline = self.lasting.pipeline()
+            return await pipeline.answer(Delivery("POST", "/", headers, body), pipeline.visit())
 
         reply = asyncio.run(answer())
         return reply.status, dict(reply.receipts[0])
@@ -90,9 +92,10 @@ def test_an_id_is_one_with_its_source_and_a_direct_call_without_an_id_has_no_twi
     "answer", [{"status_code": 503}, {"status_code": 401}, {"status_code": 404}, {"status_code": 400}]
 )
 def test_an_event_that_was_not_dealt_with_can_be_delivered_again(
-    answer: dict[str, Any], function: Function, httpx_mock: HTTPXMock
+    answer: dict[str, Any], make_function: Callable[..., Function], httpx_mock: HTTPXMock
 ) -> None:
     """Also what was refused for a reason that a person removes: a replayed dead letter is no duplicate."""
+    function = make_function(OMS_COOLDOWN="0")
     httpx_mock.add_response(url=SHOW, json=shown(), is_reusable=True)
     httpx_mock.add_response(method="POST", url=START, **answer)
     httpx_mock.add_response(method="POST", url=START)
@@ -273,7 +276,7 @@ def test_a_ledger_that_cannot_be_asked_starts_nothing_and_one_that_cannot_be_tol
     question: str, outcome: str, starts: int, make_simulated: Callable[..., Simulated]
 ) -> None:
     world = make_simulated()
-    restarter = world._pipeline._restarter  # noqa: SLF001
+    restarter = world.lasting.pipeline()._restarter  # noqa: SLF001
     restarter._ledger = Broken(restarter._ledger, question)  # noqa: SLF001
     status, receipt = world.deliver("e")
     assert (receipt["outcome"], len(world.starts)) == (outcome, starts)
@@ -283,7 +286,7 @@ def test_a_ledger_that_cannot_be_asked_starts_nothing_and_one_that_cannot_be_tol
 def test_a_refusal_that_cannot_be_remembered_as_told_is_not_told(make_simulated: Callable[..., Simulated]) -> None:
     world = make_simulated(restart_budget="1/1h")
     world.deliver("a")
-    restarter = world._pipeline._restarter  # noqa: SLF001
+    restarter = world.lasting.pipeline()._restarter  # noqa: SLF001
     restarter._ledger = Broken(restarter._ledger, "first_refusal")  # noqa: SLF001
     assert world.deliver("b")[1]["reason"] == "ledger"
 
@@ -295,7 +298,7 @@ def test_a_restart_that_others_are_always_faster_with_is_tried_again_later(
         return False
 
     world = make_simulated()
-    world._pipeline._restarter._ledger.spend = never  # type: ignore[assignment]  # noqa: SLF001
+    world.lasting.ledger.spend = never  # type: ignore[assignment]  # noqa: SLF001
     status, receipt = world.deliver("e")
     assert (status, receipt["outcome"], receipt["reason"]) == (503, "deferred", "in_progress")
     assert world.starts == []

@@ -217,10 +217,11 @@ def test_the_answer_to_the_start_decides(
     direct: int,
     event: int,
     severity: str,
-    function: Function,
+    make_function: Callable[..., Function],
     httpx_mock: HTTPXMock,
 ) -> None:
     """OMS says 400 for nearly everything: the code decides, and the status where there is none."""
+    function = make_function(OMS_COOLDOWN="0")
     httpx_mock.add_response(url=SHOW, json=shown(), is_reusable=True)
     httpx_mock.add_response(method="POST", url=START, **answer)
     httpx_mock.add_response(method="POST", url=START, **answer)

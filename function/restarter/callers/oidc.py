@@ -73,11 +73,14 @@ class Keys:
     async def named(self, kid: str, visit: Visit) -> Any:
         """The key of that id; KeyError if there is none."""
         async with self._fetching:
-            age = time.monotonic() - self._fetched_at
-            if self._set is None or (self._from_file is None and self._stale(kid, age)):
-                self._set = await self._read(visit)
-                self._fetched_at = time.monotonic()
-        return self._set[kid]
+            return (await self._current(kid, visit))[kid]
+
+    async def _current(self, kid: str, visit: Visit) -> "PyJWKSet":
+        age = time.monotonic() - self._fetched_at
+        if self._set is None or (self._from_file is None and self._stale(kid, age)):
+            self._set = await self._read(visit)
+            self._fetched_at = time.monotonic()
+        return self._set
 
     def _stale(self, kid: str, age: float) -> bool:
         known = self._set is not None and any(key.key_id == kid for key in self._set.keys)

@@ -1,0 +1,53 @@
+"""A token of IAM for a user's password: asked for once, kept, renewed before it expires. No I/O here.
+
+https://support.huaweicloud.com/intl/en-us/api-iam/iam_30_0001.html
+«POST /v3/auth/tokens … the token is the response header X-Subject-Token», valid for 24 hours.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import SecretStr
+
+from restarter.call import Answer, Call
+from restarter.model import Kind, Outcome
+from restarter.oms.codes import read_error
+from restarter.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A token, and when it expires."""
+
+    token: SecretStr
+    expires_at: datetime
+
+
+def log_in(settings: Settings, project_id: str) -> Call:
+    """The question for a token of one project, by the password method."""
+    assert settings.iam_password is not None  # noqa: S101  # for mypy: settings have all three or none
+    user = {
+        "domain": {"name": settings.iam_domain},
+        "name": settings.iam_user,
+        "password": settings.iam_password.get_secret_value(),
+    }
+    identity = {"methods": ["password"], "password": {"user": user}}
+    body = {"auth": {"identity": identity, "scope": {"project": {"id": project_id}}}}
+    origin = settings.iam_endpoint or f"https://iam.{settings.region_of(project_id)}.myhuaweicloud.com"
+    headers = {"Content-Type": "application/json;charset=utf8"}
+    return Call("POST", origin, "/v3/auth/tokens", (("nocatalog", "true"),), headers, json.dumps(body).encode())
+
+
+def read_token(answer: Answer) -> Granted | Outcome:
+    """The token, or why there is none; a wrong password locks the user, so it is not tried again at once."""
+    if answer.status == 201 and answer.subject_token:
+        try:
+            expires_at = datetime.fromisoformat(answer.document["token"]["expires_at"])
+        except (KeyError, TypeError, ValueError):
+            expires_at = None
+        if expires_at is not None and expires_at.tzinfo is not None:
+            return Granted(answer.subject_token, expires_at)
+    if answer.status < 300:
+        return Outcome(kind=Kind.UNAVAILABLE, reason="iam", oms_status=answer.status)
+    return read_error(answer)
