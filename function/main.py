@@ -1,6 +1,7 @@
 """The door: a Starlette request becomes a Delivery, a Reply becomes a response. Everything is built once, here."""
 
 import asyncio
+import gc
 from collections.abc import Mapping
 
 import functions_framework.aio
@@ -24,6 +25,8 @@ except SettingsError as error:
 receipt.open_log(rotation.current().log_level)
 rotation.warn()
 lasting = Lasting(rotation.current)
+# What start-up made stays for good: the collector need not walk through it again and again.
+gc.freeze()
 
 
 @functions_framework.aio.http

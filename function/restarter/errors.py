@@ -13,6 +13,7 @@ class Rejected(Exception):
      ├ TooLarge          413  over the body limit
      ├ NotUnderstood     415  a format or coding that is not spoken here
      ├ NotReadInTime     503  the body did not arrive within the deadline
+     ├ Busy              503  more deliveries are on their way than can be answered in time
      └ CannotProve       503  what the proof needs could not be fetched: redelivery may help
 
     `reason` is text of ours that names a field or a header, never what it held.
@@ -55,6 +56,12 @@ class NotUnderstood(Rejected):
     """A format or coding that is not spoken here."""
 
     kind = Kind.NOT_UNDERSTOOD
+
+
+class Busy(Rejected):
+    """More deliveries are on their way than can be answered in time."""
+
+    kind = Kind.UNAVAILABLE
 
 
 class CannotProve(Rejected):

@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from restarter import callers, dialects, receipt, surface
 from restarter.call import Answer, Call
 from restarter.dialects import functiongraph_apig
-from restarter.errors import Malformed, Rejected
+from restarter.errors import Busy, Malformed, Rejected
 from restarter.ledger import open_ledger
 from restarter.model import AccessKey, Delivery, Event, Ignored, Kind, Outcome, Proved, Visit
 from restarter.oms.identities import Identities
@@ -25,6 +26,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+# Deliveries at once: what two calls of 100 ms to OMS leave room for within the default deadline on one core, and within
+# the 1,024 open files that a process usually may have (each holds one connection in and one out).
+PLACES = 480
 Clock = Callable[[], datetime]
 # The key was refused, and has been replaced meanwhile: the next delivery will use the new one.
 CHANGED = Outcome(kind=Kind.UNAVAILABLE, reason="credentials_changed")
@@ -40,6 +44,18 @@ class Lasting:
         self.identities = Identities(self.transport, now)
         self.ledger = open_ledger(source().restart_ledger.get_secret_value(), lambda: now().timestamp())
         self._pipeline = Pipeline(source(), self)
+        self._on_their_way = 0
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place for one delivery; Busy at once, before anything is read or started, when all are taken."""
+        if self._on_their_way >= PLACES:
+            raise Busy("busy: too many deliveries at once")
+        self._on_their_way += 1
+        try:
+            yield
+        finally:
+            self._on_their_way -= 1
 
     def pipeline(self) -> "Pipeline":
         """The pipeline by the settings of this moment, for one delivery from its beginning to its end."""
@@ -91,7 +107,8 @@ class Pipeline:
             body = functiongraph_apig.wrap(inside.status, inside.headers, inside.body)
             return replace(inside, status=200, headers=surface.JSON, body=body)
         parts = dialects.decode(envelope, self._configured)
-        outcomes = await asyncio.gather(*(self._outcome(part, visit) for part in parts))
+        with self._lasting.place():
+            outcomes = await asyncio.gather(*(self._outcome(part, visit) for part in parts))
         return self._reply(parts, outcomes, visit, delivery.headers)
 
     async def _outcome(self, part: dialects.Part, visit: Visit) -> Outcome:

@@ -13,7 +13,7 @@ from restarter.call import Answer, Call, NoAnswer
 
 # Bytes; a page of ListTasks has some 70 KiB. What is longer is not kept.
 LONGEST_ANSWER = 256 * 1024
-CONNECTIONS = 512
+CONNECTIONS = 480  # one for each place that the pipeline has
 
 
 def connections() -> httpx.AsyncBaseTransport:

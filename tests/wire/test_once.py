@@ -141,6 +141,32 @@ def test_the_same_event_many_times_at_once_is_one_start_and_the_others_are_told_
     ]
 
 
+def test_when_all_places_are_taken_a_delivery_is_turned_away_at_once_and_nobody_is_asked(
+    function: Function, httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(_request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0.1)
+        return httpx.Response(200, json=shown(2))
+
+    async def all_at_once() -> list[int]:
+        transport = httpx.ASGITransport(function.app)
+        headers = {"Authorization": f"Bearer {BEARER}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://function") as client:
+            posts = (client.post("/", json={"task_id": TASK}, headers=headers) for _ in range(10))
+            replies = await asyncio.gather(*posts, client.get("/healthz"))
+            return [reply.status_code for reply in replies]
+
+    monkeypatch.setattr("restarter.pipeline.PLACES", 3)
+    httpx_mock.add_callback(slow, url=SHOW, is_reusable=True)
+    *statuses, health = asyncio.run(all_at_once())
+    assert sorted(statuses) == [200] * 3 + [503] * 7
+    assert health == 200
+    assert {line["reason"] for line in function.receipts() if line["outcome"] == "unavailable"} == {
+        "busy: too many deliveries at once"
+    }
+    assert function.post(json={"task_id": TASK}).status_code == 200
+
+
 def test_the_same_event_twice_in_one_delivery_is_one_start(function: Function, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(url=SHOW, json=shown())
     httpx_mock.add_response(method="POST", url=START)

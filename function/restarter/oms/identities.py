@@ -1,7 +1,7 @@
 """Who we are to OMS, and how that stands: a key that was refused is left alone for a while, or until it changes.
 
-«More than five consecutive failures of an access key lock it for five minutes» (devg-apisign/api-sign-0001): so a key of
-which nothing is known yet is tried by one call at a time, and a refused one by none.
+«More than five consecutive failures of an access key lock it for five minutes» (devg-apisign/api-sign-0001): so a key
+of which nothing is known yet is tried by one call at a time, and a refused one by none.
 """
 
 import asyncio
