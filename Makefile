@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUNTIME := function/requirements.txt
 SHARED := function/requirements-redis.txt
+WATCHED := function/requirements-otel.txt
 DEMO := infra/local/requirements.txt
 DEV := tests/requirements.txt
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --custom-compile-command "make lock" pyproject.toml
 
-.PHONY: demo test check lock clean
+.PHONY: demo test check lock package clean
 
 demo: .venv/demo ## start simulator and function, play every sample of events/, print what became of each
 	$(BIN)/python infra/local/demo.py
@@ -25,8 +26,12 @@ check: .venv/dev ## format, lint, types, layers
 lock: .venv/dev ## make the requirement files anew from pyproject.toml, with hashes and without addresses
 	$(LOCK) --output-file $(RUNTIME)
 	$(LOCK) --extra redis --constraint $(RUNTIME) --output-file $(SHARED)
+	$(LOCK) --extra otel --constraint $(RUNTIME) --output-file $(WATCHED)
 	$(LOCK) --extra demo --constraint $(RUNTIME) --output-file $(DEMO)
-	$(LOCK) --extra redis --extra demo --extra dev --constraint $(RUNTIME) --output-file $(DEV)
+	$(LOCK) --extra redis --extra otel --extra demo --extra dev --constraint $(RUNTIME) --output-file $(DEV)
+
+package: .venv/dev ## build/oms-task-restarter.zip for FunctionGraph, and the bill of what is in it
+	$(BIN)/python infra/package/build.py
 
 clean:
 	rm -rf .venv build dist

@@ -18,6 +18,7 @@ from restarter.oms.service import Oms
 from restarter.reply import Reply, reply_to
 from restarter.restart import Restarter
 from restarter.settings import Settings
+from restarter.telemetry import Telemetry, open_telemetry
 from restarter.transport import Transport
 
 
@@ -37,10 +38,13 @@ CHANGED = Outcome(kind=Kind.UNAVAILABLE, reason="credentials_changed")
 class Lasting:
     """What outlives a change of settings: one client for every call, what is known of keys, and the ledger."""
 
-    def __init__(self, source: Callable[[], Settings], now: Clock = utc_now) -> None:
+    def __init__(
+        self, source: Callable[[], Settings], now: Clock = utc_now, telemetry: Telemetry | None = None
+    ) -> None:
         self.source = source
         self.now = now
-        self.transport = Transport()
+        self.telemetry = telemetry or open_telemetry()
+        self.transport = Transport(self.telemetry)
         self.identities = Identities(self.transport, now)
         self.ledger = open_ledger(source().restart_ledger.get_secret_value(), lambda: now().timestamp())
         self._pipeline = Pipeline(source(), self)
@@ -84,8 +88,13 @@ class Pipeline:
             self._lasting.now(), began, began + (allowed if seconds is None else min(seconds, allowed)), agency
         )
 
-    async def answer(self, delivery: Delivery, visit: Visit, envelope: Proved | None = None) -> Reply:
-        """A reply, whatever comes: what is wrong with a delivery ends here."""
+    async def answer(self, delivery: Delivery, visit: Visit) -> Reply:
+        """A reply, whatever comes, within one span."""
+        with self._lasting.telemetry.delivery(delivery):
+            return await self._answer(delivery, visit)
+
+    async def _answer(self, delivery: Delivery, visit: Visit, envelope: Proved | None = None) -> Reply:
+        """What is wrong with a delivery ends here."""
         try:
             beside = surface.serve(delivery, self.settings.caller_origins)
             return beside or await self._deliver(delivery, visit, envelope)
@@ -103,7 +112,7 @@ class Pipeline:
         if functiongraph_apig.recognises(envelope):
             if around is not None:
                 raise Malformed("body: an APIG event inside another")
-            inside = await self.answer(functiongraph_apig.unwrap(envelope), visit, proved)
+            inside = await self._answer(functiongraph_apig.unwrap(envelope), visit, proved)
             body = functiongraph_apig.wrap(inside.status, inside.headers, inside.body)
             return replace(inside, status=200, headers=surface.JSON, body=body)
         parts = dialects.decode(envelope, self._configured)
@@ -141,7 +150,7 @@ class Pipeline:
         headers: Mapping[str, str],
     ) -> Reply:
         """Write a receipt for each outcome, and answer the sender for all of them."""
-        trace_id = receipt.trace_id_of(headers.get("traceparent", ""))
+        trace_id = receipt.trace_id_of(headers.get("traceparent") or headers.get("ce-traceparent", ""))
         receipts = []
         for about, outcome in zip(abouts, outcomes, strict=True):
             facts = receipt.receipt_of(outcome, about) | {"duration_ms": round(1000 * (time.monotonic() - visit.began))}
@@ -149,7 +158,9 @@ class Pipeline:
                 facts |= self._facts_of(about, visit)
             receipts.append(facts | ({"trace_id": trace_id} if trace_id else {}))
             receipt.write(receipts[-1])
-        return reply_to(outcomes, receipts, direct=all(dialects.is_direct(about.dialect) for about in abouts))
+        reply = reply_to(outcomes, receipts, direct=all(dialects.is_direct(about.dialect) for about in abouts))
+        self._lasting.telemetry.replied(reply.status, receipts, time.monotonic() - visit.began)
+        return reply
 
     def _facts_of(self, event: Event, visit: Visit) -> dict[str, str | int]:
         """What the receipt says of the event that only the settings and the clock know."""

@@ -87,6 +87,13 @@ def comma_separated(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def at_least_one(value: tuple[str, ...]) -> tuple[str, ...]:
+    """A list with nothing in it would allow nothing, or, part of a pattern, anything."""
+    if not value:
+        raise PydanticCustomError("empty", "must name at least one")
+    return value
+
+
 def json_object(value: Any) -> Any:
     """JSON text as an object; whether it is one is the field's own check."""
     try:
@@ -114,11 +121,11 @@ def _webhook_secret(value: SecretStr) -> SecretStr:
 
 def _certificates(path: str) -> str:
     text = _file(path)
-    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415  # a heavy import, for SMN alone
+    from cryptography.x509 import InvalidVersion, load_pem_x509_certificates  # noqa: PLC0415  # heavy, for SMN alone
 
     try:
         load_pem_x509_certificates(text.encode())
-    except ValueError:
+    except (ValueError, InvalidVersion):
         raise PydanticCustomError("pem", "must be a PEM file with certificates") from None
     return text
 
@@ -128,8 +135,8 @@ def _key_set(path: str) -> str:
     from jwt import PyJWKSet, PyJWTError  # noqa: PLC0415  # not every deployment needs it
 
     try:
-        PyJWKSet.from_json(text)
-    except (PyJWTError, ValueError, AttributeError):
+        PyJWKSet.from_dict(from_json(text))
+    except (PyJWTError, ValueError, AttributeError, TypeError, NotImplementedError):
         raise PydanticCustomError("jwks", "must be a file with a JSON Web Key Set") from None
     return text
 

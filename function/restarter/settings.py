@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
@@ -34,6 +34,7 @@ from restarter.setting_types import (
     Token,
     TopicUrn,
     WebhookSecret,
+    at_least_one,
     comma_separated,
     json_object,
     upper_case,
@@ -127,11 +128,9 @@ class Settings(BaseSettings, AllFaults):
     caller_webhook_secrets: Annotated[tuple[WebhookSecret, ...], NoDecode, BeforeValidator(comma_separated)] = ()
     caller_smn_topics: Annotated[tuple[TopicUrn, ...], NoDecode, BeforeValidator(comma_separated)] = ()
     caller_smn_certificate: Certificates | None = None
-    caller_smn_domains: Annotated[tuple[Domain, ...], NoDecode, BeforeValidator(comma_separated)] = (
-        "myhuaweicloud.com",
-        "myhuaweicloud.eu",
-        "myhuaweicloud.cn",
-    )
+    caller_smn_domains: Annotated[
+        tuple[Domain, ...], NoDecode, BeforeValidator(comma_separated), AfterValidator(at_least_one)
+    ] = ("myhuaweicloud.com", "myhuaweicloud.eu", "myhuaweicloud.cn")
     caller_oidc_audience: str | None = None
     caller_oidc_emails: Annotated[tuple[Email, ...], NoDecode, BeforeValidator(comma_separated)] = ()
     caller_oidc_keys: KeySet | None = None

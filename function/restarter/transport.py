@@ -10,6 +10,7 @@ from httpx_aiohttp import AiohttpTransport
 from pydantic import SecretStr
 
 from restarter.call import Answer, Call, NoAnswer
+from restarter.telemetry import SILENT, Telemetry
 
 # Bytes; a page of ListTasks has some 70 KiB. What is longer is not kept.
 LONGEST_ANSWER = 256 * 1024
@@ -30,11 +31,18 @@ def connections() -> httpx.AsyncBaseTransport:
 class Transport:
     """Sends calls. Nothing is repeated, no redirect is followed, no cookie kept, no proxy asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, telemetry: Telemetry = SILENT) -> None:
+        self._telemetry = telemetry
         self._client: httpx.AsyncClient | None = None
 
     async def send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
         """Make the call and read its answer, all of it within `seconds`; half of them are for connecting."""
+        with self._telemetry.call(call) as span:
+            answer = await self._send(call, {**headers, **span.headers}, seconds)
+            span.end(answer)
+            return answer
+
+    async def _send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
         timeout = dict.fromkeys(("connect", "pool"), seconds / 2) | dict.fromkeys(("read", "write"), seconds)
         content = call.content or None
         request = httpx.Request(

@@ -111,6 +111,7 @@ BAD: list[tuple[dict[str, str | None], str]] = [
     ({"CALLER_BEARER_TOKENS": " , "}, "CALLER_BEARER_TOKENS: no way in is configured"),
     ({"CALLER_BEARER_TOKENS": None, "CALLER_TRUST_PLATFORM": "false"}, "CALLER_BEARER_TOKENS: no way in"),
     ({"CALLER_TRUST_PLATFORM": "perhaps"}, "CALLER_TRUST_PLATFORM: "),
+    ({"CALLER_SMN_DOMAINS": ","}, "CALLER_SMN_DOMAINS: "),
     ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL: "),
 ]
 

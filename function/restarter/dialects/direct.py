@@ -15,13 +15,14 @@ def recognises(envelope: Envelope) -> bool:
 
 
 def decode(envelope: Envelope, configured: Configured) -> list[Part]:
-    """One event; its id is the first of the headers Idempotency-Key and webhook-id, if there is one."""
+    """One event; its id is the first of the headers Idempotency-Key and webhook-id, or the signed one of the two."""
     headers = envelope.delivery.headers
     if not is_json(envelope.delivery.media_type):
         raise NotUnderstood("content-type: a direct call is application/json")
     try:
         request = read_request(envelope.document, configured, direct=True)
-        name = next((name for name in ID_HEADERS if name in headers), None)
+        names = ("webhook-id",) if envelope.proved.way == "webhook" else ID_HEADERS
+        name = next((name for name in names if name in headers), None)
         event_id = identifier(headers[name], name) if name else None
     except Malformed as error:
         raise Malformed(error.reason, dialect=NAME) from None
