@@ -1,0 +1,70 @@
+resource "google_monitoring_notification_channel" "operators" {
+  for_each = toset(var.operators)
+
+  display_name = each.value
+  type         = "email"
+  labels       = { email_address = each.value }
+
+  depends_on = [google_project_service.this]
+}
+
+# A receipt at ERROR asks for a person: not_found, rejected, permanent_failure, the first budget_exhausted.
+resource "google_monitoring_alert_policy" "error" {
+  display_name          = "${var.name}: a receipt at ERROR"
+  combiner              = "OR"
+  notification_channels = [for channel in google_monitoring_notification_channel.operators : channel.id]
+
+  conditions {
+    display_name = "A receipt at ERROR"
+
+    condition_matched_log {
+      filter = <<-EOT
+        resource.type = "cloud_run_revision"
+        resource.labels.service_name = "${google_cloudfunctions2_function.this.name}"
+        severity = "ERROR"
+        jsonPayload.outcome : *
+      EOT
+
+      label_extractors = {
+        outcome = "EXTRACT(jsonPayload.outcome)"
+        reason  = "EXTRACT(jsonPayload.reason)"
+        task    = "EXTRACT(jsonPayload.task_id)"
+      }
+    }
+  }
+
+  alert_strategy {
+    auto_close = "86400s"
+
+    notification_rate_limit {
+      period = "300s"
+    }
+  }
+
+  depends_on = [google_project_service.this]
+}
+
+# A message that nobody could deal with, whether it left a receipt or not.
+resource "google_monitoring_alert_policy" "dead" {
+  display_name          = "${var.name}: dead letters"
+  combiner              = "OR"
+  notification_channels = [for channel in google_monitoring_notification_channel.operators : channel.id]
+
+  conditions {
+    display_name = "Dead letters"
+
+    condition_threshold {
+      filter          = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.dead.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 0
+      duration        = "0s"
+
+      aggregations {
+        alignment_period   = "300s"
+        per_series_aligner = "ALIGN_MAX"
+      }
+    }
+  }
+
+  depends_on = [google_project_service.this]
+}

@@ -1,0 +1,44 @@
+locals {
+  from_image   = var.image != ""
+  project_name = var.project_name == "" ? var.region : var.project_name
+
+  # What the function always gets.
+  settings = {
+    OMS_REGION     = var.region
+    OMS_PROJECT_ID = var.project_id
+  }
+
+  # An image listens where FunctionGraph asks, and only FunctionGraph reaches it.
+  image_settings = {
+    PORT                  = "8000"
+    CALLER_TRUST_PLATFORM = "true"
+  }
+
+  required_secrets = [
+    "OMS_DST_AK",
+    "OMS_DST_SK",
+  ]
+
+  # Every secret setting of the program; a profile's begin with OMS_PROFILES__.
+  secret_names = [
+    "CALLER_BEARER_TOKENS",
+    "CALLER_WEBHOOK_SECRETS",
+    "HUAWEICLOUD_SDK_AK",
+    "HUAWEICLOUD_SDK_SECURITY_TOKEN",
+    "HUAWEICLOUD_SDK_SK",
+    "IAM_PASSWORD",
+    "OMS_AUTH_TOKEN",
+    "OMS_CONNECTION_STRING",
+    "OMS_DST_AK",
+    "OMS_DST_SECURITY_TOKEN",
+    "OMS_DST_SK",
+    "OMS_JSON_AUTH_FILE",
+    "OMS_SOURCE_CDN_AUTHENTICATION_KEY",
+    "OMS_SRC_AK",
+    "OMS_SRC_SECURITY_TOKEN",
+    "OMS_SRC_SK",
+    "RESTART_LEDGER",
+  ]
+
+  user_data = merge(local.settings, local.from_image ? local.image_settings : {}, var.settings)
+}

@@ -1,0 +1,48 @@
+resource "huaweicloud_lts_group" "this" {
+  group_name  = var.name
+  ttl_in_days = var.log_days
+}
+
+resource "huaweicloud_lts_stream" "receipts" {
+  group_id    = huaweicloud_lts_group.this.id
+  stream_name = "receipts"
+}
+
+# A receipt at ERROR asks for a person: not_found, rejected, permanent_failure, the first budget_exhausted.
+resource "huaweicloud_lts_keywords_alarm_rule" "error" {
+  name               = "${var.name}-error"
+  description        = "A receipt of ${var.name} asks for a person"
+  alarm_level        = "CRITICAL"
+  send_notifications = var.alarm_user != ""
+
+  keywords_requests {
+    keywords               = "severity AND ERROR AND outcome"
+    condition              = ">="
+    number                 = 1
+    log_group_id           = huaweicloud_lts_group.this.id
+    log_stream_id          = huaweicloud_lts_stream.receipts.id
+    search_time_range_unit = "minute"
+    search_time_range      = 5
+  }
+
+  frequency {
+    type            = "FIXED_RATE"
+    fixed_rate_unit = "minute"
+    fixed_rate      = 5
+  }
+
+  dynamic "notification_rule" {
+    for_each = var.alarm_user == "" ? [] : [var.alarm_user]
+
+    content {
+      template_name = "keywords_template"
+      user_name     = notification_rule.value
+      language      = "en-us"
+
+      topics {
+        name      = huaweicloud_smn_topic.dead.name
+        topic_urn = huaweicloud_smn_topic.dead.topic_urn
+      }
+    }
+  }
+}

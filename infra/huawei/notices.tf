@@ -1,0 +1,33 @@
+# OMS publishes here; smn_config of each task names this topic and this template (see outputs).
+resource "huaweicloud_smn_topic" "failed" {
+  name         = "${var.name}-failed"
+  display_name = "OMS tasks that failed"
+}
+
+# OMS tells the task's name and no id.
+resource "huaweicloud_smn_message_template" "failed" {
+  name     = "${var.name}-failed"
+  protocol = "default"
+  content  = "{\"task_name\": \"{Task_Name}\", \"task_status\": \"{Task_Status}\"}"
+}
+
+resource "huaweicloud_fgs_function_trigger" "failed" {
+  function_urn = huaweicloud_fgs_function.this.urn
+  type         = "SMN"
+  event_data   = jsonencode({ topic_urn = huaweicloud_smn_topic.failed.topic_urn })
+}
+
+# What could not be dealt with, and alarms; it has no way back to the function.
+resource "huaweicloud_smn_topic" "dead" {
+  name         = "${var.name}-dead"
+  display_name = "Events that the restarter could not deal with"
+}
+
+resource "huaweicloud_smn_subscription" "operators" {
+  for_each = toset(var.operators)
+
+  topic_urn = huaweicloud_smn_topic.dead.topic_urn
+  protocol  = "email"
+  endpoint  = each.value
+  remark    = "Operators of ${var.name}"
+}

@@ -1,0 +1,790 @@
+"""infra/ without a cloud: it parses, its names exist, its settings are the program's, and no secret is in it.
+
+Each check is a function from the folder to a list of faults. The last test plants faults and expects them to be found.
+"""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from email.message import Message
+from fnmatch import fnmatch
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import hcl2
+import jsonschema_rs
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+from processes import EXAMPLE
+from restarter.faults import SettingsError
+from restarter.settings import FunctionGraphSettings, Settings, load
+
+ROOT = Path(__file__).parents[2]
+INFRA = ROOT / "infra"
+SCHEMAS = Path(__file__).parent / "infra_schemas"
+PROVIDERS = json.loads((SCHEMAS / "providers.json").read_text("utf-8"))
+KNATIVE = json.loads((SCHEMAS / "knative.json").read_text("utf-8"))
+KUBERNETES = "1.37"
+TERRAFORM = ("huawei", "huawei/example", "google")
+
+NAMES = {
+    *(name.upper() for name in Settings.model_fields),
+    *("CLOUD_SDK_AK", "CLOUD_SDK_SK", "SECRETS_DIR", "PORT", "FUNCTION_TARGET", "FUNCTION_SOURCE"),
+}
+OF_THE_IMAGE = {"PATH", "HOME", "TMPDIR", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
+SECRET_NAMES = {
+    name.upper()
+    for name, field in Settings.model_fields.items()
+    if "SecretStr" in f"{field.annotation}{field.metadata}"
+}
+SHOUTED = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|PORT")
+PROFILE = re.compile(r"OMS_PROFILES__[A-Z0-9_-]+__(SRC|DST|SOURCE)_[A-Z_]+|OMS_PROFILES__")
+
+Faults = list[str]
+Tree = dict[str, Any]
+
+
+# ---- reading
+
+
+@cache
+def parsed(text: str) -> Tree:
+    """Terraform's language as values; expressions stay text in ${}."""
+    options = hcl2.SerializationOptions(with_comments=False, strip_string_quotes=True)
+    tree: Tree = hcl2.loads(text, serialization_options=options)
+    return tree
+
+
+def terraform(root: Path, folder: str) -> dict[Path, Tree]:
+    """The files of one configuration."""
+    return {path: parsed(path.read_text("utf-8")) for path in sorted((root / folder).glob("*.tf"))}
+
+
+def blocks(root: Path, folder: str, kind: str) -> Iterator[tuple[str, str, Tree]]:
+    """Type, name and body of every resource or data source; variables, outputs: name, empty, body."""
+    for tree in terraform(root, folder).values():
+        for block in tree.get(kind, []):
+            for first, inside in block.items():
+                if kind not in {"resource", "data"}:
+                    yield first, "", inside
+                elif not first.startswith("__"):
+                    yield from ((first, name, body) for name, body in inside.items() if not name.startswith("__"))
+
+
+def values_of(root: Path, folder: str) -> Tree:
+    """All local values of one configuration."""
+    path = root / folder / "locals.tf"
+    trees = parsed(path.read_text("utf-8"))["locals"] if path.exists() else []
+    return {name: value for tree in trees for name, value in tree.items()}
+
+
+def documents(path: Path) -> list[Tree]:
+    """What a manifest holds."""
+    return [one for one in yaml.safe_load_all(path.read_text("utf-8")) if one]
+
+
+def manifests(root: Path) -> list[tuple[Path, Tree]]:
+    """Every document of infra/knative."""
+    return [(path, one) for path in sorted((root / "knative").glob("*.yaml")) for one in documents(path)]
+
+
+def without_comments(text: str) -> str:
+    """Terraform, YAML and env files comment alike."""
+    return re.sub(r"(^|\s)#.*", r"\1", text)
+
+
+# ---- Terraform: form
+
+
+def form(root: Path) -> Faults:
+    """`terraform fmt`'s rules as far as files here use them: indentation, the column of `=`, empty lines, the end."""
+    faults = []
+    for path in sorted(root.rglob("*.tf")):
+        text = path.read_text("utf-8")
+        if re.search(r"\t|[ \t]$|\n\n\n|\n\n\Z|\{\n\n", text, re.MULTILINE) or not text.endswith("\n"):
+            faults.append(f"{path.name}: white space")
+        faults += [f"{path.name}:{number}: indentation" for number in _badly_indented(text)]
+        faults += [f"{path.name}:{number}: column of =" for number in _badly_aligned(text)]
+    return faults
+
+
+def _code(text: str) -> Iterator[tuple[int, str, str]]:
+    """Number, line, and the line without strings and comments; heredocs are left out."""
+    end = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if end:
+            end = "" if line.strip() == end else end
+            continue
+        bare = re.sub(r"(^|\s)#.*", "", re.sub(r'"(?:\\.|[^"\\])*"', '""', line))
+        if found := re.search(r"<<-?(\w+)$", bare):
+            end = found[1]
+        yield number, line, bare
+
+
+def _badly_indented(text: str) -> Iterator[int]:
+    opened: list[int] = []  # the line of each bracket that is open
+    for number, line, bare in _code(text):
+        leading = len(re.match(r"[\s)\]}]*", bare)[0].replace(" ", "")) if bare.strip() else 0  # type: ignore[index]
+        depth = len(set(opened[: len(opened) - leading]))
+        if line.strip() and len(line) - len(line.lstrip()) != 2 * depth:
+            yield number
+        for sign in bare:
+            if sign in "([{":
+                opened.append(number)
+            elif sign in ")]}":
+                opened.pop()
+
+
+def _badly_aligned(text: str) -> Iterator[int]:
+    def column(row: tuple[int, str, str]) -> int | None:
+        found = re.match(r'(\s*(?:\w+|"")\s+)= \S', row[2])
+        balanced = not sum(row[2].count(a) - row[2].count(b) for a, b in ("()", "[]", "{}"))
+        return len(row[1]) - len(row[1].lstrip()) if found and balanced else None
+
+    for indent, group in groupby(_code(text), column):
+        rows = list(group)
+        if indent is not None and len({line.index(" = ") for _, line, _ in rows}) > 1:
+            yield rows[0][0]
+
+
+# ---- Terraform: names
+
+
+def names(root: Path) -> Faults:
+    """Resources, arguments and attributes are the providers'; variables and locals are declared, and all are used."""
+    faults: Faults = []
+    for folder in TERRAFORM:
+        for kind, known in (("resource", PROVIDERS["resources"]), ("data", PROVIDERS["data"])):
+            for first, name, body in blocks(root, folder, kind):
+                where = f"{folder}: {first}.{name}"
+                if first in known:
+                    faults += _arguments(where, body, known[first]["arguments"])
+                else:
+                    faults.append(f"{where}: no such {kind}")
+        faults += [f"{folder}: {fault}" for fault in _references(root, folder)]
+    return faults
+
+
+META = {"count", "for_each", "depends_on", "dynamic", "lifecycle", "__is_block__"}
+
+
+def _arguments(where: str, body: Tree, known: Tree) -> Iterator[str]:
+    """Of one block and those inside, dynamic ones too."""
+    inside = {name: rows for name, rows in body.items() if isinstance(rows, list) and "__is_block__" in str(rows[:1])}
+    for dynamic in inside.pop("dynamic", []):
+        inside |= {name: one["content"] for name, one in dynamic.items() if not name.startswith("__")}
+    for name in (body.keys() | inside.keys()) - known.keys() - META:
+        yield f"{where}: no argument {name}"
+    for name, rule in known.items():
+        required = rule["required"] if isinstance(rule, dict) else rule == "required"
+        if required and name not in body.keys() | inside.keys():
+            yield f"{where}: {name} is required"
+        for one in inside.get(name, []) if isinstance(rule, dict) else []:
+            yield from _arguments(f"{where}.{name}", one, rule["block"])
+
+
+def _references(root: Path, folder: str) -> Iterator[str]:
+    texts = {path.name: without_comments(path.read_text("utf-8")) for path in (root / folder).glob("*.tf")}
+    whole = "\n".join(texts.values())
+    declared = {name for name, _, _ in blocks(root, folder, "variable")}
+    used = set(re.findall(r"\bvar\.(\w+)", whole))
+    yield from (f"variable {name}: {'not declared' if name in used else 'not used'}" for name in declared ^ used)
+    known, asked = set(values_of(root, folder)) - {"__is_block__"}, set(re.findall(r"\blocal\.(\w+)", whole))
+    yield from (f"local {name}: {'not declared' if name in asked else 'not used'}" for name in known ^ asked)
+    for kind, prefix in (("resource", ""), ("data", r"data\.")):
+        made = {(first, name) for first, name, _ in blocks(root, folder, kind)}
+        pattern = prefix + r"\b((?:huaweicloud|google|archive)_\w+)\.(\w+)(?:\[[^\]]*\])?(?:\.(\w+))?"
+        for first, name, attribute in re.findall(pattern if prefix else r"(?<!data\.)" + pattern, whole):
+            about = PROVIDERS["resources" if kind == "resource" else "data"].get(first, {})
+            if (first, name) not in made:
+                yield f"{first}.{name}: not declared"
+            elif attribute and attribute not in {"id", *about.get("arguments", {}), *about.get("attributes", [])}:
+                yield f"{first}.{name}: no attribute {attribute}"
+
+
+def words(root: Path) -> Faults:
+    """Every variable is typed and described, a secret one sensitive and without a default; versions are bounded."""
+    faults = []
+    for folder in TERRAFORM:
+        for name, _, body in blocks(root, folder, "variable"):
+            faults += [f"{folder}: variable {name} has no {word}" for word in {"type", "description"} - body.keys()]
+            if re.fullmatch(r"secrets|keys|.*(password|token|_key|_sk)", name) and body.get("sensitive") is not True:
+                faults.append(f"{folder}: variable {name} is not sensitive")
+            if body.get("sensitive") is True and "default" in body:
+                faults.append(f"{folder}: variable {name} is secret and has a default")
+        faults += [
+            f"{folder}: output {name} has no description"
+            for name, _, body in blocks(root, folder, "output")
+            if "description" not in body
+        ]
+        text = "".join(path.read_text("utf-8") for path in (root / folder).glob("*.tf"))
+        if len(re.findall(r'^\s+source\s+= "\w+/\w+"\n\s+version = "~> ', text, re.MULTILINE)) != text.count(
+            "source  ="
+        ):
+            faults.append(f"{folder}: a provider's version is not bounded")
+    return faults
+
+
+# ---- settings
+
+
+def settings(root: Path) -> Faults:
+    """Every environment variable is a setting of the program, and lists of its secret settings are complete."""
+    faults = []
+    for path, name in _environment(root):
+        allowed = NAMES | OF_THE_IMAGE if path.name == "Dockerfile" else NAMES
+        if name not in allowed and not PROFILE.fullmatch(name):
+            faults.append(f"{path.relative_to(root)}: {name} is no setting")
+    return faults + [
+        f"{folder}: secret_names are not the program's secret settings"
+        for folder in ("huawei", "google")
+        if set(values_of(root, folder)["secret_names"]) != SECRET_NAMES
+    ]
+
+
+def _environment(root: Path) -> Iterator[tuple[Path, str]]:
+    """Each name of an environment variable, with where it stands; in READMEs, whatever is written like one of ours."""
+    for path in [*root.rglob("*.tf"), *root.rglob("*.tfvars.example"), *root.rglob("*.env.example")]:
+        text = without_comments(path.read_text("utf-8"))
+        keys = re.findall(r'^\s*"?([A-Z][A-Z0-9_]+)"?\s*=|[{,]\s*"?([A-Z][A-Z0-9_]+)"?\s*=[^=]', text, re.MULTILINE)
+        listed = re.findall(r'^\s*"([A-Z][A-Z0-9_]+)",?$|, "([A-Z][A-Z0-9_]+)"\)', text, re.MULTILINE)
+        for first, second in [*keys, *listed]:
+            if SHOUTED.fullmatch(first or second) and not (first or second).startswith("ALLOW_"):
+                yield path, first or second
+    for path, one in manifests(root):
+        yield from ((path, name) for name in _container_environment(one))
+    compose = root / "local" / "compose.yaml"
+    for service in documents(compose)[0]["services"].values():
+        yield from ((compose, name) for name in service.get("environment", {}))
+    docker = root / "image" / "Dockerfile"
+    for line in re.findall(r"^ENV (.*)$", docker.read_text("utf-8").replace("\\\n", ""), re.MULTILINE):
+        yield from ((docker, name) for name in re.findall(r"(\w+)=", line))
+    ours = re.compile(r"\b(?:OMS|RESTART|CALLER|HUAWEICLOUD_SDK|IAM|SECRETS)_[A-Z0-9_]+")
+    for path in root.rglob("*.md"):
+        yield from ((path, name) for name in ours.findall(path.read_text("utf-8")))
+
+
+def _containers(document: Tree) -> list[Tree]:
+    spec = document.get("spec", {}).get("template", {}).get("spec", {}) if document["kind"] == "Service" else {}
+    containers: list[Tree] = spec.get("containers", [])
+    return containers
+
+
+def _container_environment(document: Tree) -> dict[str, str]:
+    return {one["name"]: one["value"] for container in _containers(document) for one in container.get("env", [])}
+
+
+SAMPLES = {**EXAMPLE, "CALLER_TRUST_PLATFORM": "true", "RESTART_LEDGER": "memory://"}
+
+
+def required(root: Path) -> Faults:
+    """The program would start on every platform with nothing but what is always set there."""
+    huawei, google = values_of(root, "huawei"), values_of(root, "google")
+    package = [*huawei["settings"], *huawei["required_secrets"]]
+    image = [*package, *huawei["image_settings"], "HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK"]
+    keys = re.findall(r"^(\w+)=", (root / "knative" / "secrets.env.example").read_text("utf-8"), re.MULTILINE)
+    service = documents(root / "knative" / "service.yaml")[0]
+    compose = documents(root / "local" / "compose.yaml")[0]["services"]["function"]["environment"]
+    given: list[tuple[str, type[Settings], Mapping[str, str]]] = [
+        ("huawei", FunctionGraphSettings, _sampled(package)),
+        ("huawei from an image", Settings, _sampled(image)),
+        ("google", Settings, _sampled([*google["settings"], *google["required_secrets"]])),
+        ("knative", Settings, _sampled(keys) | _container_environment(service)),
+        ("compose", Settings, compose),
+    ]
+    return [f"{platform}: {fault}" for platform, kind, values in given for fault in _faults_at_start(kind, values)]
+
+
+def _sampled(names_: list[str]) -> dict[str, str]:
+    return {name: SAMPLES[name] for name in names_ if name in SAMPLES}
+
+
+def _faults_at_start(kind: type[Settings], values: Mapping[str, str]) -> Faults:
+    with patch.dict(os.environ, {"SECRETS_DIR": "/nowhere", **values}, clear=True):
+        try:
+            load(kind)
+        except SettingsError as error:
+            return error.faults
+    return []
+
+
+# ---- secrets
+
+LOOKS_SECRET = re.compile(
+    r"whsec_[A-Za-z0-9+/]{8}|-----BEGIN|\beyJ[\w-]{10}|\b(AKIA|HPUA)[A-Z0-9]{10}|\b[A-Z0-9]{20}\b"
+)
+KEY_ARGUMENT = re.compile(r'^\s*(access_key|secret_key|secret_data\w*|password|token)\s*=\s*"[^"$]+"', re.MULTILINE)
+
+
+def secrets(root: Path) -> Faults:
+    """No secret is written down, but for the demo's, which open nothing; none is in user data that is not encrypted."""
+    faults = []
+    for path in sorted(path for path in root.rglob("*") if path.is_file() and "local" not in path.parts[-2:]):
+        text = without_comments(path.read_text("utf-8"))
+        given = (
+            re.findall(r'"?\b([A-Z][A-Z0-9_]+)"?[ \t]*[=:][ \t]*"?([^\s",}]+)', text) if path.suffix != ".py" else []
+        )
+        loud = [name for name, value in given if _is_secret(name) and value not in {'"', "{", "["} and "…" not in value]
+        faults += [f"{path.relative_to(root)}: {name} is written down" for name in loud]
+        if LOOKS_SECRET.search(text) or KEY_ARGUMENT.search(text):
+            faults.append(f"{path.relative_to(root)}: something looks like a secret")
+    for path, one in manifests(root):
+        faults += [f"{path.name}: {name} is in clear" for name in _container_environment(one) if _is_secret(name)]
+    environment = documents(root / "local" / "compose.yaml")[0]["services"]["function"]["environment"]
+    faults += [
+        f"compose.yaml: {name} is not the demo's"
+        for name, value in environment.items()
+        if _is_secret(name) and name != "RESTART_LEDGER" and value != EXAMPLE.get(name)
+    ]
+    for folder in ("huawei", "google"):
+        clear = {**values_of(root, folder)["settings"], **values_of(root, folder).get("image_settings", {})}
+        faults += [f"{folder}: {name} is a secret among plain settings" for name in clear if _is_secret(name)]
+    ignored = {folder: (root / folder / ".gitignore").read_text("utf-8") for folder in ("huawei", "google", "knative")}
+    faults += [f"{name}: secrets are not kept out of git" for name, text in ignored.items() if not _keeps(name, text)]
+    return faults
+
+
+def _is_secret(name: str) -> bool:
+    return name in SECRET_NAMES or name.startswith("OMS_PROFILES__")
+
+
+def _keeps(folder: str, text: str) -> bool:
+    needed = {"secrets.env"} if folder == "knative" else {"*.tfvars", "*.tfstate*"}
+    return needed <= set(text.split())
+
+
+# ---- dead letters and rights
+
+
+def dead_letters(root: Path) -> Faults:
+    """On every platform what cannot be dealt with is repeated for a while, then kept where it cannot come back from."""
+    faults = []
+    target = next((b for t, _, b in blocks(root, "huawei", "resource") if t.endswith("async_invoke_configuration")), {})
+    failure = str(target.get("on_failure", ""))
+    if "huaweicloud_smn_topic.dead." not in failure or not target.get("max_async_retry_attempts"):
+        faults.append("huawei: no retries, or no destination for failures")
+    subscriptions = [(n, b) for t, n, b in blocks(root, "google", "resource") if t == "google_pubsub_subscription"]
+    for name, body in subscriptions:
+        if "push_config" in body and not {"dead_letter_policy", "retry_policy"} <= body.keys():
+            faults.append(f"google: subscription {name} has no dead letters, or no pauses")
+    if not any("topic.dead." in body["topic"] and "push_config" not in body for _, body in subscriptions):
+        faults.append("google: nobody keeps the dead letters")
+    granted = {(t, n) for t, n, _ in blocks(root, "google", "resource") if t.endswith("_iam_member")}
+    if not {("google_pubsub_topic_iam_member", "dead"), ("google_pubsub_subscription_iam_member", "dead")} <= granted:
+        faults.append("google: Pub/Sub may not move dead letters")
+    return [*faults, *_dead_letter_sinks(root)]
+
+
+def _dead_letter_sinks(root: Path) -> Iterator[str]:
+    everything = [one for _, one in manifests(root)]
+    there = {(one["apiVersion"], one["kind"], one["metadata"]["name"]) for one in everything if "metadata" in one}
+    for trigger in (one for one in everything if one["kind"] == "Trigger"):
+        name, spec = trigger["metadata"]["name"], trigger["spec"]
+        delivery, subscriber = spec.get("delivery", {}), spec["subscriber"]["ref"]
+        sink = delivery.get("deadLetterSink", {}).get("ref", {})
+        if tuple(sink.values()) not in there or sink == subscriber:
+            yield f"knative: trigger {name} has no dead-letter sink of its own"
+        if not delivery.get("retry") or delivery.get("backoffPolicy") != "exponential":
+            yield f"knative: trigger {name} does not repeat with growing pauses"
+        if tuple(subscriber.values()) not in there:
+            yield f"knative: trigger {name} has no subscriber"
+
+
+def rights(root: Path) -> Faults:
+    """Nobody may do more than is needed, and nobody unknown gets in."""
+    text = "".join(path.read_text("utf-8") for folder in TERRAFORM for path in (root / folder).glob("*.tf"))
+    actions = {one for row in re.findall(r"Action = \[([^\]]*)\]", text) for one in re.findall(r'"([^"]+)"', row)}
+    faults = []
+    if actions != {"oms:task:get", "oms:task:list", "oms:task:update", "smn:topic:publish"}:
+        faults.append(f"huawei: actions {sorted(actions)}")
+    roles = set(re.findall(r'"(roles/[\w.]+)"', text))
+    faults += [f"google: {role} is wide" for role in roles if re.search(r"admin|owner|editor$", role.lower())]
+    if "allUsers" in text or "allAuthenticatedUsers" in text:
+        faults.append("google: anybody may call")
+    if re.search(r'roles/run\.invoker"\n\s+member\s+= (?!google_service_account\.push\.member)', text):
+        faults.append("google: another than Pub/Sub's account may call")
+    return faults
+
+
+# ---- manifests
+
+
+def kubernetes(root: Path) -> Faults:
+    """Kubernetes' kinds by its schemas, Knative's by ours, their pods by both; no pod may do more than it needs."""
+    faults = []
+    for path, one in manifests(root):
+        kind = f"{one['apiVersion']} {one['kind']}"
+        if kind not in KNATIVE["kinds"]:
+            faults += [f"{path.name}: {fault}" for fault in _kubernetes_faults(one)]
+            continue
+        schema = {**KNATIVE["kinds"][kind], "$defs": KNATIVE["$defs"]}
+        found = jsonschema_rs.validator_for(schema).iter_errors(one)
+        faults += [f"{path.name}: {'.'.join(map(str, error.instance_path))}: {error.message}" for error in found]
+        if one["kind"] == "Service" and not faults:
+            faults += [f"{path.name}: {fault}" for fault in _pod_faults(one["spec"]["template"]["spec"])]
+    return faults
+
+
+def _pod_faults(spec: Tree) -> Iterator[str]:
+    """What Knative hands on to Kubernetes, and how it runs."""
+    ours = {name: value for name, value in spec.items() if name not in {"containerConcurrency", "timeoutSeconds"}}
+    ours["containers"] = [_as_in_a_pod(one) for one in ours["containers"]]
+    yield from _kubernetes_faults({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, "spec": ours})
+    for one in spec["containers"]:
+        context = one.get("securityContext", {})
+        expected = {"runAsNonRoot": True, "readOnlyRootFilesystem": True, "allowPrivilegeEscalation": False}
+        if not expected.items() <= context.items() or context.get("capabilities") != {"drop": ["ALL"]}:
+            yield f"container {one['name']} may do more than it needs"
+        if {"cpu", "memory"} - one.get("resources", {}).get("limits", {}).keys():
+            yield f"container {one['name']} is not limited"
+
+
+def _as_in_a_pod(container: Tree) -> Tree:
+    """Knative fills in the port of probes."""
+    probes = {name: one for name, one in container.items() if name.endswith("Probe")}
+    return container | {name: {**one, "httpGet": {"port": 8080, **one["httpGet"]}} for name, one in probes.items()}
+
+
+def _kubernetes_faults(document: Tree) -> Faults:
+    try:
+        kubernetes_validate.validate(document, KUBERNETES, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return [f"{'.'.join(map(str, error.path))}: {error.message}"]
+    except kubernetes_validate.SchemaNotFoundError as error:
+        return [error.message]
+    return []
+
+
+def kustomization(root: Path) -> Faults:
+    """It takes every manifest, what it names is there, and secrets become files where the program looks for them."""
+    folder = root / "knative"
+    kustomize = documents(folder / "kustomization.yaml")[0]
+    faults = [
+        f"kustomization: {name}: {'not there' if name in kustomize['resources'] else 'left out'}"
+        for name in {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"} ^ set(kustomize["resources"])
+    ]
+    named = {file for one in kustomize["configMapGenerator"] for file in one["files"]}
+    faults += [f"kustomization: {name}: not there" for name in named if not (folder / name).exists()]
+    service = documents(folder / "service.yaml")[0]["spec"]["template"]["spec"]
+    made = {one["name"] for one in kustomize["secretGenerator"] + kustomize["configMapGenerator"]}
+    for volume in [v for path in ("service", "dead-letters") for v in _volumes(folder / f"{path}.yaml")]:
+        if (volume.get("secret", {}).get("secretName") or volume.get("configMap", {}).get("name")) not in made:
+            faults.append(f"knative: volume {volume['name']}: nobody makes what it shows")
+    if service["containers"][0]["volumeMounts"][0]["mountPath"] != "/var/secrets":
+        faults.append("knative: secrets are not in /var/secrets")
+    images = {one["name"] for one in kustomize["images"] if one.get("newTag") not in {None, "latest"}}
+    used = {container["image"] for _, one in manifests(root) for container in _containers(one)}
+    return faults + [f"knative: image {name} is not pinned" for name in used - images]
+
+
+def _volumes(path: Path) -> list[Tree]:
+    volumes: list[Tree] = documents(path)[0]["spec"]["template"]["spec"]["volumes"]
+    return volumes
+
+
+def compose(root: Path) -> Faults:
+    """Only this machine gets in, images are pinned, roots are read-only, and files that are named exist."""
+    path = root / "local" / "compose.yaml"
+    services = documents(path)[0]["services"]
+    faults = []
+    for name, service in services.items():
+        if any(not str(port).startswith("127.0.0.1:") for port in service.get("ports", [])):
+            faults.append(f"compose: {name} listens to the network")
+        if not re.search(r":(local|\d+\.\d+[\w.-]*)$", service["image"]):
+            faults.append(f"compose: {name}'s image is not pinned")
+        if name in {"function", "simulator"} and not (service.get("read_only") and service.get("cap_drop") == ["ALL"]):
+            faults.append(f"compose: {name} may do more than it needs")
+        faults += [
+            f"compose: {name} waits for {other}" for other in service.get("depends_on", []) if other not in services
+        ]
+    build = services["function-image"]["build"]
+    docker = os.path.normpath(
+        path.parent / build["context"] / build["dockerfile"]
+    )  # function/ may not be beside a copy
+    places = [Path(docker), path.parent / "simulator.py"]
+    return faults + [f"compose: {place.name} is not there" for place in places if not place.exists()]
+
+
+# ---- the image
+
+
+def image(root: Path) -> Faults:
+    """Hadolint is content, and so are rules that it does not have."""
+    path = root / "image" / "Dockerfile"
+    hadolint = Path(sys.executable).with_name("hadolint")
+    command = [str(hadolint), "--no-color", "--failure-threshold", "style", str(path)]
+    faults = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()  # noqa: S603
+    text = re.sub(r"\\\n\s*", "", path.read_text("utf-8"))
+    rules = {
+        "the base is not pinned": r"^ARG PYTHON=python:3\.\d+\.\d+-slim-\w+(@sha256:[0-9a-f]{64})?$",
+        "not two stages from that base": r"^FROM \$\{PYTHON\} AS build$[\s\S]*^FROM \$\{PYTHON\}$",
+        "hashes are not checked": r"pip .*install .*--require-hashes --only-binary :all:",
+        "the lock file is not the choice of an argument": r"^ARG REQUIREMENTS=requirements\.txt$",
+        "bytecode is not compiled": r"compileall .*--invalidation-mode unchecked-hash",
+        "runs as another than 1003": r"^USER 1003:1003$(?![\s\S]*^USER )",
+        "health is not checked, or by a shell": r'^HEALTHCHECK .*CMD \["python", "-c", .*PORT.*/healthz',
+        "starts by a shell": r'^CMD \["functions-framework"\]$',
+        "has no port": r"\bPORT=8080\b",
+        "the wrong program": r"FUNCTION_SOURCE=/function/main\.py FUNCTION_TARGET=restart",
+    }
+    faults += [f"Dockerfile: {fault}" for fault, rule in rules.items() if not re.search(rule, text, re.MULTILINE)]
+    if re.search(r"^(ADD|SHELL)\b|curl|wget|apt-get", text, re.MULTILINE):
+        faults.append("Dockerfile: takes what nobody has checked")
+    ignored = (root / "image" / "Dockerfile.dockerignore").read_text("utf-8").splitlines()
+    sent = {line[1:] for line in ignored if line.startswith("!")}
+    copied = set(re.findall(r"(?<= )(?:main\.py|functiongraph\.py|requirements\*\.txt|restarter)(?= )", text))
+    if "*" not in ignored or sent != copied or not all(any((ROOT / "function").glob(name)) for name in sent):
+        faults.append("Dockerfile.dockerignore: lets in other than what is copied")
+    return faults
+
+
+# ---- all of it
+
+CHECKS: dict[Callable[[Path], Faults], tuple[str, ...]] = {
+    form: ("*.tf",),
+    names: ("*.tf",),
+    words: ("*.tf",),
+    settings: ("*.tf", "*.example", "*.md", "knative/*.yaml", "local/compose.yaml", "image/Dockerfile"),
+    required: ("*/locals.tf", "knative/*"),
+    secrets: ("*",),
+    dead_letters: ("*.tf", "knative/*.yaml"),
+    rights: ("*.tf",),
+    kubernetes: ("knative/*.yaml",),
+    kustomization: ("knative/*.yaml", "knative/dead_letters.py"),
+    compose: ("local/compose.yaml",),
+    image: ("image/Dockerfile", "image/Dockerfile.dockerignore"),
+}
+# Checked by others: Python by ruff, mypy and the tests that run it, the simulator's world by the demo, what a person
+# watches by test_telemetry.py.
+ELSEWHERE = ("local/*.py", "local/world.json", "local/requirements.txt", "package/*.py", "observability/*")
+# `secrets` looks at every file, and that alone would not do for a file of a kind that nobody here knows.
+LITTLE = ("*/README.md", "*/.gitignore", "*/*.example")
+
+
+def covered(root: Path) -> Faults:
+    """No file of infra/ is without a check of its kind."""
+    patterns = [one for check, kinds in CHECKS.items() if check is not secrets for one in kinds]
+    return [
+        f"{name}: nobody checks it"
+        for name in sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+        if not any(fnmatch(name, pattern) for pattern in (*patterns, *ELSEWHERE, *LITTLE))
+    ]
+
+
+def copy(target: Path) -> Path:
+    """infra/ as it is in git, more or less."""
+    skipped = shutil.ignore_patterns("__pycache__", ".terraform*", "*.tfstate*", ".build", "secrets.env", "*.tfvars")
+    return Path(shutil.copytree(INFRA, target / "infra", ignore=skipped))
+
+
+@pytest.fixture(scope="module")
+def infra(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy without what a person's own use of infra/ leaves there."""
+    return copy(tmp_path_factory.mktemp("tree"))
+
+
+@pytest.mark.parametrize("check", [*CHECKS, covered], ids=lambda check: check.__name__)
+def test_infra_is_as_it_should_be(check: Callable[[Path], Faults], infra: Path) -> None:
+    assert check(infra) == []
+
+
+@pytest.mark.parametrize("folder", ["huawei", "google", "knative", "image"])
+def test_a_readme_says_how_and_what_was_not_run(folder: str, infra: Path) -> None:
+    text = (infra / folder / "README.md").read_text("utf-8")
+    assert "not run here" in text
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (INFRA / folder / link).exists(), link
+
+
+def test_the_program_reads_secrets_as_google_mounts_them(tmp_path: Path) -> None:
+    """One secret a folder, for Cloud Run mounts one at a path; a profile's below OMS_PROFILES/<name>/."""
+    values = {**EXAMPLE, "OMS_PROFILES__ARCHIVE__DST_AK": "a", "OMS_PROFILES__ARCHIVE__DST_SK": "b"}
+    places = []
+    for name in [*values_of(INFRA, "google")["required_secrets"], *values.keys() - EXAMPLE.keys()]:
+        _, profile, field = name.split("__") if "__" in name else ("", "", "")
+        file = (
+            tmp_path / name.lower().replace("_", "-") / (f"OMS_PROFILES/{profile.lower()}/{field}" if field else name)
+        )
+        file.parent.mkdir(parents=True)
+        file.write_text(values[name], "utf-8")
+        places.append(str(tmp_path / name.lower().replace("_", "-")))
+    plain = {"OMS_REGION": "cn-north-4", "OMS_PROJECT_ID": "p", "CALLER_TRUST_PLATFORM": "true"}
+    with patch.dict(os.environ, {**plain, "SECRETS_DIR": os.pathsep.join(places)}, clear=True):
+        read = load()
+    assert read.oms_dst_sk.get_secret_value() == EXAMPLE["OMS_DST_SK"]
+    assert list(read.profiles()) == ["default", "archive"]
+
+
+def test_a_dead_letter_is_named_and_not_shown() -> None:
+    spec = importlib.util.spec_from_file_location("dead_letters", INFRA / "knative" / "dead_letters.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    headers = Message()
+    headers["ce-id"], headers["ce-knativeerrorcode"], headers["authorization"] = "1", "422", "Bearer example"
+    given = {name.lower(): value for name, value in headers.items()}
+    said = module.line(given, b'{"task_id": 7, "src_sk": "example-secret"}')
+    assert {name: said[name] for name in ("severity", "id", "knativeerrorcode", "task_id")} == {
+        "severity": "ERROR",
+        "id": "1",
+        "knativeerrorcode": "422",
+        "task_id": "7",
+    }
+    assert "example" not in json.dumps(said)
+    assert "task_id" not in module.line(given, b"\xff") | module.line(given, b"[" * 100_000) | module.line(given, b"[]")
+
+
+PLANTED = [
+    # What, check, file, text, what it becomes, what the check says.
+    (
+        "misspelt setting",
+        settings,
+        "huawei/locals.tf",
+        "    OMS_REGION ",
+        "    OMS_REGOIN ",
+        "OMS_REGOIN is no setting",
+    ),
+    ("misspelt prefix", settings, "google/locals.tf", "CALLER_TRUST_PLATFORM", "CALER_TRUST_PLATFORM", "CALER_TRUST"),
+    ("unknown secret", settings, "huawei/locals.tf", '"IAM_PASSWORD"', '"IAM_PASSWORT"', "IAM_PASSWORT is no setting"),
+    ("forgotten secret", settings, "google/locals.tf", '    "IAM_PASSWORD",\n', "", "secret_names are not"),
+    ("misspelt in a manifest", settings, "knative/service.yaml", "name: OMS_REGION", "name: OMS_REGIO", "OMS_REGIO is"),
+    ("misspelt in compose", settings, "local/compose.yaml", "OMS_ENDPOINT:", "OMS_ENDPOIN:", "OMS_ENDPOIN is no"),
+    ("misspelt in the image", settings, "image/Dockerfile", "FUNCTION_TARGET=", "FUNCTION_TARGT=", "FUNCTION_TARGT"),
+    (
+        "misspelt in an example",
+        settings,
+        "huawei/terraform.tfvars.example",
+        "RESTART_BUDGET",
+        "RESTART_BUGDET",
+        "BUGDET",
+    ),
+    ("misspelt in a README", settings, "google/README.md", "OMS_DST_AK", "OMS_DTS_AK", "OMS_DTS_AK is no setting"),
+    ("no project", required, "huawei/locals.tf", "OMS_PROJECT_ID =", "OMS_PROJECTS =", "OMS_PROJECT_ID: "),
+    ("no destination", required, "google/locals.tf", '    "OMS_DST_SK",\n  ]', "  ]", "google: OMS_DST_SK"),
+    ("no way in", required, "knative/service.yaml", 'value: "true"', 'value: "false"', "no way in is configured"),
+    ("bad value", required, "local/compose.yaml", "OMS_REGION: cn-north-4", "OMS_REGION: nowhere", "OMS_REGION"),
+    (
+        "secret in Terraform",
+        secrets,
+        "huawei/locals.tf",
+        "OMS_REGION     = var.region",
+        'OMS_DST_SK = "x1"',
+        "OMS_DST_SK is",
+    ),
+    ("secret among settings", secrets, "google/locals.tf", "OMS_REGION ", "OMS_DST_SK ", "among plain settings"),
+    ("secret in a manifest", secrets, "knative/service.yaml", "name: OMS_REGION", "name: OMS_SRC_SK", "is in clear"),
+    ("secret in an example", secrets, "knative/secrets.env.example", "OMS_DST_SK=", "OMS_DST_SK=abc", "written down"),
+    ("key in compose", secrets, "local/compose.yaml", "SK: destination-secret-key", "SK: mine", "is not the demo's"),
+    ("key of a bucket", secrets, "huawei/example/task.tf", "= var.keys.source_sk", '= "abc"', "looks like a secret"),
+    ("tfvars in git", secrets, "huawei/.gitignore", "*.tfvars", "", "not kept out of git"),
+    ("no failure destination", dead_letters, "huawei/function.tf", "on_failure", "on_success", "no destination"),
+    (
+        "dead letters come back",
+        dead_letters,
+        "huawei/function.tf",
+        "smn_topic.dead",
+        "smn_topic.failed",
+        "no destination",
+    ),
+    ("no dead-letter topic", dead_letters, "google/messages.tf", "dead_letter_policy", "x", "has no dead letters"),
+    (
+        "dead letters not moved",
+        dead_letters,
+        "google/messages.tf",
+        '_iam_member" "dead"',
+        '_iam_member" "x"',
+        "not move",
+    ),
+    ("no sink", dead_letters, "knative/trigger.yaml", "deadLetterSink", "reply", "no dead-letter sink"),
+    (
+        "sink is nowhere",
+        dead_letters,
+        "knative/trigger.yaml",
+        "name: dead-letters",
+        "name: dead",
+        "no dead-letter sink",
+    ),
+    ("linear", dead_letters, "knative/trigger.yaml", "exponential", "linear", "growing pauses"),
+    (
+        "no such resource",
+        names,
+        "huawei/logs.tf",
+        "huaweicloud_lts_group",
+        "huaweicloud_lts_groups",
+        "no such resource",
+    ),
+    (
+        "no such argument",
+        names,
+        "huawei/function.tf",
+        "initializer_handler ",
+        "initialiser_handler ",
+        "initialiser_handler",
+    ),
+    ("no such block argument", names, "google/messages.tf", "audience ", "audiences ", "no argument audiences"),
+    ("argument missing", names, "huawei/notices.tf", '  protocol = "default"\n', "", "protocol is required"),
+    ("no such variable", names, "google/function.tf", "var.max_instances", "var.max_instance", "not declared"),
+    (
+        "no such attribute",
+        names,
+        "huawei/notices.tf",
+        "huaweicloud_fgs_function.this.urn",
+        "huaweicloud_fgs_function.this.arn",
+        "arn",
+    ),
+    ("column", form, "huawei/function.tf", "memory_size      =", "memory_size =", "column of ="),
+    ("indentation", form, "google/messages.tf", "    ttl", "  ttl", "indentation"),
+    ("not sensitive", words, "huawei/variables.tf", "  sensitive   = true\n", "", "is not sensitive"),
+    ("not described", words, "google/variables.tf", '  description = "Google Cloud project."\n', "", "no description"),
+    ("too many rights", rights, "huawei/permissions.tf", "oms:task:update", "oms:*:*", "actions"),
+    ("anybody", rights, "google/accounts.tf", "google_service_account.push.member", '"allUsers"', "anybody may call"),
+    ("no such field", kubernetes, "knative/service.yaml", "containerConcurrency", "concurrency", "concurrency"),
+    ("no such pod field", kubernetes, "knative/service.yaml", "containerPort", "port", "port"),
+    ("root", kubernetes, "knative/service.yaml", "runAsNonRoot: true", "runAsNonRoot: false", "more than it needs"),
+    (
+        "writable",
+        kubernetes,
+        "knative/dead-letters.yaml",
+        "readOnlyRootFilesystem: true",
+        "readOnlyRootFilesystem: false",
+        "more",
+    ),
+    ("left out", kustomization, "knative/kustomization.yaml", "  - trigger.yaml\n", "", "trigger.yaml: left out"),
+    ("latest", kustomization, "knative/kustomization.yaml", "newTag: 1.0.0", "newTag: latest", "not pinned"),
+    ("to the network", compose, "local/compose.yaml", "127.0.0.1:8080:8080", "8080:8080", "listens to the network"),
+    ("base not pinned", image, "image/Dockerfile", "3.13.16-slim-trixie", "slim", "base is not pinned"),
+    ("no hashes", image, "image/Dockerfile", "--require-hashes ", "", "hashes are not checked"),
+    ("as root", image, "image/Dockerfile", "USER 1003:1003", "USER root", "runs as another"),
+    ("linted", image, "image/Dockerfile", "WORKDIR /function", "WORKDIR function", "DL3000"),
+    ("context", image, "image/Dockerfile.dockerignore", "!main.py", "!*", "lets in other"),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "file", "old", "new", "expected"), [row[1:] for row in PLANTED], ids=[row[0] for row in PLANTED]
+)
+def test_a_planted_fault_is_found(
+    check: Callable[[Path], Faults], file: str, old: str, new: str, expected: str, tmp_path: Path
+) -> None:
+    root = copy(tmp_path)
+    text = (root / file).read_text("utf-8")
+    assert old in text, "the fault cannot be planted"
+    (root / file).write_text(text.replace(old, new), "utf-8")
+    assert expected in "\n".join(check(root))
+
+
+def test_a_file_that_nobody_checks_is_found(tmp_path: Path) -> None:
+    root = copy(tmp_path)
+    (root / "huawei" / "deploy.sh").touch()
+    assert covered(root) == ["huawei/deploy.sh: nobody checks it"]
