@@ -6,10 +6,11 @@ SHARED := function/requirements-redis.txt
 WATCHED := function/requirements-otel.txt
 DEMO := infra/local/requirements.txt
 DEV := tests/requirements.txt
+BENCH := tests/bench/requirements.txt
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --custom-compile-command "make lock" pyproject.toml
 
-.PHONY: demo test check lock package clean
+.PHONY: demo test check lock package bench clean
 
 demo: .venv/demo ## start simulator and function, play every sample of events/, print what became of each
 	$(BIN)/python infra/local/demo.py
@@ -29,6 +30,10 @@ lock: .venv/dev ## make the requirement files anew from pyproject.toml, with has
 	$(LOCK) --extra otel --constraint $(RUNTIME) --output-file $(WATCHED)
 	$(LOCK) --extra demo --constraint $(RUNTIME) --output-file $(DEMO)
 	$(LOCK) --extra redis --extra otel --extra demo --extra dev --constraint $(RUNTIME) --output-file $(DEV)
+	$(LOCK) --extra bench --constraint $(DEV) --output-file $(BENCH)
+
+bench: .venv/bench ## measure it beside a bare function and one around the official SDK
+	PYTHONPATH=infra/local:tests/bench $(BIN)/python tests/bench/bench.py --plot tests/bench/bench.png
 
 package: .venv/dev ## build/oms-task-restarter.zip for FunctionGraph, and the bill of what is in it
 	$(BIN)/python infra/package/build.py
@@ -41,6 +46,10 @@ clean:
 
 .venv/demo: .venv/bin/python $(DEMO)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(DEMO)
+	touch $@
+
+.venv/bench: .venv/dev $(BENCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(BENCH)
 	touch $@
 
 .venv/dev: .venv/bin/python $(DEV)

@@ -115,12 +115,9 @@ def _parent(delivery: Delivery) -> str:
 
 def operation_of(call: Call) -> str:
     """StartTask, ShowTask, ListTasks, or the method for whatever else is called."""
-    match call.method, re.sub(r"^/v2/[^/]+", "", call.path):
-        case "POST", path if path.endswith("/start"):
-            return "StartTask"
-        case "GET", "/tasks":
-            return "ListTasks"
-        case "GET", path if path.startswith("/tasks/"):
-            return "ShowTask"
-        case method, _:
-            return method
+    path = re.sub(r"^/v2/[^/]+", "", call.path)
+    if path == "/tasks":
+        return "ListTasks"
+    if path.startswith("/tasks/"):
+        return "StartTask" if path.endswith("/start") else "ShowTask"
+    return call.method

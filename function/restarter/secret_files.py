@@ -1,10 +1,12 @@
 """Settings from files: read as pydantic-settings reads them, and watched for changes without reading.
 
 Kubernetes, Cloud Run and FunctionGraph mount secrets as files. One is named like the setting; those of a profile lie in
-OMS_PROFILES/<name>/. Names that begin with a dot are passed over, so the folders behind Kubernetes' `..data` are, too.
+OMS_PROFILES/<name>/, or have the whole name, which is all that a key of a Kubernetes Secret can be. Names that begin
+with a dot are passed over, so the folders behind Kubernetes' `..data` are, too.
 """
 
 import os
+import re
 from pathlib import Path
 
 from pydantic_settings import NestedSecretsSettingsSource, PydanticBaseSettingsSource
@@ -12,27 +14,44 @@ from pydantic_settings import NestedSecretsSettingsSource, PydanticBaseSettingsS
 DEFAULT_DIR = "/var/secrets"
 
 
+class Unreadable(Exception):
+    """Files that are no text, or that may not be read: `names` of the settings in them."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(", ".join(names))
+        self.names = names
+
+
 def directories() -> list[Path]:
-    """Where secret files are: SECRETS_DIR, several parted as in PATH; those that exist."""
+    """Where secret files are, or may come to be: SECRETS_DIR, several parted as in PATH."""
     named = os.environ.get("SECRETS_DIR") or DEFAULT_DIR
-    return [path for path in map(Path, named.split(os.pathsep)) if path.is_dir()]
+    return [Path(path) for path in named.split(os.pathsep) if path]
 
 
 class SecretFiles(NestedSecretsSettingsSource):
     """The files as a source of settings. One newline at the end of a file is an editor's, and not part of the value."""
 
     def __init__(self, beside: PydanticBaseSettingsSource) -> None:
-        super().__init__(beside, directories(), "ok", secrets_nested_subdir=True)
+        there = [path for path in directories() if path.is_dir()]
+        super().__init__(beside, there, "ok", secrets_nested_subdir=True)
 
     @classmethod
     def load_secrets(cls, path: Path) -> dict[str, str]:
         """Relative name and text of each file."""
-        return {str(file.relative_to(path)): _text(file) for file in cls._iter_secret_files(path)}
+        texts, unreadable = {}, []
+        for file in cls._iter_secret_files(path):
+            name = str(file.relative_to(path)).replace("__", os.sep)
+            try:
+                texts[name] = _text(file)
+            except (OSError, ValueError):
+                unreadable.append(name.replace(os.sep, "__").upper())
+        if unreadable:
+            raise Unreadable(unreadable)
+        return texts
 
 
 def _text(file: Path) -> str:
-    text = file.read_text("utf-8")
-    return text[: -2 if text.endswith("\r\n") else -1] if text.endswith("\n") else text
+    return re.sub(r"\r?\n\Z", "", file.read_bytes().decode())
 
 
 Print = tuple[tuple[str, int, int, int], ...]

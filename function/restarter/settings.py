@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, Pydanti
 from pydantic_settings import SettingsError as SourceError
 
 from restarter.faults import AllFaults, SettingsError, faults_of, needed
-from restarter.secret_files import SecretFiles
+from restarter.secret_files import SecretFiles, Unreadable
 from restarter.setting_types import (
     CallerToken,
     CdnKey,
@@ -199,9 +199,14 @@ class Settings(BaseSettings, AllFaults):
 
 
 class FunctionGraphSettings(Settings):
-    """The same in FunctionGraph's built-in runtime, which proves the caller."""
+    """The same in FunctionGraph's built-in runtime: nobody but the platform reaches it, so it is always trusted."""
 
-    caller_trust_platform: bool = True
+    caller_trust_platform: Annotated[bool, AfterValidator(lambda _given: True)] = True
+
+    @classmethod
+    def faults_between(cls, given: dict[str, Any]) -> list[tuple[str, str]]:
+        """As for any function that trusts its platform."""
+        return super().faults_between(given | {"caller_trust_platform": True})
 
 
 LISTS_OF_CALLERS = ("caller_bearer_tokens", "caller_webhook_secrets", "caller_smn_topics", "caller_oidc_audience")
@@ -213,6 +218,8 @@ def load(kind: type[Settings] = Settings) -> Settings:
         return kind()
     except ValidationError as error:
         raise SettingsError(faults_of(error)) from None
+    except Unreadable as error:
+        raise SettingsError(f"{name}: its file cannot be read as text" for name in error.names) from None
     except (SourceError, OSError, ValueError) as error:  # what a source cannot even read
         raise SettingsError([f"SECRETS_DIR, OMS_PROFILES: {type(error).__name__}: cannot be read"]) from None
 

@@ -1,14 +1,15 @@
 """Settings: all faults at once, by name, never by value; nothing half-configured loads."""
 
+import sys
 import traceback
 from typing import Any
 
 import pytest
 from huaweicloudsdkoms.v2.region.oms_region import OmsRegion
 
-from restarter.setting_types import REGIONS
 from restarter.faults import SettingsError
-from restarter.settings import Settings, load
+from restarter.setting_types import REGIONS
+from restarter.settings import FunctionGraphSettings, Settings, load
 
 
 def test_the_environment_of_the_example_loads_and_is_frozen() -> None:
@@ -199,6 +200,19 @@ def test_no_secret_is_in_a_repr_or_in_a_traceback(environment: pytest.MonkeyPatc
         text = "".join(traceback.format_exception(error))
     assert "OMS_DST_SK" in text
     assert canary not in text
+
+
+def test_a_shared_ledger_needs_its_package(environment: pytest.MonkeyPatch) -> None:
+    environment.setitem(sys.modules, "redis.asyncio.connection", None)
+    found = faults(environment, RESTART_LEDGER="redis://localhost")
+    assert found == ["RESTART_LEDGER: needs the package redis: install the extra of that name"]
+
+
+def test_functiongraphs_runtime_is_trusted_whatever_is_set(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("CALLER_TRUST_PLATFORM", "false")
+    environment.delenv("HUAWEICLOUD_SDK_AK")
+    environment.delenv("HUAWEICLOUD_SDK_SK")
+    assert load(FunctionGraphSettings).caller_trust_platform is True
 
 
 def test_values_that_are_no_text_are_left_to_the_field(environment: pytest.MonkeyPatch) -> None:

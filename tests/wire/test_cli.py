@@ -1,6 +1,7 @@
 """The operator's command: every line a check, an exit status, never a start, and no secret in what it prints."""
 
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from door import SHOW, TASKS
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, TASK_NAME, shown
 from restarter.cli import NO_TASK, cli
 from restarter.explain import RULES
+from signers import TOPIC, certificate, rsa_key, sign_smn, smn_message
 
 EVENTS = Path(__file__).parents[2] / "events"
 SEARCH = httpx.URL(TASKS, params={"limit": "50", "offset": "0", "task_name": NO_TASK})
@@ -182,6 +184,26 @@ def test_every_sample_can_be_explained(sample: Path) -> None:
     status, output = run("explain", str(sample))
     assert status == 0
     assert output.startswith("delivery")
+
+
+def test_the_program_is_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["restarter", "--version"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module("restarter", run_name="__main__")
+    assert end.value.code == 0
+    assert runpy.run_module("restarter.__main__", run_name="imported")["cli"] is cli
+
+
+def test_a_topic_that_asks_is_explained_and_no_certificate_is_fetched(
+    tmp_path: Path, environment: pytest.MonkeyPatch
+) -> None:
+    pem = tmp_path / "smn.pem"
+    pem.write_bytes(certificate(rsa_key("smn")))
+    environment.setenv("CALLER_SMN_TOPICS", TOPIC)
+    message = json.dumps(sign_smn(smn_message("SubscriptionConfirmation"), rsa_key("smn")))
+    assert "NOT PROVED (smn: the certificate could not be fetched)" in explained(tmp_path, message)
+    environment.setenv("CALLER_SMN_CERTIFICATE", str(pem))
+    assert "confirmed by one GET" in explained(tmp_path, message)
 
 
 def test_help_says_what_each_command_does() -> None:

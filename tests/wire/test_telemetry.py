@@ -27,6 +27,7 @@ from restarter.model import Delivery, Kind
 from restarter.otel import METRICS, OpenTelemetry, operation_of
 from restarter.pipeline import Lasting
 from restarter.reply import Reply
+from restarter.telemetry import SILENT, open_telemetry
 
 ROOT = Path(__file__).parents[2]
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -166,6 +167,14 @@ def test_without_the_variable_nothing_is_told_and_nothing_of_it_is_imported(
 
     assert imported() == 0
     assert imported(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9") == 1
+
+
+def test_its_own_variable_turns_it_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("restarter.otel.OpenTelemetry", lambda: "telemetry")
+    assert open_telemetry() == "telemetry"  # type: ignore[comparison-overlap]
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT")
+    assert open_telemetry() is SILENT
 
 
 def test_dashboard_and_rules_name_only_what_is_emitted_and_outcomes_that_exist() -> None:

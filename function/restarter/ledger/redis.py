@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -14,6 +14,7 @@ from restarter.ledger import SETTLED_SECONDS, Claim, Entry, LedgerError
 
 PREFIX = "oms-task-restarter:"
 PATIENCE = 1.0  # seconds for one question
+CONNECTIONS = 50  # who finds none free waits for one
 SETTLED = "settled"
 
 # Only the delivery that holds a claim may give it up: it may have run out, and be another's by now.
@@ -38,9 +39,16 @@ class RedisLedger:
         self._clock = clock
         # A connection that broke while it was idle is noticed at the next command: that one repetition is enough.
         retry = Retry(NoBackoff(), 1)
-        self._redis = Redis.from_url(
-            address, decode_responses=True, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, retry=retry
+        pool = BlockingConnectionPool.from_url(
+            address,
+            max_connections=CONNECTIONS,
+            timeout=PATIENCE,
+            decode_responses=True,
+            socket_timeout=PATIENCE,
+            socket_connect_timeout=PATIENCE,
+            retry=retry,
         )
+        self._redis = Redis.from_pool(pool)
         self._release = self._redis.register_script(RELEASE)
         self._spend = self._redis.register_script(SPEND)
         self._holder = secrets.token_hex(8)

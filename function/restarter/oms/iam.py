@@ -5,7 +5,7 @@ https://support.huaweicloud.com/intl/en-us/api-iam/iam_30_0001.html
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import SecretStr
@@ -22,6 +22,12 @@ class Granted:
 
     token: SecretStr
     expires_at: datetime
+
+
+def user_of(settings: Settings) -> tuple[str, ...]:
+    """Who logs in and where: all that a token, or a refusal, is for, but for the project."""
+    password = settings.iam_password.get_secret_value() if settings.iam_password else ""
+    return str(settings.iam_endpoint), str(settings.iam_domain), str(settings.iam_user), password
 
 
 def log_in(settings: Settings, project_id: str) -> Call:
@@ -48,6 +54,7 @@ def read_token(answer: Answer) -> Granted | Outcome:
             expires_at = None
         if expires_at is not None and expires_at.tzinfo is not None:
             return Granted(answer.subject_token, expires_at)
-    if answer.status < 300:
+    if answer.status < 300 or answer.status == 429 or answer.status >= 500:
         return Outcome(kind=Kind.UNAVAILABLE, reason="iam", oms_status=answer.status)
-    return read_error(answer)
+    error = read_error(answer)
+    return error if error.reason == "credentials" else replace(error, kind=Kind.REJECTED, reason="iam")

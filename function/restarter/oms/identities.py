@@ -6,8 +6,9 @@ of which nothing is known yet is tried by one call at a time, and a refused one 
 
 import asyncio
 import math
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -21,6 +22,8 @@ from restarter.settings import Settings
 from restarter.transport import Transport
 
 RENEWAL = timedelta(minutes=10)  # before a token expires
+SPARE = timedelta(seconds=30)  # with less left a token is no longer used
+PRINTABLE = re.compile(r"[!-~]{1,16384}")  # what can be sent in a header; as in settings
 KEPT = 256  # keys, of which an agency brings a new one every day
 
 
@@ -32,9 +35,15 @@ class Standing:
         self._refused_at: datetime | None = None
         self._first = asyncio.Lock()
 
-    def turn(self) -> AbstractAsyncContextManager[None] | asyncio.Lock:
-        """A key known to be good is used by all at once, any other by one after the other."""
-        return nullcontext() if self._good else self._first
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """A key known to be good is used by all at once, any other by one, while the others wait to hear of it."""
+        if not self._good:
+            async with self._first:
+                if not self._good:
+                    yield
+                    return
+        yield
 
     def wait(self, now: datetime, cooldown: float) -> float:
         """Seconds for which the key is left alone."""
@@ -78,7 +87,7 @@ class Identities:
             return self._known(AuthToken(settings.oms_auth_token), project_id)
         if settings.iam_user:
             return await self._by_iam(settings, project_id, visit)
-        if visit.agency:
+        if visit.agency and all(PRINTABLE.fullmatch(part) for part in _parts(visit.agency)):
             return self._known(visit.agency, project_id)
         return Outcome(kind=Kind.UNAVAILABLE, reason="no_key_for_oms")
 
@@ -97,17 +106,21 @@ class Identities:
         return self._standings.setdefault(digest, Standing())
 
     async def _by_iam(self, settings: Settings, project_id: str, visit: Visit) -> Known | Outcome:
-        password = settings.iam_password.get_secret_value() if settings.iam_password else ""
-        user = _digest(project_id, str(settings.iam_user), password)
-        standing = self._standing(user)
-        async with self._logging_in:  # one login for all that wait
-            granted = self._tokens.get(user)
-            if granted is None or granted.expires_at - self._now() < RENEWAL:
-                fresh = await self._log_in(settings, project_id, standing, visit)
-                if isinstance(fresh, Outcome):
-                    return fresh
-                self._tokens[user] = granted = fresh
-        return replace(self._known(AuthToken(granted.token), project_id), renewable=True)
+        user = _digest(*iam.user_of(settings), project_id)
+        if self._lasts(user) < RENEWAL and not (self._lasts(user) > SPARE and self._logging_in.locked()):
+            async with self._logging_in:  # one login for all that wait
+                if self._lasts(user) < RENEWAL:
+                    fresh = await self._log_in(settings, project_id, self._standing(user), visit)
+                    if isinstance(fresh, iam.Granted):
+                        self._tokens[user] = fresh
+                    elif self._lasts(user) <= SPARE:
+                        return fresh
+        return replace(self._known(AuthToken(self._tokens[user].token), project_id), renewable=True)
+
+    def _lasts(self, user: str) -> timedelta:
+        """How long the token that we have will be taken."""
+        granted = self._tokens.get(user)
+        return granted.expires_at - self._now() if granted else timedelta()
 
     async def _log_in(
         self, settings: Settings, project_id: str, standing: Standing, visit: Visit

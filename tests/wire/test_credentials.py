@@ -1,0 +1,706 @@
+"""Whose keys go where, and what becomes of a key, a token or a password that is refused."""
+
+import asyncio
+import hmac
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from pytest_httpx import HTTPXMock
+
+from door import SHOW, START, Function
+from example import BEARER, ENVIRONMENT, PROJECT, TASK, settings, shown
+from restarter.model import AccessKey, Delivery
+from restarter.oms.identities import KEPT
+from restarter.pipeline import Lasting
+from restarter.reply import Reply
+
+OTHER = "00000000000000000000000000000001"
+LOGIN = "https://iam.cn-north-4.myhuaweicloud.com/v3/auth/tokens?nocatalog=true"
+TOKEN = "MIIexample-token"
+IAM = {"iam_domain": "the-domain", "iam_user": "the-user", "iam_password": "the-password"}
+Answers = Callable[[httpx.Request], httpx.Response]
+
+
+def running(_request: httpx.Request) -> httpx.Response:
+    """The task is on its way: one look ends a delivery."""
+    return httpx.Response(200, json=shown(2))
+
+
+def refusing(status: int = 401, code: str = "APIGW.0301") -> Answers:
+    return lambda _request: httpx.Response(status, json={"error_code": code, "error_msg": "no"})
+
+
+class World:
+    """The pipeline with a clock and settings of the test's own, before an OMS and an IAM that do what it wants."""
+
+    def __init__(self, runner: asyncio.Runner, httpx_mock: HTTPXMock, **changes: Any) -> None:
+        self.now = datetime(2026, 11, 24, tzinfo=UTC)
+        self.settings = settings(**changes)
+        self.oms: Answers = running
+        self.iam: Answers = self.grant
+        self.asked: list[httpx.Request] = []
+        self.logins: list[httpx.Request] = []
+        self.lasts = timedelta(hours=24)
+        self.agency: AccessKey | None = None
+        self.pause = 0.001  # a network takes its time, and lets others run
+        self.crowd: list[int] = []
+        self._under_way = 0
+        self.lasting = Lasting(lambda: self.settings, now=lambda: self.now)
+        self._runner = runner
+        self._delivered = 0
+        httpx_mock.add_callback(self._answer, is_reusable=True, is_optional=True)
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        self._under_way += 1
+        self.crowd.append(self._under_way)
+        await asyncio.sleep(self.pause)
+        self._under_way -= 1
+        if request.url.host.startswith("iam."):
+            self.logins.append(request)
+            return self.iam(request)
+        self.asked.append(request)
+        return self.oms(request)
+
+    def grant(self, _request: httpx.Request) -> httpx.Response:
+        """A token of its own for each login."""
+        expires_at = (self.now + self.lasts).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+        headers = {"X-Subject-Token": f"{TOKEN}-{len(self.logins)}"}
+        return httpx.Response(201, headers=headers, json={"token": {"expires_at": expires_at}})
+
+    def deliver(self, number: int = 1, project_id: str = PROJECT, ids: Sequence[str] = ()) -> list[Reply]:
+        """What is said to events that come at once: new ones, or those with these ids."""
+        self._delivered += number
+        names = ids or [f"e{self._delivered - n}" for n in range(number)]
+
+        async def answer(name: str) -> Reply:
+            pipeline = self.lasting.pipeline()
+            visit = pipeline.visit(agency=self.agency)
+            return await pipeline.answer(Delivery("POST", "/", HEADERS, event(name, project_id)), visit)
+
+        async def all_at_once() -> list[Reply]:
+            return await asyncio.gather(*(answer(name) for name in names))
+
+        return self._runner.run(all_at_once())
+
+    def said(self, number: int = 1, project_id: str = PROJECT) -> tuple[int, str, str | None]:
+        """Status, outcome and reason; of several at once there is but one kind."""
+        (said,) = {told(reply) for reply in self.deliver(number, project_id)}
+        return said
+
+
+HEADERS = {"content-type": "application/cloudevents+json", "authorization": f"Bearer {BEARER}"}
+
+
+def event(name: str, project_id: str) -> bytes:
+    data = {"task_id": TASK, "project_id": project_id}
+    attributes = {"specversion": "1.0", "type": "oms.task.failed", "source": "/oms", "id": name}
+    return json.dumps(attributes | {"data": data}).encode()
+
+
+def told(reply: Reply) -> tuple[int, str, str | None]:
+    (receipt,) = reply.receipts
+    return int(reply.status), str(receipt["outcome"]), receipt.get("reason")
+
+
+GOOD = (204, "already_running", None)
+REFUSED = (422, "rejected", "credentials")
+LEFT_ALONE = (503, "deferred", "credentials")
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture
+def make_world(runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch, httpx_mock: HTTPXMock) -> Callable[..., World]:
+    monkeypatch.setattr("restarter.transport.connections", httpx.AsyncHTTPTransport)
+    return lambda **changes: World(runner, httpx_mock, **changes)
+
+
+# -- storage credentials
+
+AZURE = "DefaultEndpointsProtocol=https;AccountName=azure-account;AccountKey=azure-key=="
+GOOGLE = '{"type": "service_account", "private_key": "google-key"}'
+PROFILES = {
+    "OMS_PROFILES__AZURE__CONNECTION_STRING": AZURE,
+    "OMS_PROFILES__AZURE__DST_AK": "azure-dst-ak",
+    "OMS_PROFILES__AZURE__DST_SK": "azure-dst-sk",
+    "OMS_PROFILES__GOOGLE__JSON_AUTH_FILE": GOOGLE,
+    "OMS_PROFILES__GOOGLE__DST_AK": "google-dst-ak",
+    "OMS_PROFILES__GOOGLE__DST_SK": "google-dst-sk",
+    "OMS_PROFILES__GOOGLE__DST_SECURITY_TOKEN": "google-dst-token",
+}
+BODIES = {
+    "default": {"src_ak": "src_ak", "src_sk": "src_sk", "dst_ak": "dst_ak", "dst_sk": "dst_sk"},
+    "azure": {"connection_string": AZURE, "dst_ak": "azure-dst-ak", "dst_sk": "azure-dst-sk"},
+    "google": {
+        "json_auth_file": GOOGLE,
+        "dst_ak": "google-dst-ak",
+        "dst_sk": "google-dst-sk",
+        "dst_security_token": "google-dst-token",
+    },
+}
+
+
+def test_each_start_carries_the_keys_of_its_own_profile_and_no_other_key(
+    make_function: Callable[..., Function], httpx_mock: HTTPXMock
+) -> None:
+    function = make_function(**PROFILES)
+    httpx_mock.add_response(url=SHOW, json=shown(), is_reusable=True)
+    httpx_mock.add_response(method="POST", url=START, is_reusable=True)
+    wanted = ["azure", "default", "google", None, "google", "azure"]
+    for profile in wanted:
+        assert function.post(json={"task_id": TASK, "credentials": profile}).status_code == 200
+    assert [receipt["credentials"] for receipt in function.receipts()] == [name or "default" for name in wanted]
+    for profile, start in zip(wanted, httpx_mock.get_requests(method="POST"), strict=True):
+        assert json.loads(start.content) == BODIES[profile or "default"] | {"migrate_failed_object": False}
+
+
+def test_a_profile_that_is_not_there_is_malformed_and_those_that_are_there_are_named(
+    make_function: Callable[..., Function],
+) -> None:
+    function = make_function(**PROFILES)
+    reply = function.post(json={"task_id": TASK, "credentials": "aws"})
+    assert reply.status_code == 400
+    assert reply.json()["reason"] == "credentials: no such profile; there are azure, default, google"
+    assert function.receipt()["outcome"] == "malformed"
+
+
+# -- a refused key
+
+
+@pytest.mark.parametrize("at_once", [1, 10], ids=["one after the other", "at once"])
+def test_a_refused_key_is_tried_once_and_left_alone_and_no_event_that_was_put_off_is_lost(
+    at_once: int, make_world: Callable[..., World]
+) -> None:
+    world = make_world(oms_cooldown=300)
+    world.oms = refusing()
+    ids = [f"e{n}" for n in range(10)]
+    replies = [reply for begin in range(0, 10, at_once) for reply in world.deliver(ids=ids[begin : begin + at_once])]
+    assert sorted(map(told, replies), key=str) == [REFUSED, *[LEFT_ALONE] * 9]
+    assert len(world.asked) == 1
+    put_off = [name for name, reply in zip(ids, replies, strict=True) if reply.status == 503]
+    assert {reply.headers["Retry-After"] for reply in replies if reply.status == 503} == {"300"}
+    world.now += timedelta(seconds=299)
+    again = world.deliver(ids=put_off)
+    assert {told(reply) for reply in again} == {LEFT_ALONE}
+    assert {reply.headers["Retry-After"] for reply in again} == {"1"}
+    assert len(world.asked) == 1
+    world.now += timedelta(seconds=1)
+    world.oms = running
+    assert {told(reply) for reply in world.deliver(ids=put_off)} == {GOOD}
+    assert len(world.asked) == 1 + 9
+
+
+def test_after_the_cool_down_a_key_that_is_still_refused_is_tried_by_one_call_alone(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(oms_cooldown=300)
+    world.oms = refusing(403, "")
+    for calls in (1, 2, 3):
+        assert sorted(map(told, world.deliver(10)), key=str) == [REFUSED, *[LEFT_ALONE] * 9]
+        assert len(world.asked) == calls
+        world.now += timedelta(seconds=300)
+
+
+def test_a_key_that_was_good_may_be_refused_later(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    assert world.said(5) == GOOD
+    world.oms = refusing()
+    assert [world.said(), world.said()] == [REFUSED, LEFT_ALONE]
+    assert len(world.asked) == 6
+
+
+def test_another_key_is_tried_at_once_and_the_refused_one_is_remembered(make_world: Callable[..., World]) -> None:
+    """Also a new SK of the same AK is another key."""
+    world = make_world()
+    bad = world.settings
+    world.oms = refusing()
+    assert world.said() == REFUSED
+    world.oms = running
+    world.settings = settings(HUAWEICLOUD_SDK_SK="another-sk")
+    assert world.said(10) == GOOD
+    world.settings = bad
+    assert world.said(10) == LEFT_ALONE
+    assert len(world.asked) == 1 + 10
+
+
+def test_a_key_refused_for_one_project_serves_another(make_world: Callable[..., World]) -> None:
+    world = make_world(oms_projects={OTHER: "cn-north-1"})
+    world.oms = lambda request: refusing(403, "")(request) if OTHER in request.url.path else running(request)
+    assert world.said(project_id=OTHER) == REFUSED
+    assert world.said(10) == GOOD
+    assert world.said(10, OTHER) == LEFT_ALONE
+    assert {request.url.host for request in world.asked} == {
+        "oms.cn-north-1.myhuaweicloud.com",
+        "oms.cn-north-4.myhuaweicloud.com",
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (refusing(429, "APIGW.0308"), (503, "unavailable", "throttled")),
+        (refusing(500, "OMS.1001"), (503, "unavailable", "oms_error")),
+        (refusing(503, ""), (503, "unavailable", "oms_error")),
+        (lambda _request: httpx.Response(502, html="<h1>Bad gateway</h1>"), (503, "unavailable", "oms_error")),
+        (refusing(400, "OMS.0064"), (422, "rejected", "refused_by_oms")),
+        (refusing(404, "OMS.1009"), (422, "not_found", None)),
+        (lambda _request: httpx.Response(302, headers={"Location": "/"}), (422, "rejected", "redirect")),
+    ],
+)
+def test_what_is_no_refusal_of_the_key_does_not_keep_it_from_being_used(
+    answer: Answers, said: tuple[int, str, str | None], make_world: Callable[..., World]
+) -> None:
+    world = make_world()
+    world.oms = answer
+    assert [world.said() for _ in range(7)] == [said] * 7
+    assert len(world.asked) == 7
+    world.oms = running
+    assert world.said() == GOOD
+
+
+def test_a_network_that_fails_does_not_keep_a_key_from_being_used(make_world: Callable[..., World]) -> None:
+    world = make_world()
+
+    def cut(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("cut", request=request)
+
+    world.oms = cut
+    assert [world.said() for _ in range(3)] == [(503, "unavailable", "no_connection")] * 3
+    world.oms = running
+    assert world.said() == GOOD
+
+
+def test_a_key_without_a_cool_down_is_always_tried(make_world: Callable[..., World]) -> None:
+    world = make_world(oms_cooldown=0)
+    world.oms = refusing()
+    assert [world.said() for _ in range(3)] == [REFUSED] * 3
+
+
+def test_of_many_at_once_one_proves_a_new_key_and_the_others_do_not_queue_behind_each_other(
+    make_world: Callable[..., World],
+) -> None:
+    """After a start a hundred calls of 100 ms in a row would miss every deadline."""
+    world = make_world()
+    world.pause = 0.2
+    assert world.said(100) == GOOD
+    assert world.crowd[:2] == [1, 1]
+    assert max(world.crowd) > 50
+
+
+def test_of_many_keys_the_oldest_is_forgotten(make_world: Callable[..., World]) -> None:
+    """An agency brings a new one every day, and a process may live for years."""
+    world = make_world(**NO_KEY, caller_trust_platform=True)
+    world.oms, world.pause = refusing(), 0
+    for number in range(KEPT + 1):
+        world.agency = lent(number)
+        assert world.said() == REFUSED
+    assert world.said() == LEFT_ALONE
+    world.agency = lent(0)
+    assert world.said() == REFUSED
+
+
+NO_KEY = {"HUAWEICLOUD_SDK_AK": None, "HUAWEICLOUD_SDK_SK": None}
+
+
+def lent(number: int = 0) -> AccessKey:
+    """A key of an agency."""
+    ak, sk, token = (SecretStr(f"agency-{part}-{number}") for part in ("ak", "sk", "token"))
+    return AccessKey(ak, sk, token)
+
+
+# -- settings that changed meanwhile
+
+
+def test_a_key_that_was_replaced_while_it_was_refused_makes_the_event_come_again_once(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+
+    def replace(request: httpx.Request) -> httpx.Response:
+        world.settings = settings(HUAWEICLOUD_SDK_SK="another-sk")
+        return refusing()(request)
+
+    world.oms = replace
+    assert told(world.deliver(ids=["e"])[0]) == (503, "unavailable", "credentials_changed")
+    world.oms = running
+    assert told(world.deliver(ids=["e"])[0]) == GOOD
+
+
+def test_a_key_that_is_refused_too_is_not_said_to_have_changed(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    fresh = iter([settings(HUAWEICLOUD_SDK_SK="another-sk")])
+
+    def replace(request: httpx.Request) -> httpx.Response:
+        world.settings = next(fresh, world.settings)
+        return refusing()(request)
+
+    world.oms = replace
+    assert [world.said()[2] for _ in range(3)] == ["credentials_changed", "credentials", "credentials"]
+    assert len(world.asked) == 2
+
+
+def test_the_function_reads_a_secret_file_that_changed_while_its_key_was_refused(
+    make_function: Callable[..., Function], httpx_mock: HTTPXMock, tmp_path: Path
+) -> None:
+    key = tmp_path / "HUAWEICLOUD_SDK_SK"
+    key.write_text("revoked-sk")
+    function = make_function(SECRETS_DIR=str(tmp_path))
+
+    def replace(_request: httpx.Request) -> httpx.Response:
+        key.write_text(ENVIRONMENT["HUAWEICLOUD_SDK_SK"] + "\n")
+        return httpx.Response(401)
+
+    httpx_mock.add_callback(replace, url=SHOW)
+    structured = {"Content-Type": HEADERS["content-type"]}
+    first = function.post(content=event("e", PROJECT), headers=structured)
+    assert (first.status_code, first.json()["reason"]) == (503, "credentials_changed")
+    httpx_mock.add_response(url=SHOW, json=shown(2))
+    assert function.post(content=event("e", PROJECT), headers=structured).status_code == 204
+
+
+# -- tokens of IAM
+
+
+def test_the_login_is_exactly_this_and_the_password_goes_nowhere_else(make_world: Callable[..., World]) -> None:
+    world = make_world(**NO_KEY, **IAM)
+    assert world.said() == GOOD
+    (login,) = world.logins
+    assert (login.method, str(login.url)) == ("POST", LOGIN)
+    assert login.headers["content-type"] == "application/json;charset=utf8"
+    user = {"domain": {"name": "the-domain"}, "name": "the-user", "password": "the-password"}
+    identity = {"methods": ["password"], "password": {"user": user}}
+    assert json.loads(login.content) == {"auth": {"identity": identity, "scope": {"project": {"id": PROJECT}}}}
+    assert "the-password" not in f"{login.url} {login.headers.raw}"
+    (call,) = world.asked
+    assert call.headers["x-auth-token"] == f"{TOKEN}-1"
+    assert "authorization" not in call.headers
+    assert b"the-password" not in call.content
+    assert "the-password" not in f"{call.url} {call.headers.raw}"
+
+
+def test_the_login_goes_to_the_endpoint_of_the_settings(make_world: Callable[..., World]) -> None:
+    world = make_world(**NO_KEY, **IAM, iam_endpoint="https://iam.example.com:8443")
+    assert world.said() == GOOD
+    assert str(world.logins[0].url) == "https://iam.example.com:8443/v3/auth/tokens?nocatalog=true"
+
+
+def tokens(world: World) -> list[str]:
+    """The tokens that OMS was shown, in order, without repetitions."""
+    return list(dict.fromkeys(request.headers["x-auth-token"] for request in world.asked))
+
+
+def test_a_token_is_kept_and_renewed_ten_minutes_before_it_expires(make_world: Callable[..., World]) -> None:
+    world = make_world(**NO_KEY, **IAM)
+    for hours, minutes, logins in [(0, 0, 1), (12, 0, 1), (23, 50, 1), (23, 51, 2), (47, 40, 2), (47, 42, 3)]:
+        world.now = datetime(2026, 11, 24, tzinfo=UTC) + timedelta(hours=hours, minutes=minutes)
+        assert world.said(10) == GOOD
+        assert len(world.logins) == logins
+    assert tokens(world) == [f"{TOKEN}-1", f"{TOKEN}-2", f"{TOKEN}-3"]
+
+
+@pytest.mark.parametrize(
+    "before", [None, timedelta(hours=24), timedelta(hours=25)], ids=["none", "expiring", "expired"]
+)
+def test_a_hundred_deliveries_at_once_are_one_login(before: timedelta | None, make_world: Callable[..., World]) -> None:
+    world = make_world(**NO_KEY, **IAM)
+    if before is not None:
+        assert world.said() == GOOD
+        world.now += before
+    assert world.said(100) == GOOD
+    assert len(world.logins) == (1 if before is None else 2)
+    assert tokens(world)[-1] == f"{TOKEN}-{len(world.logins)}"
+
+
+def test_while_one_delivery_renews_the_token_the_others_go_on_with_the_one_they_have(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(**NO_KEY, **IAM)
+    assert world.said() == GOOD
+    world.now += timedelta(hours=23, minutes=55)
+    assert world.said(10) == GOOD
+    assert len(world.logins) == 2
+    assert [call.headers["x-auth-token"] for call in world.asked[1:]].count(f"{TOKEN}-1") == 9
+
+
+@pytest.mark.parametrize("iam", [refusing(500, ""), refusing(401, "")], ids=["away", "another password"])
+def test_a_token_that_cannot_be_renewed_is_used_until_half_a_minute_before_its_end(
+    iam: Answers, make_world: Callable[..., World]
+) -> None:
+    world = make_world(**NO_KEY, **IAM)
+    assert world.said() == GOOD
+    world.iam = iam
+    world.now += timedelta(hours=23, minutes=59, seconds=29)
+    assert world.said() == GOOD
+    world.now += timedelta(seconds=1)
+    assert world.said()[0] == 503
+    assert tokens(world) == [f"{TOKEN}-1"]
+
+
+def test_a_token_that_oms_no_longer_takes_is_dropped_and_the_next_delivery_logs_in(
+    make_world: Callable[..., World],
+) -> None:
+    """It ends early when the user's password or rights change."""
+    world = make_world(**NO_KEY, **IAM)
+    assert world.said() == GOOD
+    world.oms = refusing(401, "APIGW.0307")
+    assert told(world.deliver(ids=["e"])[0]) == (503, "unavailable", "token_refused")
+    world.oms = running
+    assert told(world.deliver(ids=["e"])[0]) == GOOD
+    assert len(world.logins) == 2
+    assert tokens(world) == [f"{TOKEN}-1", f"{TOKEN}-2"]
+
+
+def test_many_refusals_of_an_old_token_do_not_drop_the_new_one(make_world: Callable[..., World]) -> None:
+    world = make_world(**NO_KEY, **IAM)
+    assert world.said() == GOOD
+    world.oms = lambda request: (refusing() if request.headers["x-auth-token"].endswith("-1") else running)(request)
+    assert world.said(10) == (503, "unavailable", "token_refused")
+    assert world.said(10) == GOOD
+    assert len(world.logins) == 2
+
+
+def test_a_token_that_may_not_do_it_is_left_alone_like_any_key(make_world: Callable[..., World]) -> None:
+    world = make_world(**NO_KEY, **IAM)
+    world.oms = refusing(403, "")
+    assert [world.said(), world.said(10)] == [REFUSED, LEFT_ALONE]
+    assert (len(world.logins), len(world.asked)) == (1, 1)
+
+
+@pytest.mark.parametrize("at_once", [1, 10], ids=["one after the other", "at once"])
+def test_a_wrong_password_is_tried_once_for_it_locks_the_user(at_once: int, make_world: Callable[..., World]) -> None:
+    world = make_world(**NO_KEY, **IAM)
+    world.iam = refusing(401, "")
+    replies = [reply for _ in range(0, 10, at_once) for reply in world.deliver(at_once)]
+    assert sorted(map(told, replies), key=str) == [REFUSED, *[LEFT_ALONE] * 9]
+    assert (len(world.logins), world.asked) == (1, [])
+    world.now += timedelta(seconds=300)
+    world.iam = world.grant
+    assert world.said(10) == GOOD
+
+
+@pytest.mark.parametrize(
+    "mended",
+    [
+        {"iam_password": "another"},
+        {"iam_user": "another"},
+        {"iam_domain": "another"},
+        {"iam_endpoint": "https://iam.example.com"},
+    ],
+)
+def test_after_a_refused_login_another_user_or_password_is_tried_at_once(
+    mended: dict[str, str], make_world: Callable[..., World]
+) -> None:
+    world = make_world(**NO_KEY, **IAM)
+    world.iam = refusing(401, "")
+    assert world.said() == REFUSED
+    world.iam = world.grant
+    world.settings = settings(**NO_KEY, **(IAM | mended))
+    assert world.said(10) == GOOD
+
+
+EXPIRES = "2026-11-25T00:00:00.000000Z"
+UNUSABLE: dict[str, dict[str, Any]] = {
+    "500": {"status_code": 500},
+    "503 with a code": {"status_code": 503, "json": {"error_code": "OMS.2004"}},
+    "429": {"status_code": 429},
+    "garbage": {"status_code": 201, "headers": {"X-Subject-Token": TOKEN}, "content": b"\xff<html>"},
+    "no document": {"status_code": 201, "headers": {"X-Subject-Token": TOKEN}, "json": ["token"]},
+    "no token": {"status_code": 201, "json": {"token": {"expires_at": EXPIRES}}},
+    "a token with a line break": {
+        "status_code": 201,
+        "headers": [(b"X-Subject-Token", b"a b")],
+        "json": {"token": {"expires_at": EXPIRES}},
+    },
+    "200": {"status_code": 200, "headers": {"X-Subject-Token": TOKEN}, "json": {"token": {"expires_at": EXPIRES}}},
+    "a time that is none": {
+        "status_code": 201,
+        "headers": {"X-Subject-Token": TOKEN},
+        "json": {"token": {"expires_at": "tomorrow"}},
+    },
+    "a time without a zone": {
+        "status_code": 201,
+        "headers": {"X-Subject-Token": TOKEN},
+        "json": {"token": {"expires_at": "2026-11-25T00:00:00"}},
+    },
+    "a number for a time": {
+        "status_code": 201,
+        "headers": {"X-Subject-Token": TOKEN},
+        "json": {"token": {"expires_at": 1800000000}},
+    },
+    "no time": {"status_code": 201, "headers": {"X-Subject-Token": TOKEN}, "json": {"token": {}}},
+}
+
+
+@pytest.mark.parametrize("answer", UNUSABLE)
+def test_an_iam_that_is_not_well_makes_the_event_come_again_and_locks_nothing(
+    answer: str, make_world: Callable[..., World]
+) -> None:
+    world = make_world(**NO_KEY, **IAM)
+    world.iam = lambda _request: httpx.Response(**UNUSABLE[answer])
+    assert [world.said() for _ in range(3)] == [(503, "unavailable", "iam")] * 3
+    assert (len(world.logins), world.asked) == (3, [])
+    world.iam = world.grant
+    assert world.said() == GOOD
+
+
+def test_an_iam_that_does_not_answer_makes_the_event_come_again(make_world: Callable[..., World]) -> None:
+    world = make_world(**NO_KEY, **IAM)
+
+    def silent(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("silent", request=request)
+
+    world.iam = silent
+    assert world.said() == (503, "unavailable", "iam")
+    world.iam = world.grant
+    assert world.said() == GOOD
+
+
+@pytest.mark.parametrize("answer", [refusing(400, "IAM.0011"), refusing(404, ""), refusing(302, "")])
+def test_a_login_that_iam_does_not_understand_is_for_a_person_and_says_nothing_of_the_task(
+    answer: Answers, make_world: Callable[..., World]
+) -> None:
+    """A wrong IAM_ENDPOINT answers 404, which must not look like a task that is not there."""
+    world = make_world(**NO_KEY, **IAM)
+    world.iam = answer
+    assert world.said() == (422, "rejected", "iam")
+
+
+def test_each_project_has_a_token_of_its_own(make_world: Callable[..., World]) -> None:
+    world = make_world(**NO_KEY, **IAM, oms_projects={OTHER: "cn-north-1"})
+    for project_id in (PROJECT, OTHER, PROJECT, OTHER):
+        assert world.said(project_id=project_id) == GOOD
+    scopes = [json.loads(login.content)["auth"]["scope"]["project"]["id"] for login in world.logins]
+    assert scopes == [PROJECT, OTHER]
+    assert [login.url.host for login in world.logins] == [
+        "iam.cn-north-4.myhuaweicloud.com",
+        "iam.cn-north-1.myhuaweicloud.com",
+    ]
+    shown_by = [(PROJECT in call.url.path, call.headers["x-auth-token"]) for call in world.asked]
+    assert shown_by == [(True, f"{TOKEN}-1"), (False, f"{TOKEN}-2")] * 2
+
+
+# -- which of them is used
+
+LENT = {
+    "X-CFF-Security-Access-Key": "agency-ak",
+    "X-CFF-Security-Secret-Key": "agency-sk",
+    "X-CFF-Security-Token": "agency-token",
+}
+EVERY: dict[str, str | None] = {
+    "HUAWEICLOUD_SDK_SECURITY_TOKEN": "temporary-token",
+    "OMS_AUTH_TOKEN": "fixed-token",
+    "IAM_DOMAIN": "the-domain",
+    "IAM_USER": "the-user",
+    "IAM_PASSWORD": "the-password",
+    "CALLER_TRUST_PLATFORM": "true",
+}
+UNSIGNED: dict[str, str | None] = {
+    "HUAWEICLOUD_SDK_AK": None,
+    "HUAWEICLOUD_SDK_SK": None,
+    "HUAWEICLOUD_SDK_SECURITY_TOKEN": None,
+}
+NO_TOKEN = UNSIGNED | {"OMS_AUTH_TOKEN": None}
+NO_IAM = NO_TOKEN | {"IAM_DOMAIN": None, "IAM_USER": None, "IAM_PASSWORD": None}
+
+
+def proof(request: httpx.Request) -> tuple[str | None, str | None, str | None]:
+    """The access key, the security token and the token with which OMS was asked."""
+    access = request.headers.get("authorization", "").partition("Access=")[2].partition(",")[0]
+    return access or None, request.headers.get("x-security-token"), request.headers.get("x-auth-token")
+
+
+@pytest.mark.parametrize(
+    ("without", "used"),
+    [
+        ({}, (ENVIRONMENT["HUAWEICLOUD_SDK_AK"], "temporary-token", None)),
+        ({"HUAWEICLOUD_SDK_SECURITY_TOKEN": None}, (ENVIRONMENT["HUAWEICLOUD_SDK_AK"], None, None)),
+        (UNSIGNED, (None, None, "fixed-token")),
+        (NO_TOKEN, (None, None, TOKEN)),
+        (NO_IAM, ("agency-ak", "agency-token", None)),
+    ],
+    ids=["key", "key without a token", "token", "login", "agency"],
+)
+def test_a_key_comes_before_a_token_before_a_login_before_the_key_of_the_agency(
+    without: dict[str, str | None],
+    used: tuple[str | None, str | None, str | None],
+    make_function: Callable[..., Function],
+    httpx_mock: HTTPXMock,
+) -> None:
+    expires_at = (datetime.now(UTC) + timedelta(hours=24)).isoformat()
+    granted: dict[str, Any] = {"headers": {"X-Subject-Token": TOKEN}, "json": {"token": {"expires_at": expires_at}}}
+    if without == NO_TOKEN:
+        httpx_mock.add_response(method="POST", url=LOGIN, status_code=201, **granted)
+    httpx_mock.add_response(url=SHOW, json=shown(2))
+    function = make_function(**(EVERY | without))
+    assert function.request("POST", json={"task_id": TASK}, headers=LENT).status_code == 200
+    assert proof(httpx_mock.get_requests(method="GET")[0]) == used
+
+
+def test_a_lent_key_signs_the_call_and_its_token_is_signed_too(
+    make_function: Callable[..., Function], httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(2))
+    function = make_function(**UNSIGNED, CALLER_TRUST_PLATFORM="true")
+    assert function.request("POST", json={"task_id": TASK}, headers=LENT).status_code == 200
+    (request,) = httpx_mock.get_requests()
+    assert expected_authorization(request, "agency-ak", "agency-sk") == request.headers["authorization"]
+    assert "x-security-token" in request.headers["authorization"].partition("SignedHeaders=")[2]
+    assert request.headers["x-security-token"] == "agency-token"
+
+
+def expected_authorization(request: httpx.Request, ak: str, sk: str) -> str:
+    """By the rule of the vendor's guide, and not by our own signer."""
+    names = ["content-type", "host", "x-project-id", "x-sdk-date", "x-security-token"]
+    headers = "".join(f"{name}:{request.headers[name]}\n" for name in names)
+    parts = [request.method, request.url.path + "/", "", headers, ";".join(names), sha256(b"").hexdigest()]
+    digest = sha256("\n".join(parts).encode()).hexdigest()
+    text = f"SDK-HMAC-SHA256\n{request.headers['x-sdk-date']}\n{digest}"
+    signature = hmac.new(sk.encode(), text.encode(), sha256).hexdigest()
+    return f"SDK-HMAC-SHA256 Access={ak}, SignedHeaders={';'.join(names)}, Signature={signature}"
+
+
+NO_AGENCY = [*({name: word} for name in LENT for word in ("null", "")), dict.fromkeys(LENT, "null")]
+
+
+@pytest.mark.parametrize("changes", NO_AGENCY)
+def test_where_the_function_has_no_agency_null_and_nothing_are_no_key(
+    changes: dict[str, str], make_function: Callable[..., Function]
+) -> None:
+    """FunctionGraph writes `null`; OMS is not asked without a key."""
+    function = make_function(**UNSIGNED, CALLER_TRUST_PLATFORM="true")
+    reply = function.request("POST", json={"task_id": TASK}, headers=LENT | changes)
+    assert (reply.status_code, reply.json()["reason"]) == (503, "no_key_for_oms")
+    assert function.receipt()["start_called"] is False
+
+
+def test_whoever_is_not_trusted_as_the_platform_cannot_lend_a_key(
+    make_function: Callable[..., Function], httpx_mock: HTTPXMock
+) -> None:
+    """The function falls back on a lent key only after a login; here that fails, and the key is not looked at."""
+    httpx_mock.add_response(method="POST", url=LOGIN, status_code=503, is_reusable=True)
+    login = {name: value for name, value in EVERY.items() if name.startswith("IAM_")}
+    function = make_function(**UNSIGNED, **login)
+    reply = function.post(json={"task_id": TASK}, headers=LENT)
+    assert (reply.status_code, reply.json()["reason"]) == (503, "iam")
+
+
+@pytest.mark.parametrize("value", [b"\xe9", b"a b"])
+@pytest.mark.parametrize("name", LENT)
+def test_a_lent_key_that_cannot_be_one_is_no_key(
+    name: str, value: bytes, make_function: Callable[..., Function]
+) -> None:
+    function = make_function(**UNSIGNED, CALLER_TRUST_PLATFORM="true")
+    headers = {key.encode(): text.encode() for key, text in LENT.items()} | {name.encode(): value}
+    reply = function.request("POST", json={"task_id": TASK}, headers=headers)
+    assert (reply.status_code, reply.json()["reason"]) == (503, "no_key_for_oms")

@@ -1,0 +1,704 @@
+"""Batches, Pub/Sub, FunctionGraph's other triggers, APIG events, and the handshake of webhooks."""
+
+import json
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pytest_httpx import HTTPXMock
+
+from door import SHOW, START, TASKS, Function
+from example import PROJECT, TASK, TASK_NAME, shown
+from restarter import __version__
+
+SAMPLES = Path(__file__).parents[1] / "unit" / "samples" / "functiongraph"
+STRUCTURED = {"Content-Type": "application/cloudevents+json"}
+BATCH = {"Content-Type": "application/cloudevents-batch+json; charset=utf-8"}
+MESSAGE_PUBLISHED = "google.cloud.pubsub.topic.v1.messagePublished"
+TOPIC = "//pubsub.googleapis.com/projects/example/topics/oms"
+REQUEST = {"task_id": TASK}
+
+# What OMS says when the task is looked at, and the outcome for an event.
+RUNNING: dict[str, Any] = {"json": shown(2)}
+PAUSED: dict[str, Any] = {"json": shown(3)}
+UNKNOWN: dict[str, Any] = {"status_code": 400, "json": {"error_code": "OMS.1009"}}
+UNLIKED: dict[str, Any] = {"status_code": 400, "json": {"error_code": "OMS.0064"}}
+BROKEN: dict[str, Any] = {"status_code": 500}
+
+
+def sample(name: str) -> dict[str, Any]:
+    """An event of FunctionGraph as it is documented or was seen."""
+    document: dict[str, Any] = json.loads((SAMPLES / f"{name}.json").read_text("utf-8"))
+    return document
+
+
+def cloudevent(**changes: Any) -> dict[str, Any]:
+    """A CloudEvent that says that the task failed."""
+    event = {"specversion": "1.0", "type": "oms.task.failed", "source": "/oms/cn-north-4", "id": "event-1"}
+    return event | {"data": REQUEST} | changes
+
+
+def encoded(document: Any) -> str:
+    """JSON in base64."""
+    return b64encode(json.dumps(document).encode()).decode()
+
+
+def push(message: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """What Pub/Sub posts for one message."""
+    message = {"data": encoded(REQUEST), "messageId": "2070443601311540"} if message is None else message
+    return {"message": message, "subscription": "projects/example/subscriptions/restarter"} | changes
+
+
+def eventarc(document: Any, **changes: Any) -> dict[str, Any]:
+    """The same as Eventarc hands it over."""
+    return cloudevent(type=MESSAGE_PUBLISHED, source=TOPIC, id="eventarc-1", data=document) | changes
+
+
+def apig(body: Any = "", **changes: Any) -> dict[str, Any]:
+    """What FunctionGraph's APIG trigger makes of a request."""
+    event = {
+        "httpMethod": "POST",
+        "path": "/restart",
+        "headers": {"content-type": "application/json", "host": "example.apigw.example.com"},
+        "body": body,
+        "isBase64Encoded": False,
+        "pathParameters": {},
+        "queryStringParameters": {},
+        "requestContext": {"apiId": "a", "requestId": "11cdcdcf33949dc6d722640a13091c77", "stage": "RELEASE"},
+    }
+    return event | changes
+
+
+def opened(function: Function, event: Any) -> tuple[int, dict[str, str], str]:
+    """Status, headers and body of the response inside; what is around it is what APIG wants, to the letter."""
+    reply = function.post("/invoke", json=event)
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "application/json")
+    response = reply.json()
+    assert response.keys() == {"isBase64Encoded", "statusCode", "headers", "body"}
+    assert response["isBase64Encoded"] is False
+    assert type(response["statusCode"]) is int
+    assert all(isinstance(value, str) for value in response["headers"].values())
+    assert isinstance(response["body"], str)
+    return response["statusCode"], response["headers"], response["body"]
+
+
+def age_of(receipt: dict[str, Any]) -> float:
+    age: float = receipt["event_age_s"]
+    return age
+
+
+def ago(seconds: int) -> str:
+    """So many seconds before now, as Pub/Sub writes it."""
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+# Batches of CloudEvents
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcomes", "status"),
+    [
+        ([RUNNING], ["already_running"], 204),
+        ([RUNNING, RUNNING, PAUSED], ["already_running", "already_running", "refused"], 204),
+        ([RUNNING, None, RUNNING], ["already_running", "malformed", "already_running"], 422),
+        ([None, None], ["malformed", "malformed"], 422),
+        ([None], ["malformed"], 400),
+        ([UNKNOWN], ["not_found"], 422),
+        ([RUNNING, UNKNOWN], ["already_running", "not_found"], 422),
+        ([UNLIKED, RUNNING], ["rejected", "already_running"], 422),
+        ([BROKEN, RUNNING], ["unavailable", "already_running"], 503),
+        ([None, BROKEN, UNKNOWN, UNLIKED], ["malformed", "unavailable", "not_found", "rejected"], 503),
+    ],
+)
+def test_a_batch_is_answered_503_before_422_before_204_and_each_event_has_its_own_outcome(
+    answers: list[dict[str, Any] | None],
+    outcomes: list[str],
+    status: int,
+    function: Function,
+    httpx_mock: HTTPXMock,
+) -> None:
+    """A bad event (None here) does not spoil the good ones beside it."""
+    batch: list[dict[str, Any]] = []
+    for number, answer in enumerate(answers, 1):
+        if answer is not None:
+            httpx_mock.add_response(url=f"{TASKS}/{number}", **answer)
+        batch.append(cloudevent(id=f"event-{number}", data={"task_id": number if answer is not None else "no number"}))
+    reply = function.post(json=batch, headers=BATCH)
+    receipts = function.receipts()
+    assert [receipt["outcome"] for receipt in receipts] == outcomes
+    assert [receipt["event_id"] for receipt in receipts] == [f"event-{n}" for n in range(1, len(batch) + 1)]
+    assert {receipt["dialect"] for receipt in receipts} == {"cloudevents_batch"}
+    assert reply.status_code == status
+    assert ("retry-after" in reply.headers) == (status == 503)
+    assert (reply.content == b"") == (status == 204)
+
+
+def test_every_task_of_a_batch_is_started_once(function: Function, httpx_mock: HTTPXMock) -> None:
+    for number in (1, 2, 3):
+        httpx_mock.add_response(method="GET", url=f"{TASKS}/{number}", json=shown(id=number))
+        httpx_mock.add_response(method="POST", url=f"{TASKS}/{number}/start")
+    batch = [cloudevent(id=str(number), data={"task_id": number}) for number in (1, 2, 3)]
+    assert function.post(json=batch, headers=BATCH).status_code == 204
+    assert [receipt["outcome"] for receipt in function.receipts()] == ["started"] * 3
+
+
+def test_types_and_ids_count_in_a_batch_as_they_do_outside(function: Function, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(2))
+    batch: list[Any] = [
+        cloudevent(id="a", type="oms.task.start"),
+        cloudevent(id="b", type="com.example.other"),
+        cloudevent(id=None),
+        cloudevent(id="d", source=None),
+        "no event",
+        None,
+        [],
+    ]
+    assert function.post(json=batch, headers=BATCH).status_code == 422
+    receipts = function.receipts()
+    assert [receipt["outcome"] for receipt in receipts] == ["already_running", "ignored"] + ["malformed"] * 5
+    assert [receipt.get("event_id") for receipt in receipts] == ["a", "b", None, "d", None, None, None]
+    assert receipts[0]["intent"] == "requested"
+
+
+def test_a_push_in_a_batch_is_a_push(function: Function, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(2))
+    bad = push({"messageId": "m-2"})
+    assert function.post(json=[eventarc(push()), eventarc(bad)], headers=BATCH).status_code == 422
+    good, malformed = function.receipts()
+    assert (good["dialect"], good["event_id"]) == ("pubsub", "2070443601311540")
+    assert (malformed["dialect"], malformed["event_id"], malformed["outcome"]) == ("pubsub", "m-2", "malformed")
+
+
+def test_an_empty_batch_is_allowed_and_ignored(function: Function) -> None:
+    """«An empty batch» is a batch (cloudevents/spec, formats/json-format.md, 4)."""
+    reply = function.post(json=[], headers=BATCH)
+    assert (reply.status_code, reply.content) == (204, b"")
+    receipt = function.receipt()
+    assert (receipt["outcome"], receipt["reason"]) == ("ignored", "empty_batch")
+    assert receipt["dialect"] == "cloudevents_batch"
+
+
+@pytest.mark.parametrize("body", ["{}", "null", "7", '"text"', json.dumps(cloudevent()), json.dumps({"events": []})])
+def test_a_batch_that_is_no_array_is_malformed(body: str, function: Function) -> None:
+    reply = function.post(content=body, headers=BATCH)
+    assert (reply.status_code, reply.json()["reason"]) == (400, "batch: must be a JSON array")
+    assert function.receipt()["dialect"] == "cloudevents_batch"
+
+
+# CloudEvents, single
+
+
+def test_data_in_base64_is_read_like_data(function: Function, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(2))
+    event = {name: value for name, value in cloudevent().items() if name != "data"}
+    event["data_base64"] = encoded(REQUEST)
+    assert function.post(json=event, headers=STRUCTURED).status_code == 204
+
+
+@pytest.mark.parametrize("broken", [{"ce-id": "%ff"}, {"Content-Type": "text/plain"}])
+def test_what_is_wrong_with_a_binary_event_is_told_of_a_cloudevent(broken: dict[str, str], function: Function) -> None:
+    headers = {"ce-specversion": "1.0", "ce-type": "oms.task.failed", "ce-source": "/oms", "ce-id": "1"} | broken
+    assert function.post(json=REQUEST, headers=headers).status_code in (400, 415)
+    assert function.receipt()["dialect"] == "cloudevent"
+
+
+def test_events_of_eventgrid_about_something_else_are_ignored(function: Function) -> None:
+    """An object in a bucket, and our own StartTask as CTS audited it: taking that for news would be a loop."""
+    trace = sample("cts_event_real")["cts"] | {"service_type": "OMS", "trace_name": "startTask", "resource_id": TASK}
+    audited = cloudevent(type="OMS:CloudTrace:ApiCall", source="HC.OMS", id="t-1", ttl="4000", data=trace)
+    for event in (sample("eventgrid_obs_event"), audited):
+        for headers in ({}, STRUCTURED, {"Content-Type": "text/plain"}):
+            reply = function.post("/invoke", json=event, headers=headers)
+            assert (reply.status_code, reply.content) == (204, b"")
+            receipt = function.receipt()
+            assert (receipt["outcome"], receipt["reason"]) == ("ignored", "event_type")
+            assert (receipt["dialect"], receipt["event_id"]) == ("cloudevent", event["id"])
+
+
+# Pub/Sub
+
+
+def binary(event: dict[str, Any]) -> dict[str, Any]:
+    """An event in binary mode, as arguments of a request."""
+    headers = {f"ce-{name}": str(value) for name, value in event.items() if name not in ("data", "datacontenttype")}
+    return {"headers": headers | {"Content-Type": "application/json; charset=utf-8"}, "json": event["data"]}
+
+
+def ways_of(document: Any) -> list[dict[str, Any]]:
+    """A push bare, and in an Eventarc CloudEvent of both modes, as arguments of a request."""
+    around = eventarc(document)
+    return [{"json": document}, {"json": around, "headers": STRUCTURED}, binary(around)]
+
+
+MESSAGE = {"data": encoded(REQUEST)}
+
+
+@pytest.mark.parametrize(
+    ("ids", "bare", "wrapped"),
+    [
+        ({"messageId": "m-1"}, "m-1", "m-1"),
+        ({"message_id": "m-1"}, "m-1", "m-1"),
+        ({"messageId": "m-1", "message_id": "m-1"}, "m-1", "m-1"),
+        ({"messageId": "", "message_id": "m-1"}, "m-1", "m-1"),
+        ({}, None, "eventarc-1"),
+        ({"messageId": 7}, None, None),
+        ({"messageId": "a\x00b"}, None, None),
+    ],
+)
+def test_the_id_of_a_push_is_the_messages_own_or_the_one_of_the_event_around_it_and_never_made_up(
+    ids: dict[str, Any], bare: str | None, wrapped: str | None, function: Function, httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(3), is_reusable=True, is_optional=True)
+    statuses = [function.post(**way).status_code for way in ways_of(push(MESSAGE | ids))]
+    receipts = function.receipts()
+    assert statuses == [204 if bare else 400, *[204 if wrapped else 400] * 2]
+    assert {receipt["dialect"] for receipt in receipts} == {"pubsub"}
+    for receipt, event_id in zip(receipts, (bare, wrapped, wrapped), strict=True):
+        if event_id:
+            assert (receipt["event_id"], receipt["intent"]) == (event_id, "failed")
+        else:
+            assert receipt["reason"].startswith("messageId: ")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"data": None},
+        {"data": ""},
+        {"data": "%%%"},
+        {"data": "eyJ0YXNrX2lkIjogMX0=!"},
+        {"data": "SGVsbG8gQ2xvdWQgUHViL1N1YiEgSGVyZSBpcyBteSBtZXNzYWdlIQ=="},
+        {"data": 7},
+        {"data": REQUEST},
+        {"data": "é"},
+        {"data": "//4="},
+    ],
+)
+def test_a_push_without_json_in_base64_is_malformed(data: dict[str, Any], function: Function) -> None:
+    """Also the message of the documentation, which is text, and one of attributes alone."""
+    for way in ways_of(push({"messageId": "m-1", "attributes": {"task_id": str(TASK)}} | data)):
+        reply = function.post(**way)
+        assert (reply.status_code, reply.json()["reason"]) == (400, "data: not JSON in base64")
+        receipt = function.receipt()
+        assert (receipt["dialect"], receipt["event_id"]) == ("pubsub", "m-1")
+
+
+@pytest.mark.parametrize("document", [{"message": None, "subscription": "s"}, {"subscription": "s"}, {}, [], "x", None])
+def test_eventarc_without_a_message_is_malformed(document: Any, function: Function) -> None:
+    reply = function.post(json=eventarc(document), headers=STRUCTURED)
+    assert (reply.status_code, reply.json()["reason"]) == (400, "message: must be an object")
+    receipt = function.receipt()
+    assert (receipt["dialect"], receipt["event_id"]) == ("pubsub", "eventarc-1")
+
+
+@pytest.mark.parametrize("name", ["publishTime", "publish_time"])
+def test_the_time_of_publishing_gives_the_age_of_a_push(name: str, function: Function, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(3), is_reusable=True)
+    for number, way in enumerate(ways_of(push(MESSAGE | {"messageId": "m", name: ago(90)}))):
+        assert function.post(**way).status_code == 204, number
+        assert 89 <= age_of(function.receipt()) <= 100
+
+
+def test_a_push_without_a_time_has_no_age(function: Function, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(2))
+    assert function.post(json=push()).status_code == 204
+    assert "event_age_s" not in function.receipt()
+
+
+@pytest.mark.parametrize("published", ["yesterday", 1700000000, "2026-02-30T00:00:00Z"])
+def test_a_push_of_no_time_at_all_is_malformed(published: Any, function: Function) -> None:
+    message = MESSAGE | {"messageId": "m-1", "publishTime": published}
+    for way in ways_of(push(message)):
+        assert function.post(**way).json()["reason"] == "publishTime: not an RFC 3339 time"
+        assert function.receipt()["event_id"] == "m-1"
+
+
+def test_a_push_may_bring_more_than_is_needed(function: Function, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(3), is_reusable=True)
+    data = encoded(REQUEST | {"endpoint": "https://evil.example", "x": [1]})
+    message = {"data": data, "messageId": "m-1", "attributes": {"dst": "value"}, "orderingKey": "k", "later": {}}
+    for way in ways_of(push(message, deliveryAttempt=5, another=None)):
+        assert function.post(**way).status_code == 204
+        assert function.receipt()["outcome"] == "refused"
+
+
+def test_a_push_of_success_is_ignored_and_one_with_a_key_is_refused(function: Function) -> None:
+    success = push({"data": encoded(REQUEST | {"task_status": "SUCCESS"}), "messageId": "m-1"})
+    for way in ways_of(success):
+        assert function.post(**way).status_code == 204
+        receipt = function.receipt()
+        assert (receipt["outcome"], receipt["reason"], receipt["event_id"]) == ("ignored", "task_succeeded", "m-1")
+    for way in ways_of(push({"data": encoded(REQUEST | {"dst_sk": "x"}), "messageId": "m-1"})):
+        assert function.post(**way).status_code == 400
+        assert function.receipt()["reason"] == "dst_sk: credentials never travel in a delivery"
+
+
+@pytest.mark.parametrize("document", [{"message": "text", "subscription": "s"}, {"message": {"data": "x"}}])
+def test_what_only_looks_like_a_push_is_a_direct_call(document: dict[str, Any], function: Function) -> None:
+    assert function.post(json=document).status_code == 400
+    assert function.receipt()["dialect"] == "direct"
+
+
+def test_a_name_of_a_task_travels_in_a_push_too(function: Function, httpx_mock: HTTPXMock) -> None:
+    listing = httpx.URL(TASKS, params={"limit": "50", "offset": "0", "task_name": TASK_NAME})
+    httpx_mock.add_response(url=listing, json={"tasks": [shown(2)], "count": 1})
+    httpx_mock.add_response(url=SHOW, json=shown(2))
+    data = encoded({"task_name": TASK_NAME, "task_status": "FAILED"})
+    assert function.post(json=push({"data": data, "messageId": "m-1"})).status_code == 204
+    assert function.receipt()["task_id"] == str(TASK)
+
+
+# FunctionGraph's triggers that tell of something else
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("timer_event", "timer"),
+        ("timer_event_text", "timer"),
+        ("obs_s3_event", "obs_object"),
+        ("obs_event_2024", "obs_object"),
+        ("cts_event", "cts_trace"),
+        ("cts_event_ms", "cts_trace"),
+        ("cts_event_real", "cts_trace"),
+        ("async_destination", "function_result"),
+    ],
+)
+def test_a_trigger_that_tells_of_something_else_is_ignored(name: str, reason: str, function: Function) -> None:
+    for path in ("/invoke", "/"):
+        reply = function.post(path, json=sample(name))
+        assert (reply.status_code, reply.content) == (204, b"")
+        receipt = function.receipt()
+        assert (receipt["outcome"], receipt["reason"], receipt["dialect"]) == ("ignored", reason, "functiongraph")
+        assert not receipt.keys() & {"task_id", "task_name", "event_id", "intent"}
+
+
+def test_a_timer_whose_words_are_a_request_starts_nothing(function: Function) -> None:
+    event = sample("timer_event") | {"user_event": json.dumps(REQUEST)} | REQUEST
+    assert function.post("/invoke", json=event).status_code == 204
+    assert function.receipt()["outcome"] == "ignored"
+
+
+# FunctionGraph's APIG events
+
+
+def test_a_request_in_an_apig_event_is_a_direct_call_with_its_receipt(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(method="GET", url=SHOW, json=shown())
+    httpx_mock.add_response(method="POST", url=START)
+    headers = {"content-type": "application/json", "idempotency-key": "k-1"}
+    status, sent, body = opened(function, apig(json.dumps(REQUEST), headers=headers))
+    assert (status, sent) == (200, {"Content-Type": "application/json"})
+    receipt = function.receipt()
+    assert json.loads(body) == receipt
+    assert (receipt["outcome"], receipt["dialect"], receipt["event_id"]) == ("started", "direct", "k-1")
+
+
+@pytest.mark.parametrize(
+    ("body", "flag"),
+    [
+        (encoded(REQUEST), {"isBase64Encoded": True}),
+        (json.dumps(REQUEST), {"isBase64Encoded": False}),
+        (json.dumps(REQUEST), {"isBase64Encoded": True}),
+        (json.dumps(REQUEST), {"isBase64Encoded": None}),
+        (json.dumps(REQUEST | {"reason": "é\u2603"}), {"isBase64Encoded": False}),
+    ],
+)
+def test_the_body_of_an_apig_event_is_read_in_base64_or_plain(
+    body: str, flag: dict[str, Any], function: Function, httpx_mock: HTTPXMock
+) -> None:
+    """The documentation's own sample says base64 and has plain text."""
+    httpx_mock.add_response(url=SHOW, json=shown(2))
+    assert opened(function, apig(body, **flag))[0] == 200
+    assert function.receipt()["outcome"] == "already_running"
+
+
+def test_an_apig_event_that_does_not_say_how_its_body_is_written_has_it_in_base64_or_plain(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
+    """«isBase64Encoded, default value: true» (functiongraph_02_0102)."""
+    httpx_mock.add_response(url=SHOW, json=shown(2), is_reusable=True)
+    for body in (encoded(REQUEST), json.dumps(REQUEST)):
+        event = {name: value for name, value in apig(body).items() if name != "isBase64Encoded"}
+        assert opened(function, event)[0] == 200
+
+
+@pytest.mark.parametrize("name", ["apig_event_base64", "apig_event_doc", "apig_event_plain", "apig_event_real"])
+def test_the_documented_apig_events_are_gets_and_get_405(name: str, function: Function) -> None:
+    status, headers, body = opened(function, sample(name))
+    assert (status, headers["Allow"], headers["Content-Type"]) == (405, "POST", "application/problem+json")
+    assert json.loads(body)["outcome"] == function.receipt()["outcome"] == "wrong_method"
+
+
+@pytest.mark.parametrize("name", ["apig_event_base64", "apig_event_doc", "apig_event_plain", "apig_event_real"])
+def test_the_documented_apig_events_as_posts_are_no_requests_for_a_restart(name: str, function: Function) -> None:
+    status, _, body = opened(function, sample(name) | {"httpMethod": "POST"})
+    assert status == 400
+    assert json.loads(body)["outcome"] == function.receipt()["outcome"] == "malformed"
+
+
+def test_the_documented_apig_event_with_a_request_for_a_body_starts_the_task(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(2), is_reusable=True)
+    for body in (encoded(REQUEST), json.dumps(REQUEST)):
+        event = sample("apig_event_doc") | {"httpMethod": "POST", "body": body}
+        assert opened(function, event)[0] == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "get", "HEAD"])
+def test_health_is_told_inside_an_apig_event_too(method: str, function: Function) -> None:
+    status, headers, body = opened(function, apig(httpMethod=method, path="/healthz"))
+    assert (status, headers) == (200, {"Content-Type": "application/json"})
+    assert json.loads(body) == {"status": "ok", "version": __version__}
+    assert function.receipts() == []
+
+
+def test_a_cloudevent_inside_an_apig_event_is_an_event(function: Function, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(3), is_reusable=True)
+    names = {"ce-specversion": "1.0", "ce-type": "oms.task.failed", "ce-source": "/oms", "ce-id": "caf%C3%A9"}
+    capital = {name.title(): value for name, value in names.items()}
+    raw = names | {"ce-id": "café"}  # in JSON a header is text, on the wire it would be bytes
+    for headers in (names, capital, raw):
+        event = apig(json.dumps(REQUEST), headers=headers | {"content-type": "application/json"})
+        assert opened(function, event) == (204, {}, "")
+        receipt = function.receipt()
+        assert (receipt["dialect"], receipt["intent"], receipt["event_id"]) == ("cloudevent", "failed", "café")
+    structured = {"content-type": "application/cloudevents+json; charset=utf-8"}
+    assert opened(function, apig(json.dumps(cloudevent()), headers=structured)) == (204, {}, "")
+    batch = {"content-type": "application/cloudevents-batch+json"}
+    assert opened(function, apig(json.dumps([cloudevent()]), headers=batch)) == (204, {}, "")
+
+
+def test_a_notification_of_smn_inside_an_apig_event_is_an_event_and_a_question_is_not_answered(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
+    """A topic may send to an address of APIG; nobody but a signature of SMN makes us follow a URL."""
+    httpx_mock.add_response(url=SHOW, json=shown(2))
+    notice = {
+        "type": "Notification",
+        "topic_urn": f"urn:smn:cn-north-4:{PROJECT}:oms-failed",
+        "signature": "c2lnbmF0dXJl",
+        "message_id": "d84bd6629ef04513ad2e37bffd6e17cb",
+        "message": json.dumps(REQUEST),
+        "timestamp": ago(5),
+    }
+    headers = {"x-smn-message-type": "Notification"}
+    assert opened(function, apig(encoded(notice), headers=headers, isBase64Encoded=True)) == (204, {}, "")
+    receipt = function.receipt()
+    assert (receipt["dialect"], receipt["event_id"]) == ("smn", "d84bd6629ef04513ad2e37bffd6e17cb")
+    question = notice | {"type": "SubscriptionConfirmation", "subscribe_url": "https://console.huaweicloud.com/x"}
+    assert opened(function, apig(json.dumps(question))) == (204, {}, "")
+    assert function.receipt()["reason"] == "subscription_not_signed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "outcome"),
+    [
+        ({"body": "not json"}, 400, "malformed"),
+        ({"body": "not json", "headers": {"content-type": "text/plain"}}, 415, "not_understood"),
+        ({"body": ""}, 400, "malformed"),
+        ({"body": "", "isBase64Encoded": True}, 400, "malformed"),
+        ({"body": None}, 400, "malformed"),
+        ({"body": '{"task_id": true}'}, 400, "malformed"),
+        ({"body": "[" * 1000}, 400, "malformed"),
+        ({"body": "//79", "isBase64Encoded": True}, 400, "malformed"),
+        ({"body": json.dumps(REQUEST | {"dst_sk": "x"})}, 400, "malformed"),
+        ({"body": json.dumps(REQUEST), "headers": {"content-type": "text/plain"}}, 415, "not_understood"),
+        ({"body": json.dumps(REQUEST), "headers": {"Content-Encoding": "gzip"}}, 415, "not_understood"),
+        ({"body": "{}", "headers": {"ce-id": "1"}}, 400, "malformed"),
+        ({"httpMethod": "PUT"}, 405, "wrong_method"),
+        ({"httpMethod": "CONNECT", "path": "\x00"}, 405, "wrong_method"),
+        ({"httpMethod": ""}, 405, "wrong_method"),
+    ],
+)
+def test_what_is_wrong_inside_an_apig_event_is_said_inside(
+    changes: dict[str, Any], status: int, outcome: str, function: Function
+) -> None:
+    found, headers, body = opened(function, apig() | changes)
+    assert (found, headers["Content-Type"]) == (status, "application/problem+json")
+    assert json.loads(body)["outcome"] == function.receipt()["outcome"] == outcome
+
+
+def each(member: str, *values: Any) -> list[dict[str, Any]]:
+    """A change of one member for each value."""
+    return [{member: value} for value in values]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *each("httpMethod", None, 7, 0.5, [], ["POST"], {}),
+        *each("body", None, 7, 0.5, [], ["x"], {"task_id": TASK}),
+        *each("headers", 7, 0.5, "x", ["a"], [["content-type", "application/json"]]),
+    ],
+)
+def test_an_apig_event_with_a_member_of_the_wrong_type_is_turned_away_inside(
+    changes: dict[str, Any], function: Function
+) -> None:
+    """APIG takes an answer of any other shape for a failure of the function."""
+    status, _, body = opened(function, apig(json.dumps(REQUEST)) | changes)
+    assert status == (405 if "httpMethod" in changes else 400)
+    assert json.loads(body)["outcome"] == function.receipt()["outcome"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *each("path", None, 7, [], "", "no slash", "/\x00", "/\U0001f600"),
+        *each("headers", None, {}, {"": "x"}, {"a": None, "b": 7, "c": [], "d": {}, "e": [7]}),
+        *each("requestContext", None, 7, [], {}),
+        *each("queryStringParameters", None, 7, [], {"": ""}),
+        *each("pathParameters", None, 7, [], {"": ""}),
+        *each("isBase64Encoded", None, 0, "no", [], {}),
+        {"headers": {"content-type": ["application/json"]}},
+        {"headers": {"Authorization": "Bearer \u2603"}},
+        {"headers": {"authorization": ["Bearer a", "Bearer b"]}},
+        {"headers": {"traceparent": "\u2603\n", "x-\u2603": "\x00"}},
+    ],
+)
+def test_an_apig_event_may_be_odd_where_nothing_depends_on_it(
+    changes: dict[str, Any], function: Function, httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(2))
+    assert opened(function, apig(json.dumps(REQUEST)) | changes)[0] == 200
+    assert function.receipt()["outcome"] == "already_running"
+
+
+def test_a_header_with_several_values_in_an_apig_event_hides_none_of_them(function: Function) -> None:
+    """As on the wire: repeated ones are joined (RFC 9110, 5.3), so two types are no type that is known."""
+    two_types = {"content-type": ["application/json", "text/plain"]}
+    assert opened(function, apig(json.dumps(REQUEST), headers=two_types))[0] == 415
+    by_case = {"Content-Type": "text/plain", "content-type": "application/json"}
+    assert opened(function, apig(json.dumps(REQUEST), headers=by_case))[0] == 415
+    binary_event = {"ce-specversion": ["1.0"], "ce-type": ["com.example.other"], "ce-source": ["/x"], "ce-id": ["1"]}
+    assert opened(function, apig(json.dumps(REQUEST), headers=binary_event)) == (204, {}, "")
+    assert [receipt["outcome"] for receipt in function.receipts()] == ["not_understood", "not_understood", "ignored"]
+
+
+def test_an_apig_event_inside_another_is_turned_away(function: Function) -> None:
+    status, _, body = opened(function, apig(json.dumps(apig(json.dumps(REQUEST)))))
+    assert (status, json.loads(body)["reason"]) == (400, "body: an APIG event inside another")
+    assert function.receipt()["outcome"] == "malformed"
+
+
+def test_an_apig_event_whose_sender_is_not_proved_is_not_opened(function: Function) -> None:
+    """A header inside proves nothing about who put it there."""
+    inside = {"authorization": "Bearer example-caller-token-0001"}
+    reply = function.request("POST", "/invoke", json=apig(json.dumps(REQUEST), headers=inside))
+    assert (reply.status_code, reply.json()["outcome"]) == (401, "caller_not_proved")
+
+
+def test_the_answer_to_what_may_be_repeated_keeps_its_header_in_the_envelope(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(url=SHOW, status_code=500)
+    status, headers, _ = opened(function, apig(json.dumps(REQUEST)))
+    assert (status, headers["Retry-After"]) == (503, "5")
+
+
+@pytest.mark.parametrize("missing", ["httpMethod", "requestContext", "body"])
+def test_without_one_of_its_members_it_is_no_apig_event(missing: str, function: Function) -> None:
+    event = {name: value for name, value in apig(json.dumps(REQUEST)).items() if name != missing}
+    assert function.post("/invoke", json=event).status_code == 400
+    assert function.receipt()["dialect"] == "direct"
+
+
+# The handshake of webhooks
+
+
+def handshake(function: Function, headers: dict[str, str], path: str = "/") -> Any:
+    """A sender asks whether it may deliver; it proves nothing, and it is not called back."""
+    callback = {"WebHook-Request-Callback": "https://example.com/confirm?id=12345"}
+    return function.request("OPTIONS", path, headers=callback | headers)
+
+
+@pytest.mark.parametrize(
+    ("origins", "origin"),
+    [
+        (None, "eventemitter.example.com"),
+        ("*", "eventemitter.example.com"),
+        ("*", "localhost:8080"),
+        ("*", "EventEmitter.Example.com"),
+        ("eventemitter.example.com", "eventemitter.example.com"),
+        ("other.example.com, eventemitter.example.com", "eventemitter.example.com"),
+        ("eventemitter.example.com", "EventEmitter.Example.com"),
+        ("EventEmitter.Example.com", "eventemitter.example.com"),
+    ],
+)
+def test_an_origin_that_is_allowed_hears_so(
+    origins: str | None, origin: str, make_function: Callable[..., Function]
+) -> None:
+    """Names of hosts know no case (RFC 4343)."""
+    function = make_function(CALLER_ORIGINS=origins)
+    for path in ("/", "/events"):
+        reply = handshake(function, {"WebHook-Request-Origin": origin}, path)
+        assert (reply.status_code, reply.content) == (200, b"")
+        assert (reply.headers["allow"], reply.headers["webhook-allowed-origin"]) == ("POST", origin)
+        assert "webhook-allowed-rate" not in reply.headers
+    assert function.receipts() == []
+
+
+@pytest.mark.parametrize("rate", ["120", "1", "no number"])
+def test_a_rate_that_is_asked_for_is_granted(rate: str, function: Function) -> None:
+    headers = {"WebHook-Request-Origin": "eventemitter.example.com", "WebHook-Request-Rate": rate}
+    assert handshake(function, headers).headers["webhook-allowed-rate"] == "*"
+
+
+@pytest.mark.parametrize(
+    ("origins", "headers"),
+    [
+        ("eventemitter.example.com", {"WebHook-Request-Origin": "evil.example.com"}),
+        ("eventemitter.example.com", {"WebHook-Request-Origin": "x.eventemitter.example.com"}),
+        ("eventemitter.example.com", {"WebHook-Request-Origin": "*"}),
+        ("eventemitter.example.com", {}),
+        ("*", {}),
+        ("*", {"WebHook-Request-Origin": ""}),
+        ("*", {"WebHook-Request-Origin": "*"}),
+        ("*", {"WebHook-Request-Origin": "https://eventemitter.example.com/"}),
+        ("*", {"WebHook-Request-Origin": "a b"}),
+        ("*", {"WebHook-Request-Origin": "a, b"}),
+        ("*", {"WebHook-Request-Origin": "<script>"}),
+        ("*", {"WebHook-Request-Origin": "x" * 254}),
+        ("*", {"Origin": "https://browser.example.com", "Access-Control-Request-Method": "POST"}),
+    ],
+)
+def test_an_origin_that_is_not_allowed_or_no_origin_gets_405(
+    origins: str, headers: dict[str, str], make_function: Callable[..., Function]
+) -> None:
+    function = make_function(CALLER_ORIGINS=origins)
+    reply = handshake(function, headers)
+    assert reply.status_code == 405
+    assert reply.headers["allow"] == "POST"
+    assert not [name for name in reply.headers if name.startswith(("webhook-", "access-control-"))]
+    assert "example.com" not in reply.text
+    assert function.receipt()["reason"] == "webhook-request-origin: missing or not allowed"
+
+
+@pytest.mark.parametrize(
+    "origin", ["a\r\nSet-Cookie: x=1", "a\nX: 1", "a\x00", "a\r", "a.example\n", "é.example", "\u2603"]
+)
+def test_no_header_can_be_smuggled_into_the_answer_to_a_handshake(origin: str, function: Function) -> None:
+    """A real socket would not carry these; inside an APIG event they are JSON."""
+    event = apig(httpMethod="OPTIONS", headers={"WebHook-Request-Origin": origin})
+    status, headers, body = opened(function, event)
+    assert (status, sorted(headers)) == (405, ["Allow", "Content-Type"])
+    assert origin not in body
+    assert function.receipt()["outcome"] == "wrong_method"
+
+
+def test_the_handshake_works_inside_an_apig_event(function: Function) -> None:
+    asking = {"webhook-request-origin": "eventemitter.example.com", "webhook-request-rate": "120"}
+    status, headers, body = opened(function, apig(httpMethod="OPTIONS", headers=asking))
+    assert (status, body) == (200, "")
+    assert headers == {
+        "Allow": "POST",
+        "WebHook-Allowed-Origin": "eventemitter.example.com",
+        "WebHook-Allowed-Rate": "*",
+    }
