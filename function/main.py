@@ -1,7 +1,9 @@
 """The door: a Starlette request becomes a Delivery, a Reply becomes a response. Everything is built once, here."""
 
 import asyncio
+import contextlib
 import gc
+import resource
 from collections.abc import Mapping
 
 import functions_framework.aio
@@ -25,6 +27,9 @@ except SettingsError as error:
 receipt.open_log(rotation.current().log_level)
 rotation.warn()
 lasting = Lasting(rotation.current)
+# A connection is an open file: take as many as the system gives, where the usual 1,024 would end in a storm.
+with contextlib.suppress(ValueError, OSError):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 # What start-up made stays for good: the collector need not walk through it again and again.
 gc.freeze()
 

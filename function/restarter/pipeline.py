@@ -27,8 +27,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-# Deliveries at once: what two calls of 100 ms to OMS leave room for within the default deadline on one core, and within
-# the 1,024 open files that a process usually may have (each holds one connection in and one out).
+# Deliveries at once: what one core deals with in half of the default deadline, two calls for each.
 PLACES = 480
 Clock = Callable[[], datetime]
 # The key was refused, and has been replaced meanwhile: the next delivery will use the new one.
