@@ -1,9 +1,11 @@
 """One request from its claim to its outcome: admitted, claimed, looked at, decided, reserved, started, settled."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from restarter.decide import Policy, admit, decide, start_of
 from restarter.ledger import Claim, Entry, Ledger, LedgerError, entry_of, event_key
@@ -12,6 +14,7 @@ from restarter.oms.service import Oms
 from restarter.setting_types import parse_budget
 from restarter.settings import Settings
 
+T = TypeVar("T")
 LOG = logging.getLogger("restarter")
 # Longer than any delivery, so that a claim runs out only when its instance is gone.
 CLAIM_MARGIN = 5.0
@@ -65,15 +68,19 @@ class Restarter:
         if event.identity is None:
             return await self._attempt(event, visit)
         key = event_key(event)
-        claim = await self._ledger.claim(key, self._claim_seconds)
+        claim = await _in_time(self._ledger.claim(key, self._claim_seconds), visit)
         if claim is not Claim.OURS:
             return Outcome(kind=Kind.DUPLICATE) if claim is Claim.SETTLED else IN_PROGRESS
         try:
             outcome = await self._attempt(event, visit)
         except LedgerError:
-            await _tried(self._ledger.release(key))
+            await _tried(self._ledger.release(key), visit)
             raise
-        await _tried(self._ledger.settle(key) if outcome.kind in SETTLED else self._ledger.release(key))
+        if outcome.kind not in SETTLED:
+            await _tried(self._ledger.release(key), visit)
+        elif not await _tried(self._ledger.settle(key), visit):
+            # To be redelivered: a late copy would start the task once more, if it had failed again by then.
+            return replace(outcome, kind=Kind.UNCONFIRMED, reason="ledger")
         return outcome
 
     async def _attempt(self, event: Event, visit: Visit) -> Outcome:
@@ -104,22 +111,22 @@ class Restarter:
         """The restart is written down before it is made, so that of many at once each counts the others."""
         entry = entry_of(event, task.id)
         for _ in range(TRIES):
-            history = await self._ledger.history(entry, self._policy.window)
+            history = await _in_time(self._ledger.history(entry, self._policy.window), visit)
             decision = self._rules(event, task, history, self._policy, self._now())
             if isinstance(decision, Outcome):
-                return await self._counted(decision, entry)
-            if self._dry_run or await self._ledger.spend(entry, len(history), self._policy.window):
+                return await self._counted(decision, entry, visit)
+            if self._dry_run or await _in_time(self._ledger.spend(entry, history, self._policy.window), visit):
                 outcome = await self._start(event, decision, visit)
                 if outcome.kind not in SPENT:
-                    await _tried(self._ledger.cancel(entry))
+                    await _tried(self._ledger.cancel(entry), visit)
                 return replace(outcome, attempt=len(history) + 1)
         return IN_PROGRESS
 
-    async def _counted(self, outcome: Outcome, entry: Entry) -> Outcome:
+    async def _counted(self, outcome: Outcome, entry: Entry, visit: Visit) -> Outcome:
         """A budget that is used up is news once in a window."""
         if outcome.reason != "budget_exhausted":
             return outcome
-        first = await self._ledger.first_refusal(entry.task, self._policy.window)
+        first = await _in_time(self._ledger.first_refusal(entry.task, self._policy.window), visit)
         return replace(outcome, repeated=not first)
 
     async def _start(self, event: Event, start: Start, visit: Visit) -> Outcome:
@@ -128,9 +135,20 @@ class Restarter:
         return await self._oms.start(event, start, visit)
 
 
-async def _tried(step: Awaitable[None]) -> None:
+async def _in_time(question: Awaitable[T], visit: Visit) -> T:
+    """The ledger's answer, for which the delivery does not wait longer than it may last."""
+    try:
+        async with asyncio.timeout(visit.left_now()):
+            return await question
+    except TimeoutError:
+        raise LedgerError("deadline") from None
+
+
+async def _tried(step: Awaitable[None], visit: Visit) -> bool:
     """Tell the ledger how it went; what a dead one does not hear, the end of the claim repairs."""
     try:
-        await step
+        await _in_time(step, visit)
     except LedgerError as error:
         LOG.error("The ledger could not be told how an event ended: %s", error)  # noqa: TRY400  # the kind says it all
+        return False
+    return True

@@ -98,15 +98,15 @@ def test_restarts_of_a_task_are_those_within_the_window_and_of_other_events(run:
     async def steps(ledger: Ledger, clock: Clock) -> None:
         first = clock.now
         assert await ledger.history(Entry("a", "t"), DAY) == ()
-        assert await ledger.spend(Entry("a", "t"), 0, DAY)
-        assert await ledger.spend(Entry("a", "other task"), 0, DAY)
+        assert await ledger.spend(Entry("a", "t"), (), DAY)
+        assert await ledger.spend(Entry("a", "other task"), (), DAY)
         clock.now += 100
         assert await ledger.history(Entry("b", "t"), DAY) == (first,)
         assert await ledger.history(Entry("a", "t"), DAY) == ()
-        assert not await ledger.spend(Entry("b", "t"), 0, DAY)
-        assert await ledger.spend(Entry("b", "t"), 1, DAY)
+        assert not await ledger.spend(Entry("b", "t"), (), DAY)
+        assert await ledger.spend(Entry("b", "t"), (first,), DAY)
         clock.now += 100
-        assert await ledger.spend(Entry("b", "t"), 1, DAY)
+        assert await ledger.spend(Entry("b", "t"), (first,), DAY)
         assert await ledger.history(Entry("c", "t"), DAY) == (first, first + 200)
         await ledger.cancel(Entry("b", "t"))
         await ledger.cancel(Entry("never", "t"))
@@ -114,15 +114,31 @@ def test_restarts_of_a_task_are_those_within_the_window_and_of_other_events(run:
         assert await ledger.history(Entry("c", "t"), DAY) == (first,)
         clock.now = first + DAY
         assert await ledger.history(Entry("c", "t"), DAY) == ()
-        assert await ledger.spend(Entry("c", "t"), 0, DAY)
+        assert await ledger.spend(Entry("c", "t"), (), DAY)
         assert await ledger.history(Entry("d", "t"), DAY) == (first + DAY,)
+
+    run(steps)
+
+
+def test_of_two_events_that_come_again_at_once_one_sees_the_other(run: Callable[[Steps], Any]) -> None:
+    """Both were written down before: their number stays the same, and only the times tell."""
+
+    async def steps(ledger: Ledger, clock: Clock) -> None:
+        one, other = Entry("one", "t"), Entry("other", "t")
+        assert await ledger.spend(one, (), DAY)
+        clock.now += 100
+        assert await ledger.spend(other, await ledger.history(other, DAY), DAY)
+        clock.now += 1000
+        seen_by_one, seen_by_other = await ledger.history(one, DAY), await ledger.history(other, DAY)
+        assert await ledger.spend(one, seen_by_one, DAY)
+        assert not await ledger.spend(other, seen_by_other, DAY)
 
     run(steps)
 
 
 def test_of_many_restarts_at_once_that_saw_the_same_one_is_written_down(run: Callable[[Steps], Any]) -> None:
     async def steps(ledger: Ledger, clock: Clock) -> list[bool]:
-        return await asyncio.gather(*(ledger.spend(Entry(f"e{n}", "t"), 0, DAY) for n in range(20)))
+        return await asyncio.gather(*(ledger.spend(Entry(f"e{n}", "t"), (), DAY) for n in range(20)))
 
     assert sum(run(steps)) == 1
 
@@ -180,7 +196,7 @@ def test_a_server_that_is_gone_is_an_error_in_time_and_one_that_is_back_is_found
             async with opened(server.address, Clock()) as ledger:
                 assert await ledger.claim("e", 10) is Claim.OURS
                 server.stop()
-                for question in (ledger.claim("e", 1), ledger.settle("e"), ledger.spend(Entry("e", "t"), 0, DAY)):
+                for question in (ledger.claim("e", 1), ledger.settle("e"), ledger.spend(Entry("e", "t"), (), DAY)):
                     with pytest.raises(LedgerError):
                         await question
                 server.start()

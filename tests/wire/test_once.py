@@ -273,6 +273,17 @@ def test_the_budget_is_refilled_as_restarts_leave_the_window(make_simulated: Cal
     assert world.deliver("c")[1]["outcome"] == "started"
 
 
+def test_a_ledger_that_hangs_does_not_make_a_delivery_late(make_simulated: Callable[..., Simulated]) -> None:
+    async def hang(*_arguments: Any) -> None:
+        await asyncio.sleep(60)
+
+    world = make_simulated(restart_deadline=1.2)
+    world.lasting.ledger.settle = hang  # type: ignore[assignment]
+    status, receipt = world.deliver("e")
+    assert (status, receipt["outcome"], receipt["reason"]) == (503, "unconfirmed", "ledger")
+    assert receipt["duration_ms"] < 1300
+
+
 class Broken:
     """A ledger that fails at one question."""
 
@@ -293,7 +304,7 @@ class Broken:
         ("claim", "unavailable", 0),
         ("history", "unavailable", 0),
         ("spend", "unavailable", 0),
-        ("settle", "started", 1),
+        ("settle", "unconfirmed", 1),
         ("release", "started", 1),
         ("cancel", "started", 1),
     ],
@@ -306,7 +317,7 @@ def test_a_ledger_that_cannot_be_asked_starts_nothing_and_one_that_cannot_be_tol
     restarter._ledger = Broken(restarter._ledger, question)  # noqa: SLF001
     status, receipt = world.deliver("e")
     assert (receipt["outcome"], len(world.starts)) == (outcome, starts)
-    assert (status, receipt.get("reason")) == ((503, "ledger") if outcome == "unavailable" else (204, None))
+    assert (status, receipt.get("reason")) == ((204, None) if outcome == "started" else (503, "ledger"))
 
 
 def test_a_refusal_that_cannot_be_remembered_as_told_is_not_told(make_simulated: Callable[..., Simulated]) -> None:
@@ -324,7 +335,7 @@ def test_a_restart_that_others_are_always_faster_with_is_tried_again_later(
         return False
 
     world = make_simulated()
-    world.lasting.ledger.spend = never  # type: ignore[assignment]  # noqa: SLF001
+    world.lasting.ledger.spend = never  # type: ignore[assignment]
     status, receipt = world.deliver("e")
     assert (status, receipt["outcome"], receipt["reason"]) == (503, "deferred", "in_progress")
     assert world.starts == []

@@ -69,8 +69,8 @@ class Ledger(Protocol):
         """The times of the task's restarts within the window, the oldest first, but for this very event's own."""
         ...
 
-    async def spend(self, entry: Entry, seen: int, window: float) -> bool:
-        """Write down a restart for the event, if there are as many others as were seen; else somebody was faster."""
+    async def spend(self, entry: Entry, seen: tuple[float, ...], window: float) -> bool:
+        """Write down a restart for the event, if the others are those that were seen; else somebody was faster."""
         ...
 
     async def cancel(self, entry: Entry) -> None:

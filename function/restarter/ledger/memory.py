@@ -45,10 +45,10 @@ class MemoryLedger:
         """The times of the task's restarts within the window, but for this event's own."""
         return tuple(sorted(self._others(entry, window).values()))
 
-    async def spend(self, entry: Entry, seen: int, window: float) -> bool:
+    async def spend(self, entry: Entry, seen: tuple[float, ...], window: float) -> bool:
         """Write down a restart, if nobody was faster."""
         others = self._others(entry, window)
-        if len(others) != seen:
+        if tuple(sorted(others.values())) != seen:
             return False
         self._restarts[entry.task] = others | {entry.event: self._clock()}
         return True

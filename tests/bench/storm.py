@@ -1,0 +1,424 @@
+"""The storm: thousands of events for thousands of failed tasks, while everything fails that can, and what became of it.
+
+    python tests/bench/storm.py [--events 5000] [--tasks 5000] [--seed 1] [--starts-per-second 100]
+
+Two functions share a Valkey and a simulator of OMS. Some events come twice at the same moment, late, or out of their
+order; OMS throttles starts, fails some, and cuts connections before and after it has started a task; one function is
+killed in the middle and started again. The sender redelivers on 5xx and on no answer, and honours Retry-After. In the
+end all tasks fail once more, and some events come again: they are settled, and must start nothing. All on loopback;
+it ends by itself, with 1 if a promise was broken.
+"""
+
+import argparse
+import asyncio
+import json
+import queue
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "infra" / "local")]
+
+from processes import EXAMPLE, Running, function, simulator  # noqa: E402  # run as a program, it finds them only now
+from redis_server import RedisServer  # noqa: E402  # the same
+
+FIRST_TASK = 1_000_001
+ANSWER_WITHIN = 10.0  # seconds that the sender waits
+AGAIN_AFTER = 2.0  # seconds after which it tries again where nobody answered
+KEPT = 5_000  # deliveries after which the call log is read; it keeps 20,000 calls, and a delivery makes up to three
+SETTLED = ("started", "already_running", "nothing_to_do", "duplicate")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is played; times in seconds."""
+
+    events: int = 5_000
+    tasks: int = 5_000
+    seed: int = 1
+    starts_per_second: float = 100.0
+    connections: int = 200
+    deadline: float = 4.5
+    late: float = 10.0
+    limit: float = 280.0
+    faults: int | None = None
+    """How often each kind of fault happens at most; None is as often as the dice say."""
+
+    @property
+    def least(self) -> float:
+        """Seconds that the throttle needs at least: the bucket is full at first and holds what a second brings."""
+        return max(0.0, min(self.tasks, self.events) / self.starts_per_second - 1)
+
+    def settings(self, oms: str, ledger: str) -> dict[str, str]:
+        """The function's. No pause keeps a second event from a task that the first one has not started yet."""
+        changes = {"RESTART_DEADLINE": str(self.deadline), "RESTART_BACKOFF": "5", "RESTART_BUDGET": "1000/24h"}
+        return EXAMPLE | changes | {"OMS_ENDPOINT": oms, "RESTART_LEDGER": ledger}
+
+    def rules(self) -> list[dict[str, Any]]:
+        """What OMS does wrong, by the same dice for the same seed."""
+        actions: list[tuple[str, dict[str, Any], float]] = [
+            ("start", {"answer": "broken"}, 0.02),
+            ("start", {"answer": "unavailable"}, 0.02),
+            ("start", {"reset_before": "rst"}, 0.01),
+            ("start", {"reset_before": "fin"}, 0.01),
+            ("start", {"reset_after": "rst"}, 0.01),
+            ("start", {"reset_after": "fin"}, 0.01),
+            ("show", {"answer": "bad_gateway"}, 0.01),
+            ("show", {"reset_before": "rst"}, 0.01),
+        ]
+        return [
+            {"operation": operation, "action": action, "probability": probability, "seed": self.seed * 100 + n}
+            | ({} if self.faults is None else {"count": self.faults})
+            for n, (operation, action, probability) in enumerate(actions)
+        ]
+
+
+@dataclass
+class Parcel:
+    """One copy of an event on its way until it is taken: when it is sent first, and to which of the functions."""
+
+    event: str
+    task: int
+    due: float
+    where: int
+    happened: datetime
+    again: bool = False
+    tries: int = 0
+    status: int | None = None
+
+    def content(self) -> bytes:
+        """The event as JSON."""
+        event = {"specversion": "1.0", "type": "oms.task.failed", "source": "/oms/storm", "id": self.event}
+        return json.dumps(event | {"time": self.happened.isoformat(), "data": {"task_id": self.task}}).encode()
+
+
+def parcels_of(plan: Plan) -> list[Parcel]:
+    """One for each event, but 5 % come twice at the same moment, 5 % late, and 10 % out of their order."""
+    dice, now = random.Random(plan.seed), datetime.now(UTC)
+    parcels: list[Parcel] = []
+    for n in range(plan.events):
+        luck = dice.random()
+        due = dice.uniform(plan.late / 2, plan.late) if luck < 0.05 else dice.uniform(0, 3) if luck < 0.15 else 0.0
+        happened = now - timedelta(seconds=600 if luck < 0.05 else 1)
+        parcels.append(Parcel(f"event-{n}", FIRST_TASK + n % plan.tasks, due, n % 2, happened))
+        if luck >= 0.95:
+            parcels.append(replace(parcels[-1], where=(n + 1) % 2))
+    return parcels
+
+
+@dataclass
+class Sent:
+    """One delivery: which event, and what the sender heard; None is nothing."""
+
+    event: str
+    again: bool
+    status: int | None = None
+    seconds: float = 0.0
+
+
+class Sender:
+    """Delivers at least once: redelivers what was not taken, and gives up only when told that it is in vain."""
+
+    def __init__(self, client: httpx.AsyncClient, addresses: list[str], plan: Plan) -> None:
+        self.sent: dict[str, Sent] = {}
+        self.third = asyncio.Event()
+        self._to_come = plan.events // 3
+        self._client = client
+        self._addresses = addresses
+        self._dice = random.Random(plan.seed)
+        self._free = asyncio.Semaphore(plan.connections)
+
+    async def deliver(self, parcel: Parcel) -> None:
+        """Until it is taken, or refused for good."""
+        await asyncio.sleep(parcel.due)
+        while True:
+            async with self._free:
+                wait = await self._post(parcel)
+            if wait is None:
+                self._to_come -= 1
+                if self._to_come <= 0:
+                    self.third.set()
+                return
+            parcel.where = self._dice.randrange(len(self._addresses))
+            await asyncio.sleep(wait)
+
+    async def _post(self, parcel: Parcel) -> float | None:
+        """Seconds until the next try, or None when there is none."""
+        parcel.tries += 1
+        trace = f"{len(self.sent) + 1:032x}"
+        sent = self.sent[trace] = Sent(parcel.event, parcel.again)
+        began = time.monotonic()
+        headers = {"traceparent": f"00-{trace}-{1:016x}-01"}
+        try:
+            reply = await self._client.post(self._addresses[parcel.where], content=parcel.content(), headers=headers)
+        except (httpx.TransportError, aiohttp.ClientError):
+            return AGAIN_AFTER
+        sent.status = parcel.status = reply.status_code
+        sent.seconds = time.monotonic() - began
+        return float(reply.headers.get("retry-after", AGAIN_AFTER)) if reply.status_code >= 500 else None
+
+
+@dataclass
+class Found:
+    """Everything that is known in the end."""
+
+    plan: Plan
+    parcels: list[Parcel]
+    again: list[Parcel] = field(default_factory=list)
+    sent: dict[str, Sent] = field(default_factory=dict)
+    receipts: list[dict[str, Any]] = field(default_factory=list)
+    starts: dict[int, int] = field(default_factory=dict)
+    starts_again: dict[int, int] = field(default_factory=dict)
+    posts: Counter[int] = field(default_factory=Counter)
+    calls: int = 0
+    elapsed: float = 0.0
+
+    @property
+    def answered(self) -> dict[str, Sent]:
+        """The deliveries that were answered, by trace."""
+        return {trace: sent for trace, sent in self.sent.items() if sent.status is not None}
+
+    def promises(self) -> dict[str, list[Any]]:
+        """Each promise, and what breaks it."""
+        tries = Counter[int]()
+        for parcel in self.parcels + self.again:
+            tries[parcel.task] += parcel.tries
+        started = Counter(receipt["event_id"] for receipt in self.receipts if receipt["outcome"] == "started")
+        expected = dict.fromkeys({parcel.task for parcel in self.parcels}, 1)
+        return {
+            "every task was started": [task for task in expected if not self.starts.get(task)],
+            "no task was started twice": [task for task, starts in self.starts.items() if starts > 1],
+            "no event started twice": [event for event, times in started.items() if times > 1],
+            "no event was lost or given up": [p.event for p in self.parcels if p.status != 204],
+            "an event that comes again is a duplicate": self._not_duplicates(),
+            "nor does it start anything": [t for t, starts in self.starts_again.items() if starts != self.starts[t]],
+            "no start of what OMS runs already": [
+                r["event_id"] for r in self.receipts if r["outcome"] == "already_running" and r.get("start_called")
+            ],
+            "one POST at most for a delivery": [task for task, posts in self.posts.items() if posts > tries[task]],
+            "each POST has its receipt": self._posts_without_receipt(),
+            "each answer has one receipt": self._without_receipt(),
+            "each receipt has its delivery": [r for r in self.receipts if r.get("trace_id") not in self.sent],
+        }
+
+    def _not_duplicates(self) -> list[str]:
+        """Whatever was delivered again must have been taken in the end, and as nothing else."""
+        told = {receipt.get("trace_id"): receipt["outcome"] for receipt in self.receipts}
+        taken = {trace: sent for trace, sent in self.answered.items() if sent.again and sent.status == 204}
+        wrong = [sent.event for trace, sent in taken.items() if told.get(trace) != "duplicate"]
+        return wrong + [parcel.event for parcel in self.again if parcel.status != 204]
+
+    def _without_receipt(self) -> list[str]:
+        """By the delivery's own trace; the receipt tells what the answer told."""
+        heard = {trace: "settled" if sent.status == 204 else sent.status for trace, sent in self.answered.items()}
+        traces = Counter(receipt.get("trace_id") for receipt in self.receipts)
+        told = {r.get("trace_id"): "settled" if r["outcome"] in SETTLED else 503 for r in self.receipts}
+        return [trace for trace, status in heard.items() if traces[trace] != 1 or told[trace] != status]
+
+    def _posts_without_receipt(self) -> list[str]:
+        """Only a delivery that was not answered may have made a POST that nobody told of."""
+        told = sum(bool(receipt.get("start_called")) for receipt in self.receipts)
+        untold, excuses = self.posts.total() - told, len(self.sent) - len(self.receipts)
+        return (
+            [] if 0 <= untold <= excuses else [f"{untold} POSTs more than told, {excuses} deliveries without receipt"]
+        )
+
+
+class Storm:
+    """The play: three kinds of processes, a sender, an accident, and a look at everything afterwards."""
+
+    def __init__(self, plan: Plan, oms: Running, settings: dict[str, str], stack: ExitStack) -> None:
+        self._oms = oms
+        self._settings = settings
+        self._stack = stack
+        self._functions = [stack.enter_context(function(settings)) for _ in range(2)]
+        self._found = Found(plan, parcels_of(plan))
+        self._read = 0
+
+    async def play(self) -> Found:
+        """All of it, within the limit of the plan."""
+        found, plan = self._found, self._found.plan
+        self._fail_all()
+        self._oms.control("PUT", "/_sim/rules", plan.rules())
+        self._oms.control("PUT", "/_sim/throttle", {"starts_per_second": plan.starts_per_second})
+        async with self._sender() as sender:
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(plan.limit):
+                    await self._rage(sender)
+                    found.elapsed = time.monotonic() - began
+                    found.starts = self._starts()
+                    await self._come_again(sender)
+            except TimeoutError:
+                found.elapsed = found.elapsed or time.monotonic() - began
+                found.starts = found.starts or self._starts()
+        await asyncio.to_thread(self._look)
+        return found
+
+    @asynccontextmanager
+    async def _sender(self) -> Any:
+        plan = self._found.plan
+
+        def session() -> aiohttp.ClientSession:
+            return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=plan.connections))
+
+        headers = {"Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}"}
+        headers["Content-Type"] = "application/cloudevents+json"
+        transport = AiohttpTransport(client=session)
+        async with httpx.AsyncClient(transport=transport, headers=headers, timeout=ANSWER_WITHIN) as client:
+            sender = Sender(client, [running.url for running in self._functions], plan)
+            self._found.sent = sender.sent
+            yield sender
+
+    async def _rage(self, sender: Sender) -> None:
+        """Everything is delivered; meanwhile one function dies and comes back."""
+        async with asyncio.TaskGroup() as group:
+            beside = [group.create_task(self._kill_one(sender)), group.create_task(self._keep_the_log(sender))]
+            await asyncio.gather(*(sender.deliver(parcel) for parcel in self._found.parcels))
+            beside[1].cancel()
+            await beside[0]
+
+    async def _kill_one(self, sender: Sender) -> None:
+        """As its machine goes, in the middle; the platform starts another at the same address."""
+        await sender.third.wait()
+        killed = self._functions[0]
+        await asyncio.to_thread(killed.kill)
+        port = int(killed.url.rpartition(":")[2])
+        again = function(self._settings, port)
+        self._functions.append(await asyncio.to_thread(self._stack.enter_context, again))
+
+    async def _keep_the_log(self, sender: Sender) -> None:
+        """Read OMS's log of calls before it forgets the oldest."""
+        read = 0
+        while True:
+            await asyncio.sleep(0.2)
+            if len(sender.sent) >= read + KEPT:
+                read = len(sender.sent)
+                await asyncio.to_thread(self._count_calls)
+
+    def _count_calls(self) -> None:
+        for call in self._oms.control("GET", "/_sim/calls"):
+            if call["n"] > self._read:
+                self._read = call["n"]
+                self._found.calls += 1
+                self._found.posts[int(call["task_id"])] += call["operation"] == "start"
+
+    async def _come_again(self, sender: Sender) -> None:
+        """All tasks fail once more, and a part of the events is delivered again by a sender that has forgotten."""
+        self._count_calls()
+        self._fail_all(self._found.starts)
+        found = self._found
+        chosen = random.Random(found.plan.seed).sample(found.parcels, min(500, len(found.parcels)))
+        found.again = [replace(parcel, due=0.0, again=True, tries=0, status=None) for parcel in chosen]
+        await asyncio.gather(*(sender.deliver(parcel) for parcel in found.again))
+        found.starts_again = self._starts()
+
+    def _fail_all(self, starts: dict[int, int] | None = None) -> None:
+        tasks = range(FIRST_TASK, FIRST_TASK + self._found.plan.tasks)
+        failed = [{"id": task, "status": 4, "starts": (starts or {}).get(task, 0)} for task in tasks]
+        self._oms.control("PUT", "/_sim/tasks", failed)
+
+    def _starts(self) -> dict[int, int]:
+        return {task["id"]: task["starts"] for task in self._oms.control("GET", "/_sim/tasks")}
+
+    def _look(self) -> None:
+        """Every line that a function has written, the killed one's too, as soon as the answered ones' are there."""
+        self._count_calls()
+        found, missing = self._found, set(self._found.answered)
+        give_up = time.monotonic() + 5
+        while True:
+            for receipt in self._lines():
+                found.receipts.append(receipt)
+                missing.discard(receipt.get("trace_id", ""))
+            if not missing or time.monotonic() > give_up:
+                return
+            time.sleep(0.05)
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        for running in self._functions:
+            try:
+                while True:
+                    yield running.receipt(0.05)
+            except queue.Empty:
+                continue
+
+
+@contextmanager
+def processes(plan: Plan) -> Iterator[Storm]:
+    """The storm, ready to be played."""
+    with RedisServer() as ledger, simulator() as oms, ExitStack() as stack:
+        yield Storm(plan, oms, plan.settings(oms.url, ledger.address), stack)
+
+
+def play(plan: Plan) -> Found:
+    """Play it, and say what was found."""
+    with processes(plan) as storm:
+        return asyncio.run(storm.play())
+
+
+def figures(found: Found) -> list[tuple[str, str]]:
+    """What a person wants to know."""
+    plan = found.plan
+    answered = sorted(sent.seconds for sent in found.answered.values())
+    statuses = Counter(str(sent.status or "no answer") for sent in found.sent.values())
+    outcomes = Counter(f"{r['outcome']} {r.get('reason', '')}".strip() for r in found.receipts)
+    per_task = Counter(found.starts.values())
+    return [
+        ("events, tasks, seed", f"{plan.events}, {plan.tasks}, {plan.seed}"),
+        ("copies, come again", f"{len(found.parcels)}, {len(found.again)}"),
+        ("deliveries", f"{len(found.sent)}: " + ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))),
+        ("tries for one copy, at most", str(max(parcel.tries for parcel in found.parcels))),
+        ("answered within, half and 99 %", f"{_at(answered, 0.5):.2f} s, {_at(answered, 0.99):.2f} s"),
+        ("receipts", str(len(found.receipts))),
+        *((f"  {outcome}", str(n)) for outcome, n in outcomes.most_common()),
+        ("calls that OMS saw, starts of them", f"{found.calls}, {found.posts.total()}"),
+        ("starts accepted for a task", ", ".join(f"{starts} ({n} tasks)" for starts, n in sorted(per_task.items()))),
+        ("elapsed", f"{found.elapsed:.1f} s"),
+        ("least that the throttle allows", f"{plan.least:.1f} s at {plan.starts_per_second:g} starts a second"),
+        ("ratio", f"{found.elapsed / plan.least:.2f}" if plan.least else "-"),
+    ]
+
+
+def _at(values: list[float], part: float) -> float:
+    return values[min(len(values) - 1, int(len(values) * part))] if values else 0.0
+
+
+def show(found: Found, console: Console) -> None:
+    """Figures and promises as tables."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_header=False)
+    for row in figures(found):
+        table.add_row(*row)
+    table.add_section()
+    for promise, broken in found.promises().items():
+        table.add_row(promise, f"BROKEN {len(broken)} times: {broken[:3]}" if broken else "kept")
+    console.print(table)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 when every promise was kept."""
+    parser = argparse.ArgumentParser(description="A storm of events at two functions, with every kind of failure.")
+    parser.add_argument("--events", type=int, default=Plan.events)
+    parser.add_argument("--tasks", type=int, default=Plan.tasks)
+    parser.add_argument("--seed", type=int, default=Plan.seed)
+    parser.add_argument("--starts-per-second", type=float, default=Plan.starts_per_second)
+    found = play(Plan(**vars(parser.parse_args(arguments))))
+    show(found, Console(width=None if sys.stdout.isatty() else 120))
+    return 1 if any(found.promises().values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""The storm on a small scale: a few hundred events, everything that can fail, and the same promises."""
+
+import runpy
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+STORM = runpy.run_path(str(Path(__file__).with_name("storm.py")))
+SMALL = STORM["Plan"](
+    events=300, tasks=280, starts_per_second=80, connections=40, deadline=1.6, late=3.0, limit=60.0, faults=4
+)
+
+
+@pytest.fixture(scope="module")
+def found() -> Any:
+    return STORM["play"](SMALL)
+
+
+@pytest.mark.parametrize("promise", STORM["Found"](SMALL, []).promises())
+def test_in_a_storm_every_promise_is_kept(promise: str, found: Any) -> None:
+    assert found.promises()[promise] == []
+
+
+def test_it_was_a_storm(found: Any) -> None:
+    """What did not happen proves nothing."""
+    outcomes = Counter((receipt["outcome"], receipt.get("reason")) for receipt in found.receipts)
+    assert outcomes["started", None] > SMALL.tasks * 0.9  # but for what the killed one did not live to tell
+    assert outcomes["duplicate", None] >= len(found.again) >= 100
+    assert outcomes["unavailable", "throttled"] > 10
+    assert outcomes["unavailable", "oms_error"]
+    assert outcomes["deferred", "in_progress"]
+    assert any(sent.status is None for sent in found.sent.values())
+    assert found.elapsed > SMALL.least
