@@ -16,9 +16,9 @@ from pytest_httpx import HTTPXMock
 
 from door import SHOW, START, Function
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, settings, shown
-from restarter.model import AccessKey, Delivery
+from restarter.model import AccessKey, Delivery, Visit
 from restarter.oms.identities import KEPT
-from restarter.pipeline import Lasting
+from restarter.pipeline import Lasting, Pipeline
 from restarter.reply import Reply
 
 OTHER = "00000000000000000000000000000001"
@@ -684,15 +684,22 @@ def test_where_the_function_has_no_agency_null_and_nothing_are_no_key(
     assert function.receipt()["start_called"] is False
 
 
+@pytest.mark.parametrize(("trusted", "taken"), [("true", "agency-ak"), ("false", None), (None, None)])
 def test_whoever_is_not_trusted_as_the_platform_cannot_lend_a_key(
-    make_function: Callable[..., Function], httpx_mock: HTTPXMock
+    trusted: str | None, taken: str | None, make_function: Callable[..., Function], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The function falls back on a lent key only after a login; here that fails, and the key is not looked at."""
-    httpx_mock.add_response(method="POST", url=LOGIN, status_code=503, is_reusable=True)
-    login = {name: value for name, value in EVERY.items() if name.startswith("IAM_")}
-    function = make_function(**UNSIGNED, **login)
-    reply = function.post(json={"task_id": TASK}, headers=LENT)
-    assert (reply.status_code, reply.json()["reason"]) == (503, "iam")
+    """Where no platform is trusted there is always another key before it, so it is the visit that tells."""
+    visits: list[AccessKey | None] = []
+    made = Pipeline.visit
+
+    def note(pipeline: Pipeline, seconds: float | None = None, agency: AccessKey | None = None) -> Visit:
+        visits.append(agency)
+        return made(pipeline, seconds, agency)
+
+    monkeypatch.setattr(Pipeline, "visit", note)
+    function = make_function(CALLER_TRUST_PLATFORM=trusted)
+    assert function.post(json={}, headers=LENT).status_code == 400
+    assert [agency and agency.ak.get_secret_value() for agency in visits] == [taken]
 
 
 @pytest.mark.parametrize("value", [b"\xe9", b"a b"])
