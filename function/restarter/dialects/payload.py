@@ -24,6 +24,8 @@ SECRET_FIELDS = frozenset(
     }
 )
 
+FIELDS = frozenset(RestartRequest.model_fields)
+
 # How senders word success; OMS's own number for it is 5 (ShowTask, status).
 SUCCESS_WORDS = frozenset({"success", "succeeded", "successful", "complete", "completed", "5", "成功", "迁移成功"})
 
@@ -33,11 +35,10 @@ def read_request(document: Any, configured: Configured, *, direct: bool = False)
     if not isinstance(document, dict):
         raise Malformed("request: must be a JSON object")
     refuse_secrets(document)
-    fields = RestartRequest.model_fields
-    unset = {name for name in fields if document.get(name) is None}
+    unset = {name for name in FIELDS if document.get(name) is None}
     try:
         request = RestartRequest.model_validate(
-            {name: value for name, value in document.items() if name not in unset and (direct or name in fields)}
+            {name: value for name, value in document.items() if name not in unset and (direct or name in FIELDS)}
         )
     except ValidationError as error:
         raise Malformed("; ".join(_faults(error))) from None

@@ -31,7 +31,7 @@ def sign(call: Call, key: AccessKey, now: datetime) -> dict[str, str]:
 
     Every header of the call is signed with them. `now` is the time of signing (UTC); OMS allows 15 minutes.
     """
-    date = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    date = (now if now.tzinfo is UTC else now.astimezone(UTC)).strftime("%Y%m%dT%H%M%SZ")
     added = {"Host": call.host, "X-Sdk-Date": date}
     if key.security_token is not None:
         added["X-Security-Token"] = key.security_token.get_secret_value()
