@@ -33,7 +33,7 @@ lock: .venv/dev ## make the requirement files anew from pyproject.toml, with has
 	$(LOCK) --extra bench --constraint $(DEV) --output-file $(BENCH)
 
 bench: .venv/bench ## measure it beside a bare function and one around the official SDK
-	PYTHONPATH=infra/local:tests/bench $(BIN)/python tests/bench/bench.py --plot tests/bench/bench.png
+	PYTHONPATH=infra/local:tests/bench $(BIN)/python tests/bench/bench.py --plot .github/bench.png
 
 package: .venv/dev ## build/oms-task-restarter.zip for FunctionGraph, and the bill of what is in it
 	$(BIN)/python infra/package/build.py

@@ -28,6 +28,9 @@ BY_STATUS: dict[int, tuple[Kind, str | None]] = {
     404: (Kind.NOT_FOUND, None),
     429: (Kind.UNAVAILABLE, "throttled"),
 }
+# Seconds after which a throttled call is worth another try. Huawei says 2 to 5 for one caller; of thousands that wait,
+# each try takes from the others what OMS allows.
+THROTTLED_FOR = 10
 
 
 def read_error(answer: Answer) -> Outcome:
@@ -36,6 +39,7 @@ def read_error(answer: Answer) -> Outcome:
     return Outcome(
         kind=kind,
         reason=reason,
+        retry_after=THROTTLED_FOR if reason == "throttled" else None,
         oms_status=answer.status,
         oms_error_code=answer.error_code,
         oms_request_id=answer.request_id,
