@@ -26,11 +26,11 @@ LONGEST_BODY = 512 * 1024
 
 try:
     rotation = Rotation()
+    lasting = Lasting(rotation.current)
 except SettingsError as error:
     raise SystemExit(f"oms-task-restarter cannot start:\n{error}") from None
 receipt.open_log(rotation.current().log_level)
 rotation.warn()
-lasting = Lasting(rotation.current)
 # A connection is an open file: take as many as the system gives, where the usual 1,024 would end in a storm.
 with contextlib.suppress(ValueError, OSError):
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)

@@ -45,12 +45,12 @@ def read_delivery(text: str) -> Delivery:
     """A delivery as it was saved: an HTTP request (as in events/), or only the JSON that was its body."""
     if text.lstrip().startswith(("{", "[")):
         return Delivery("POST", "/", {}, text.encode())
-    head, _, body = text.replace("\r\n", "\n").partition("\n\n")
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    head, _, body = text.replace("\r\n", "\n").replace("{{now}}", now).partition("\n\n")
     request_line, *lines = [line for line in head.splitlines() if not line.startswith("#")]
     method, path, *_ = request_line.split(" ")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Delivery(method, path, headers, body.removesuffix("\n").replace("{{now}}", now).encode())
+    return Delivery(method, path, headers, body.removesuffix("\n").encode())
 
 
 async def explain(delivery: Delivery, shown: Any, settings: Settings, visit: Visit) -> list[tuple[str, str]]:
@@ -150,6 +150,6 @@ def _masked_call(event: Event, start: Start, settings: Settings) -> str:
 
 def _ended(outcome: Outcome, dialect: str | None) -> Iterator[tuple[str, str]]:
     status = status_of(outcome.kind, direct=dialects.is_direct(dialect))
-    rule = RULES.get(outcome.reason or outcome.kind, outcome.reason or "")
-    yield "outcome", f"{outcome.kind} {outcome.reason or ''}".strip() + (f": {rule}" if rule != outcome.reason else "")
+    rule = RULES.get(outcome.reason or outcome.kind)
+    yield "outcome", f"{outcome.kind} {outcome.reason or ''}".strip() + (f": {rule}" if rule else "")
     yield "reply", f"{status.value} {status.phrase}"

@@ -26,7 +26,7 @@ SENTENCES = {
     Kind.WOULD_START: "Dry run: would have started task {task}",
     Kind.ALREADY_RUNNING: "Task {task} is already on its way; nothing was started",
     Kind.NOTHING_TO_DO: "Task {task} has finished; there is nothing to start",
-    Kind.DUPLICATE: "This event about task {task} was settled before; nothing was started",
+    Kind.DUPLICATE: "This event id was settled before; nothing was started for task {task}",
     Kind.IGNORED: "Not a request for a restart; ignored",
     Kind.REFUSED: "Did not start task {task}",
     Kind.MALFORMED: "The delivery breaks the rules",

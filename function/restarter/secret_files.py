@@ -37,7 +37,7 @@ class SecretFiles(NestedSecretsSettingsSource):
 
     @classmethod
     def load_secrets(cls, path: Path) -> dict[str, str]:
-        """Relative name and text of each file."""
+        """Relative name and text of each file; an empty one counts as not set, as in the environment."""
         texts, unreadable = {}, []
         for file in cls._iter_secret_files(path):
             name = str(file.relative_to(path)).replace("__", os.sep)
@@ -47,7 +47,7 @@ class SecretFiles(NestedSecretsSettingsSource):
                 unreadable.append(name.replace(os.sep, "__").upper())
         if unreadable:
             raise Unreadable(unreadable)
-        return texts
+        return {name: text for name, text in texts.items() if text}
 
 
 def _text(file: Path) -> str:

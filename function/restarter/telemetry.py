@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from restarter.call import Answer, Call, NoAnswer
+from restarter.faults import SettingsError
 from restarter.model import Delivery
 
 
@@ -72,9 +73,11 @@ SILENT = Silent()
 
 
 def open_telemetry() -> Telemetry:
-    """By OpenTelemetry where it is configured by its own variable, else silent. ImportError without the extra."""
+    """By OpenTelemetry where it is configured by its own variable, else silent. SettingsError without the extra."""
     if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         return SILENT
-    from restarter.otel import OpenTelemetry  # noqa: PLC0415  # an extra: only where it is configured
-
+    try:
+        from restarter.otel import OpenTelemetry  # noqa: PLC0415  # an extra: only where it is configured
+    except ImportError:
+        raise SettingsError(["OTEL_EXPORTER_OTLP_ENDPOINT: needs OpenTelemetry: install the extra otel"]) from None
     return OpenTelemetry()

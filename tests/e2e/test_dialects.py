@@ -140,7 +140,7 @@ def test_events_of_another_implementation_are_understood(
     receipt = public.receipt()
     assert (reply.status_code, reply.content, receipt["outcome"]) == (204, b"", "started")
     assert receipt["event_id"].startswith("sdk-")
-    assert receipt.get("event_age_s", 0) in range(60)
+    assert receipt.get("event_age_s", 0) in range(3600)
     assert [call["operation"] for call in oms.control("GET", "/_sim/calls")] == ["show", "start"]
 
 

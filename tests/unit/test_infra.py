@@ -761,7 +761,7 @@ PLANTED = [
         "more",
     ),
     ("left out", kustomization, "knative/kustomization.yaml", "  - trigger.yaml\n", "", "trigger.yaml: left out"),
-    ("latest", kustomization, "knative/kustomization.yaml", "newTag: 1.0.0", "newTag: latest", "not pinned"),
+    ("latest", kustomization, "knative/kustomization.yaml", "newTag: 0.1.0", "newTag: latest", "not pinned"),
     ("to the network", compose, "local/compose.yaml", "127.0.0.1:8080:8080", "8080:8080", "listens to the network"),
     ("base not pinned", image, "image/Dockerfile", "3.13.16-slim-trixie", "slim", "base is not pinned"),
     ("no hashes", image, "image/Dockerfile", "--require-hashes ", "", "hashes are not checked"),

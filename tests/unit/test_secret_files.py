@@ -59,6 +59,16 @@ def test_a_file_of_a_setting_with_two_names_wins_over_the_other_name(secrets_dir
     assert settings.huaweicloud_sdk_ak.get_secret_value() == "ak-of-the-file"
 
 
+@pytest.mark.parametrize("content", [b"", b"\n"])
+def test_an_empty_file_counts_as_not_set(content: bytes, secrets_dir: Path, environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("OMS_SRC_AK")
+    environment.delenv("OMS_SRC_SK")
+    write(secrets_dir, OMS_SRC_AK=content, OMS_SRC_SK=content, OMS_DST_AK=content)
+    settings = load()
+    assert settings.oms_src_ak is None
+    assert settings.oms_dst_ak.get_secret_value() == ENVIRONMENT["OMS_DST_AK"]
+
+
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
 def test_one_newline_at_the_end_is_the_editors(end: bytes, secrets_dir: Path) -> None:
     write(secrets_dir, OMS_DST_SK=b"value" + end)
@@ -214,7 +224,7 @@ def test_all_faults_of_files_environment_and_profiles_are_told_at_once_and_by_na
 ) -> None:
     environment.delenv("OMS_PROJECT_ID")
     environment.setenv("OMS_PROFILES__GCP__DST_AK", "secret-of-gcp")
-    write(secrets_dir, OMS_DST_SK="", OMS_TIMEOUT="soon", OMS_SRC_SK="secret with blanks", HUAWEICLOUD_SDK_AK="x" * 101)
+    write(secrets_dir, OMS_DST_SK=" ", OMS_TIMEOUT="soon", OMS_SRC_SK="secret with blanks", HUAWEICLOUD_SDK_AK="x" * 101)
     write(secrets_dir, OMS_PROFILES__aws__SRC_AK="secret-of-aws", OMS_PROFILES__aws__DST_AK="two\nlines")
     found = faults()
     assert [fault.split(":")[0] for fault in found] == [

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from functions_framework.aio import create_asgi_app
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -175,6 +176,13 @@ def test_its_own_variable_turns_it_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_telemetry() == "telemetry"  # type: ignore[comparison-overlap]
     monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT")
     assert open_telemetry() is SILENT
+
+
+def test_without_its_package_the_program_does_not_start_and_says_why(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    environment.setitem(sys.modules, "restarter.otel", None)
+    with pytest.raises(SystemExit, match="OTEL_EXPORTER_OTLP_ENDPOINT: needs OpenTelemetry"):
+        create_asgi_app("restart", "function/main.py", "http")
 
 
 def test_dashboard_and_rules_name_only_what_is_emitted_and_outcomes_that_exist() -> None:
