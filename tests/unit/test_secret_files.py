@@ -224,7 +224,9 @@ def test_all_faults_of_files_environment_and_profiles_are_told_at_once_and_by_na
 ) -> None:
     environment.delenv("OMS_PROJECT_ID")
     environment.setenv("OMS_PROFILES__GCP__DST_AK", "secret-of-gcp")
-    write(secrets_dir, OMS_DST_SK=" ", OMS_TIMEOUT="soon", OMS_SRC_SK="secret with blanks", HUAWEICLOUD_SDK_AK="x" * 101)
+    write(
+        secrets_dir, OMS_DST_SK=" ", OMS_TIMEOUT="soon", OMS_SRC_SK="secret with blanks", HUAWEICLOUD_SDK_AK="x" * 101
+    )
     write(secrets_dir, OMS_PROFILES__aws__SRC_AK="secret-of-aws", OMS_PROFILES__aws__DST_AK="two\nlines")
     found = faults()
     assert [fault.split(":")[0] for fault in found] == [
