@@ -226,7 +226,7 @@ async def main():
     tracemalloc.stop()
     await settle(ledger, 5 * EVENTS, 1_000_000)
     newest, oldest = await ledger.claim(f"{999_999:040}", 1), await ledger.claim(f"{0:040}", 1)
-    print(full, peak, ledger.size, newest is Claim.SETTLED, oldest is Claim.OURS)
+    print(full, peak, len(ledger._events), newest is Claim.SETTLED, oldest is Claim.OURS)
 
 asyncio.run(main())
 """

@@ -21,11 +21,6 @@ class MemoryLedger:
         self._restarts: TTLCache[str, dict[str, float]] = TTLCache(TASKS, LONGEST_WINDOW, clock)
         self._refusals: TLRUCache[str, float] = TLRUCache(TASKS, lambda _key, value, _now: value, clock)
 
-    @property
-    def size(self) -> int:
-        """How many events are remembered."""
-        return len(self._events)
-
     async def claim(self, event: str, seconds: float) -> Claim:
         """Make the event ours for so long, if it is nobody's."""
         if event in self._events:
