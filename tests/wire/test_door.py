@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from functions_framework.aio import create_asgi_app
+from huaweicloudsdkeg.v1 import CloudEvents
 from pytest_httpx import HTTPXMock
 
 from door import SHOW, START, Function
@@ -127,6 +128,26 @@ def test_an_eventgrid_event_is_known_by_its_members_whatever_its_content_type(
     event = {"specversion": "1.0", "type": "oms.task.failed", "source": "eg", "id": "1", "data": {"task_id": TASK}}
     event |= {"ttl": "4000", "dataschema": ""}
     assert function.post("/invoke", json=event, headers={"Content-Type": "text/plain"}).status_code == 204
+
+
+def test_an_event_as_the_official_sdk_of_eventgrid_models_it_is_taken(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(2))
+    made = CloudEvents(
+        id="1",
+        source="oms-watch",
+        specversion="1.0",
+        type="oms.task.failed",
+        datacontenttype="application/json",
+        subject="oms",
+        time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        data={"task_id": TASK},
+    )
+    event = {name: value for name, value in made.to_dict().items() if value is not None}
+    assert function.post("/invoke", json=event, headers={"Content-Type": "application/json"}).status_code == 204
+    assert (receipt := function.receipt())["intent"] == "failed"
+    assert receipt["event_id"] == "1"
 
 
 def test_a_topic_of_a_second_project_means_a_task_of_that_project(
