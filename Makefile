@@ -1,7 +1,6 @@
 # Set-up, demonstration, tests. A fresh machine needs Python 3.11 or newer and make.
 PYTHON ?= python3
-# Some tests wait for a clock: one worker more than two cores keeps both busy.
-WORKERS ?= 3
+WORKERS ?= auto
 BIN := .venv/bin
 RUNTIME := function/requirements.txt
 SHARED := function/requirements-redis.txt
