@@ -5,7 +5,7 @@ BIN := .venv/bin
 RUNTIME := function/requirements.txt
 SHARED := function/requirements-redis.txt
 WATCHED := function/requirements-otel.txt
-DEMO := infra/local/requirements.txt
+DEMO := infra/demo/requirements.txt
 DEV := tests/requirements.txt
 BENCH := tests/bench/requirements.txt
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 .PHONY: demo test check lock package bench clean
 
 demo: .venv/demo ## start simulator and function, play every sample of events/, print what became of each
-	$(BIN)/python infra/local/demo.py
+	$(BIN)/python infra/demo/demo.py
 
 test: .venv/dev check ## everything that the gate runs
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --cov

@@ -9,48 +9,50 @@ import os
 import threading
 from typing import Any
 
-from pydantic import SecretStr
-
 from restarter import receipt
-from restarter.dialects import functiongraph_apig
-from restarter.errors import TooLarge
-from restarter.model import AccessKey, Delivery
-from restarter.pipeline import Lasting
-from restarter.reply import Reply
-from restarter.rotation import Rotation
-from restarter.settings import FunctionGraphSettings
+from restarter.app import Application
+from restarter.errors import ContentTooLarge, check_body_size
+from restarter.model import AccessKey, Delivery, DeliveryContext
+from restarter.pipeline import Pipeline
+from restarter.reply import Reply, apig_response
+from restarter.settings.model import FunctionGraphSettings
+from restarter.settings.reload import SettingsReloader
 
 # Seconds kept back from what the platform leaves, to hand the answer over.
-MARGIN = 0.3
-# The same as at the other door.
-LONGEST_BODY = 512 * 1024
+MARGIN_S = 0.3
 
 
-class NotDone(Exception):  # it is what happened
-    """The event was not dealt with; FunctionGraph retries it or hands it to the destination for failures."""
+class EventNotHandled(Exception):  # the name says what happened
+    """The event was not handled; FunctionGraph retries it or hands it to the destination for failures."""
 
 
 class Runtime:
-    """One event loop in a thread of its own and one pipeline on it, for all calls of the instance."""
+    """One event loop in a thread of its own and one application on it, for all calls of the instance."""
 
     def __init__(self) -> None:
-        rotation = Rotation(FunctionGraphSettings)
-        self._lasting = Lasting(rotation.current)
+        settings = SettingsReloader(FunctionGraphSettings)
+        self._application = Application(settings.current)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="restarter", daemon=True)
         self._thread.start()
-        receipt.open_log(rotation.current().log_level)
-        rotation.warn()
+        receipt.configure_logging(settings.current().log_level)
+        settings.warn()
 
-    def answer(self, event: Any, context: Any) -> Reply:
+    def handle(self, event: Any, context: Any) -> Reply:
         """The reply to one event, within the time that the platform leaves."""
-        seconds = context.getRemainingTimeInMilliSeconds() / 1000 - MARGIN
+        seconds = context.getRemainingTimeInMilliSeconds() / 1000 - MARGIN_S
         delivery = Delivery("POST", "/invoke", {}, json.dumps(event).encode())
-        pipeline = self._lasting.pipeline()
-        visit = pipeline.visit(seconds, _agency_key(context))
-        if len(delivery.body) > LONGEST_BODY:
-            return pipeline.turn_away(TooLarge(f"body: over {LONGEST_BODY} bytes"), visit, {})
-        return asyncio.run_coroutine_threadsafe(pipeline.answer(delivery, visit), self._loop).result()
+        pipeline = self._application.pipeline()
+        ours = pipeline.begin(seconds, _platform_key(context))
+        try:
+            check_body_size(len(delivery.body))
+        except ContentTooLarge as error:
+            return pipeline.reject(error, ours, {})
+        return asyncio.run_coroutine_threadsafe(self._observed(pipeline, delivery, ours), self._loop).result()
+
+    async def _observed(self, pipeline: Pipeline, delivery: Delivery, context: DeliveryContext) -> Reply:
+        with self._application.observer.delivery(delivery):
+            return await pipeline.handle(delivery, context)
 
     def close(self) -> None:
         """End the thread, for tests; the platform ends the process."""
@@ -64,7 +66,11 @@ _runtime: Runtime | None = None
 
 
 def initializer(context: Any) -> None:
-    """Build everything before the first event; a fault in the settings stops the instance and names itself."""
+    """Build everything before the first event.
+
+    Raises:
+        SettingsError: A setting is missing or wrong; the instance does not start.
+    """
     global _runtime  # noqa: PLW0603  # the platform keeps the module, and nothing else, between calls
     with _lock:
         if _runtime is None:
@@ -73,17 +79,20 @@ def initializer(context: Any) -> None:
 
 
 def handler(event: Any, context: Any) -> Any:
-    """Deal with one event: APIG's gets the response that it wants, any other its receipt; else NotDone is raised."""
+    """Handle one event. An APIG event gets a response object, any other its receipt.
+
+    Raises:
+        EventNotHandled: The reply would be 422 or 503.
+    """
     if _runtime is None:  # the function is configured without an initializer
         initializer(context)
     assert _runtime is not None  # noqa: S101  # for mypy
-    reply = _runtime.answer(event, context)
+    reply = _runtime.handle(event, context)
     if isinstance(event, dict) and {"httpMethod", "requestContext", "body"} <= event.keys():
-        unopened = reply.status != 200  # what even the pipeline could not read as an APIG event
-        body = functiongraph_apig.wrap(reply.status, reply.headers, reply.body) if unopened else reply.body
-        return json.loads(body)
+        # The pipeline answers 200 around the inner reply; another status means that it did not read the event.
+        return json.loads((reply if reply.status == 200 else apig_response(reply)).body)
     if reply.status in (422, 503):
-        raise NotDone("; ".join(str(one["message"]) for one in reply.receipts))
+        raise EventNotHandled("; ".join(str(one["message"]) for one in reply.receipts))
     receipts = [dict(one) for one in reply.receipts]
     return receipts[0] if len(receipts) == 1 else receipts
 
@@ -97,10 +106,6 @@ def _take_user_data(context: Any) -> None:
                 os.environ[name] = value
 
 
-def _agency_key(context: Any) -> AccessKey | None:
+def _platform_key(context: Any) -> AccessKey | None:
     """The temporary key of the function's agency, if it has one."""
-    parts = context.getSecurityAccessKey(), context.getSecuritySecretKey(), context.getSecurityToken()
-    if not all(parts):
-        return None
-    ak, sk, token = (SecretStr(part) for part in parts)
-    return AccessKey(ak, sk, token)
+    return AccessKey.lent(context.getSecurityAccessKey(), context.getSecuritySecretKey(), context.getSecurityToken())

@@ -1,40 +1,36 @@
-"""The door: a Starlette request becomes a Delivery, a Reply becomes a response. Everything is built once, here."""
+"""The door: a Starlette request becomes a Delivery, a Reply becomes a response. Everything is built once, at import."""
 
 import gc
 
-# What is imported now stays for good; to collect garbage in between costs a tenth of the start.
+# What is imported now stays for the life of the process; collecting garbage in between costs a tenth of the start.
 gc.disable()
 
 import asyncio
 import contextlib
 import resource
-from collections.abc import Mapping
 
 import functions_framework.aio
-from pydantic import SecretStr
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from restarter import receipt
-from restarter.errors import Malformed, NotReadInTime, Rejected, TooLarge
-from restarter.faults import SettingsError
-from restarter.model import AccessKey, Delivery, Visit
-from restarter.pipeline import Lasting
-from restarter.rotation import Rotation
-
-LONGEST_BODY = 512 * 1024
+from restarter.app import Application
+from restarter.errors import BodyTimeout, Malformed, Rejected, check_body_size
+from restarter.model import AccessKey, Delivery, DeliveryContext
+from restarter.settings.errors import SettingsError
+from restarter.settings.reload import SettingsReloader
 
 try:
-    rotation = Rotation()
-    lasting = Lasting(rotation.current)
+    settings = SettingsReloader()
+    application = Application(settings.current)
 except SettingsError as error:
     raise SystemExit(f"oms-task-restarter cannot start:\n{error}") from None
-receipt.open_log(rotation.current().log_level)
-rotation.warn()
-# A connection is an open file: take as many as the system gives, where the usual 1,024 would end in a storm.
+receipt.configure_logging(settings.current().log_level)
+settings.warn()
+# Each connection is an open file: raise the usual limit of 1,024 to what the system allows.
 with contextlib.suppress(ValueError, OSError):
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-# What start-up made, the collector need never walk through again.
+# The collector need not walk through what start-up made.
 gc.freeze()
 gc.enable()
 
@@ -42,24 +38,17 @@ gc.enable()
 @functions_framework.aio.http
 async def restart(request: Request) -> Response:
     """Take a delivery and answer it."""
-    pipeline, headers = lasting.pipeline(), _headers(request)
-    visit = pipeline.visit(agency=_agency_key(headers) if pipeline.settings.caller_trust_platform else None)
+    pipeline, headers = application.pipeline(), _headers(request)
+    key = AccessKey.lent(*(headers.get(f"x-cff-security-{part}") for part in ("access-key", "secret-key", "token")))
+    context = pipeline.begin(platform_key=key if pipeline.settings.caller_trust_platform else None)
     try:
-        delivery = Delivery(request.method, request.url.path, headers, await _body(request, visit))
+        delivery = Delivery(request.method, request.url.path, headers, await _body(request, context))
     except Rejected as error:
-        reply = pipeline.turn_away(error, visit, headers)
+        reply = pipeline.reject(error, context, headers)
     else:
-        reply = await pipeline.answer(delivery, visit)
+        with application.observer.delivery(delivery):
+            reply = await pipeline.handle(delivery, context)
     return Response(reply.body, reply.status, reply.headers)
-
-
-def _agency_key(headers: Mapping[str, str]) -> AccessKey | None:
-    """The key that FunctionGraph lends to an image; it writes `null` where the function has no agency."""
-    parts = [headers.get(f"x-cff-security-{name}", "") for name in ("access-key", "secret-key", "token")]
-    if not all(parts) or "null" in parts:
-        return None
-    ak, sk, token = map(SecretStr, parts)
-    return AccessKey(ak, sk, token)
 
 
 def _headers(request: Request) -> dict[str, str]:
@@ -70,21 +59,24 @@ def _headers(request: Request) -> dict[str, str]:
     return headers
 
 
-async def _body(request: Request, visit: Visit) -> bytes:
-    """The body, read no further than the limit and no longer than the deadline."""
-    too_large = TooLarge(f"body: over {LONGEST_BODY} bytes")
+async def _body(request: Request, context: DeliveryContext) -> bytes:
+    """The body, read no further than the limit and no longer than the deadline.
+
+    Raises:
+        ContentTooLarge: The body is over the limit.
+        BodyTimeout: It did not arrive in time.
+        Malformed: The caller hung up.
+    """
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > LONGEST_BODY:
-        raise too_large
+    check_body_size(int(announced) if announced.isdecimal() else 0)
     body = bytearray()
     try:
-        async with asyncio.timeout(visit.left_now()):
+        async with asyncio.timeout(context.remaining()):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > LONGEST_BODY:
-                    raise too_large
+                check_body_size(len(body))
     except TimeoutError:
-        raise NotReadInTime("body: did not arrive in time") from None
+        raise BodyTimeout("body: did not arrive in time") from None
     except ClientDisconnect:
         raise Malformed("body: the caller hung up") from None
     return bytes(body)

@@ -1,6 +1,6 @@
 """Names and keys that all tests share; none of them is real."""
 
-from restarter.settings import Settings
+from restarter.settings.model import Settings
 
 PROJECT = "2c0689c860ad4728a497ffffc0844383"
 TASK = 191297407830872

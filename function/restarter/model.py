@@ -1,4 +1,4 @@
-"""The values that flow through the function. Imports nothing of ours; no I/O here but the reading of a clock."""
+"""The values that flow through the function. Imports nothing of ours; the only I/O here is reading a clock."""
 
 import re
 import time
@@ -28,11 +28,15 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Proved:
-    """A delivery whose caller was proved, and the way in that proved it; made by `callers.prove` alone."""
+class AuthenticatedDelivery:
+    """A delivery whose caller was authenticated; only `callers.authenticate` makes one.
+
+    `delivery` holds no more than what the authenticator vouches for: of a signed message, the signed fields.
+    """
 
     delivery: Delivery
-    way: str
+    authenticated_by: str
+    """Name of the authenticator: `bearer`, `webhook`, `smn`, `oidc` or `platform`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,16 @@ class AccessKey:
     sk: SecretStr
     security_token: SecretStr | None = None
 
+    @classmethod
+    def lent(cls, *parts: str | None) -> Self | None:
+        """The temporary key (access key, secret key, token) that FunctionGraph lends to a function with an agency.
+
+        None where a part is missing, or is `null`, which is what an image gets that has no agency.
+        """
+        if not all(parts) or "null" in parts:
+            return None
+        return cls(*(SecretStr(part or "") for part in parts))
+
 
 @dataclass(frozen=True, slots=True)
 class AuthToken:
@@ -52,22 +66,29 @@ class AuthToken:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """One delivery in time: when it came, and by when it must be answered (monotonic seconds)."""
+class DeliveryContext:
+    """When a delivery was received and by when it must be answered."""
 
-    came_at: datetime
-    began: float
-    ends: float
-    agency: AccessKey | None = None
+    received_at: datetime
+    """UTC."""
+    started_at: float
+    """Monotonic seconds."""
+    deadline: float
+    """Monotonic seconds."""
+    platform_key: AccessKey | None = None
     """A temporary key that the platform handed over with this delivery."""
 
-    def left_now(self) -> float:
-        """Seconds until the answer must be out."""
-        return self.ends - time.monotonic()
+    def remaining(self) -> float:
+        """Seconds until the reply must be out."""
+        return self.deadline - time.monotonic()
+
+    def elapsed(self) -> float:
+        """Seconds since the delivery was received."""
+        return time.monotonic() - self.started_at
 
 
 class Intent(StrEnum):
-    """What a delivery says: the task failed (an event), or somebody wants it started (a request)."""
+    """What a delivery says: a task failed (an event), or somebody requests a start."""
 
     FAILED = "failed"
     REQUESTED = "requested"
@@ -135,13 +156,13 @@ class Event:
     event_id: str | None = None
     """The id as the sender writes it, for the receipt."""
     identity: tuple[str, ...] | None = None
-    """What makes the event unique among all senders; None when the sender gave no id: ids are never made up."""
+    """What makes the event unique among all senders; None when the sender gave no id. Ids are never made up."""
     occurred_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ignored:
-    """Something that is no request for a restart, and why."""
+    """A delivery, or a part of one, that does not ask for a restart, and why."""
 
     reason: str
     dialect: str
@@ -175,7 +196,7 @@ class Start:
 
 
 class Kind(StrEnum):
-    """How a request ended: a closed list; `reply` and `receipt` match all of it."""
+    """The outcomes: a closed list, matched completely by `reply` and `receipt`."""
 
     STARTED = "started"
     WOULD_START = "would_start"
@@ -185,10 +206,10 @@ class Kind(StrEnum):
     IGNORED = "ignored"
     REFUSED = "refused"
     MALFORMED = "malformed"
-    CALLER_NOT_PROVED = "caller_not_proved"
-    TOO_LARGE = "too_large"
-    NOT_UNDERSTOOD = "not_understood"
-    WRONG_METHOD = "wrong_method"
+    UNAUTHENTICATED = "unauthenticated"
+    CONTENT_TOO_LARGE = "content_too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_FOUND = "not_found"
     REJECTED = "rejected"
     DEFERRED = "deferred"
@@ -198,7 +219,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a request ended and what it took; `reason` is text of ours that names a rule or a field."""
+    """What became of a request; `reason` is text of ours that names a rule or a field."""
 
     kind: Kind
     reason: str | None = None
@@ -215,4 +236,4 @@ class Outcome:
     attempt: int | None = None
     """Which restart of the task within the window this is."""
     repeated: bool = False
-    """The same was said before, to whom it concerns: no need to say it as loudly again."""
+    """The same was already reported within the budget's window; the receipt is INFO instead of ERROR."""

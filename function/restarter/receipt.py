@@ -3,60 +3,66 @@
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, assert_never
 
-from pythonjsonlogger.json import JsonFormatter
+from pydantic_core import to_json
 
-from restarter.dialects import Part
+from restarter.dialects import Decoded
 from restarter.errors import Rejected
-from restarter.model import Event, Kind, Outcome
+from restarter.model import DeliveryContext, Event, Kind, Outcome
+from restarter.settings.model import Settings
 
-RECEIPTS = logging.getLogger("restarter.receipt")
-
-# Refusals that stay until somebody does something.
-FOR_A_PERSON = ("permanent_failure", "budget_exhausted")
-LEVELS = logging.getLevelNamesMapping()
+# Refusals that last until a person acts.
+NEEDS_A_PERSON = ("permanent_failure", "budget_exhausted")
 NOT_SHOWN = {"kind", "retry_after", "repeated"}
 
-# What a person reads; {task} is the id or name.
+# One sentence for each outcome; {task} is the id or name.
 SENTENCES = {
     Kind.STARTED: "Started task {task}",
     Kind.WOULD_START: "Dry run: would have started task {task}",
-    Kind.ALREADY_RUNNING: "Task {task} is already on its way; nothing was started",
-    Kind.NOTHING_TO_DO: "Task {task} has finished; there is nothing to start",
+    Kind.ALREADY_RUNNING: "Task {task} is already running; nothing was started",
+    Kind.NOTHING_TO_DO: "Task {task} has succeeded; there is nothing to start",
     Kind.DUPLICATE: "This event id was settled before; nothing was started for task {task}",
-    Kind.IGNORED: "Not a request for a restart; ignored",
+    Kind.IGNORED: "Ignored: not a request for a restart",
     Kind.REFUSED: "Did not start task {task}",
-    Kind.MALFORMED: "The delivery breaks the rules",
-    Kind.CALLER_NOT_PROVED: "The caller was not proved",
-    Kind.TOO_LARGE: "The delivery is too large",
-    Kind.NOT_UNDERSTOOD: "The delivery is in a format that is not spoken here",
-    Kind.WRONG_METHOD: "Deliveries come by POST",
+    Kind.MALFORMED: "The delivery is malformed",
+    Kind.UNAUTHENTICATED: "The caller was not authenticated",
+    Kind.CONTENT_TOO_LARGE: "The delivery is too large",
+    Kind.UNSUPPORTED_MEDIA_TYPE: "The delivery has a format that is not supported",
+    Kind.METHOD_NOT_ALLOWED: "The method is not allowed; deliveries are sent by POST",
     Kind.NOT_FOUND: "OMS has no task {task}",
     Kind.REJECTED: "OMS did not accept the call about task {task}",
     Kind.DEFERRED: "Task {task} cannot be started now",
-    Kind.UNAVAILABLE: "Could not deal with task {task}; nothing was started",
+    Kind.UNAVAILABLE: "Could not handle task {task}; nothing was started",
     Kind.UNCONFIRMED: "A start of task {task} was sent and not confirmed",
 }
 
 
-def open_log(level: str) -> None:
-    """Send receipts, and nothing else, to stdout, whatever the level; what else there is to say goes to stderr."""
-    lines, other = logging.StreamHandler(sys.stdout), logging.StreamHandler(sys.stderr)
-    lines.setFormatter(JsonFormatter())
-    other.setFormatter(JsonFormatter("%(levelname)s %(message)s", rename_fields={"levelname": "severity"}))
-    logging.getLogger("restarter").handlers = [other]
+class StderrFormatter(logging.Formatter):
+    """Log records that are no receipts, as lines of JSON with `severity` and `message`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; an exception becomes a member of its own."""
+        line = {"severity": record.levelname, "message": record.getMessage()}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return to_json(line).decode()
+
+
+def configure_logging(level: str) -> None:
+    """Send log records of at least `level` to stderr. Receipts go to stdout whatever the level is."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(StderrFormatter())
+    logging.getLogger("restarter").handlers = [handler]
     logging.getLogger("restarter").setLevel(level)
-    RECEIPTS.handlers = [lines]
-    RECEIPTS.setLevel(logging.INFO)
-    RECEIPTS.propagate = False
 
 
-def write(receipt: Mapping[str, Any]) -> None:
-    """One line on stdout; the record is made here, for nobody needs to know from which line of code it comes."""
-    RECEIPTS.handle(logging.LogRecord(RECEIPTS.name, LEVELS[receipt["severity"]], "", 0, receipt, (), None))
+def write(receipts: Sequence[Mapping[str, Any]]) -> None:
+    """Write each receipt as one line of JSON on stdout, all of a delivery at once."""
+    sys.stdout.write("".join(to_json(receipt).decode() + "\n" for receipt in receipts))
+    sys.stdout.flush()
 
 
 def severity_of(outcome: Outcome) -> str:
@@ -64,7 +70,7 @@ def severity_of(outcome: Outcome) -> str:
     match outcome.kind:
         case Kind.NOT_FOUND | Kind.REJECTED:
             return "ERROR"
-        case Kind.REFUSED if outcome.reason in FOR_A_PERSON:
+        case Kind.REFUSED if outcome.reason in NEEDS_A_PERSON:
             return "INFO" if outcome.repeated else "ERROR"
         case (
             Kind.REFUSED
@@ -72,10 +78,10 @@ def severity_of(outcome: Outcome) -> str:
             | Kind.UNAVAILABLE
             | Kind.UNCONFIRMED
             | Kind.MALFORMED
-            | Kind.CALLER_NOT_PROVED
-            | Kind.TOO_LARGE
-            | Kind.NOT_UNDERSTOOD
-            | Kind.WRONG_METHOD
+            | Kind.UNAUTHENTICATED
+            | Kind.CONTENT_TOO_LARGE
+            | Kind.UNSUPPORTED_MEDIA_TYPE
+            | Kind.METHOD_NOT_ALLOWED
         ):
             return "WARNING"
         case (
@@ -86,26 +92,43 @@ def severity_of(outcome: Outcome) -> str:
             assert_never(outcome.kind)
 
 
-def receipt_of(outcome: Outcome, about: Part | Rejected) -> dict[str, Any]:
-    """What one request asked for and how it ended; what is not known is left out.
-
-    The caller adds what only it knows: `event_age_s`, `region`, `duration_ms`, `trace_id`.
-    """
-    asked: dict[str, Any] = {"dialect": about.dialect, "event_id": about.event_id}
-    if isinstance(about, Event):
-        request = about.request
-        asked |= {"intent": about.intent, "project_id": about.project_id, "credentials": request.credentials}
-        asked |= {"task_id": request.task_id, "task_name": request.task_name}
-        asked |= {"reason": request.reason}  # the caller's own words, where the outcome has none
-    ended = {field.name: getattr(outcome, field.name) for field in fields(outcome) if field.name not in NOT_SHOWN}
-    ended["outcome"] = outcome.kind
-    facts = asked | {name: value for name, value in ended.items() if value is not None}
+def build(
+    outcome: Outcome,
+    subject: Decoded | Rejected,
+    context: DeliveryContext,
+    settings: Settings,
+    headers: Mapping[str, str],
+) -> dict[str, Any]:
+    """What one request asked for and what became of it; what is not known is left out."""
+    facts: dict[str, Any] = {"dialect": subject.dialect, "event_id": subject.event_id}
+    if isinstance(subject, Event):
+        facts |= _facts_of_event(subject, context, settings)
+    found = {field.name: getattr(outcome, field.name) for field in fields(outcome) if field.name not in NOT_SHOWN}
+    facts |= {name: value for name, value in found.items() if value is not None} | {"outcome": outcome.kind}
+    facts["duration_ms"] = round(1000 * context.elapsed())
+    facts["trace_id"] = trace_id_of(headers.get("traceparent") or headers.get("ce-traceparent", ""))
     receipt = {"severity": severity_of(outcome), "message": _sentence(outcome, facts)} | facts
     return {name: value for name, value in receipt.items() if value is not None}
 
 
+def _facts_of_event(event: Event, context: DeliveryContext, settings: Settings) -> dict[str, Any]:
+    """What the event asks for; `reason` is the caller's text, which a rule's word replaces."""
+    request = event.request
+    age = None if event.occurred_at is None else round((context.received_at - event.occurred_at).total_seconds())
+    return {
+        "intent": event.intent,
+        "event_age_s": age,
+        "task_id": request.task_id,
+        "task_name": request.task_name,
+        "project_id": event.project_id,
+        "region": settings.region_of(event.project_id),
+        "credentials": request.credentials,
+        "reason": request.reason,
+    }
+
+
 def _sentence(outcome: Outcome, facts: Mapping[str, Any]) -> str:
-    """One line that says what became of the request, and why."""
+    """One sentence that says what became of the request, and why."""
     task = facts.get("task_id") or facts.get("task_name") or ""
     sentence = SENTENCES[outcome.kind].format(task=task).rstrip()
     if outcome.migrate_failed_object is not None:
@@ -114,6 +137,6 @@ def _sentence(outcome: Outcome, facts: Mapping[str, Any]) -> str:
 
 
 def trace_id_of(traceparent: str) -> str | None:
-    """The trace that a delivery belongs to (W3C Trace Context, 3.2)."""
+    """The trace id in a `traceparent` header (W3C Trace Context, 3.2); None where it is not valid."""
     match = re.fullmatch(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", traceparent)
     return match[1] if match and int(match[1], 16) else None

@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 from restarter.model import Kind, Outcome
 
+JSON = {"Content-Type": "application/json"}
 RETRY_AFTER = 5  # seconds; Huawei's advice for a throttled call is 2 to 5
 
 
@@ -22,7 +23,7 @@ class Reply:
 
 
 def status_of(kind: Kind, *, direct: bool) -> HTTPStatus:
-    """The status of one outcome. An event never gets one that makes its sender repeat in vain (404, 408, 409, 429)."""
+    """The status of one outcome. An event never gets one that makes Knative repeat it in vain (404, 408, 409, 429)."""
     match kind:
         case (
             Kind.STARTED | Kind.WOULD_START | Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO | Kind.DUPLICATE | Kind.IGNORED
@@ -38,13 +39,13 @@ def status_of(kind: Kind, *, direct: bool) -> HTTPStatus:
             return HTTPStatus.SERVICE_UNAVAILABLE
         case Kind.MALFORMED:
             return HTTPStatus.BAD_REQUEST
-        case Kind.CALLER_NOT_PROVED:
+        case Kind.UNAUTHENTICATED:
             return HTTPStatus.UNAUTHORIZED
-        case Kind.WRONG_METHOD:
+        case Kind.METHOD_NOT_ALLOWED:
             return HTTPStatus.METHOD_NOT_ALLOWED
-        case Kind.TOO_LARGE:
+        case Kind.CONTENT_TOO_LARGE:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        case Kind.NOT_UNDERSTOOD:
+        case Kind.UNSUPPORTED_MEDIA_TYPE:
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         case _:  # pragma: no cover
             assert_never(kind)
@@ -53,7 +54,7 @@ def status_of(kind: Kind, *, direct: bool) -> HTTPStatus:
 def reply_to(outcomes: Sequence[Outcome], receipts: Sequence[Mapping[str, Any]], *, direct: bool) -> Reply:
     """The answer to a delivery with one receipt for each outcome.
 
-    Of several outcomes the one that most needs the sender's attention decides: 503 before 4xx before success.
+    Of several outcomes the most urgent decides: 503 before 4xx before success.
     """
     statuses = [status_of(outcome.kind, direct=direct) for outcome in outcomes]
     if len(statuses) > 1:  # a batch knows 503, 422 and 204 only; for its senders 400 and 422 are one
@@ -65,8 +66,7 @@ def reply_to(outcomes: Sequence[Outcome], receipts: Sequence[Mapping[str, Any]],
         case HTTPStatus.NO_CONTENT:
             return Reply(HTTPStatus.NO_CONTENT, receipts=receipts)
         case HTTPStatus.OK:
-            body = json.dumps(receipts[urgent]).encode()
-            return Reply(HTTPStatus.OK, {"Content-Type": "application/json"}, body, receipts)
+            return Reply(HTTPStatus.OK, JSON, json.dumps(receipts[urgent]).encode(), receipts)
         case status:
             return replace(_problem(status, outcomes[urgent], receipts[urgent]), receipts=receipts)
 
@@ -91,3 +91,17 @@ def _problem(status: HTTPStatus, outcome: Outcome, receipt: Mapping[str, Any]) -
     return Reply(
         status, headers, json.dumps({name: value for name, value in body.items() if value is not None}).encode()
     )
+
+
+def apig_response(reply: Reply) -> Reply:
+    """The reply in the form that FunctionGraph's APIG trigger expects; it takes anything else for a failure.
+
+    https://support.huaweicloud.com/intl/en-us/devg-functiongraph/functiongraph_02_0102.html
+    """
+    response = {
+        "isBase64Encoded": False,
+        "statusCode": reply.status,
+        "headers": dict(reply.headers),
+        "body": reply.body.decode(),
+    }
+    return Reply(HTTPStatus.OK, JSON, json.dumps(response).encode(), reply.receipts)

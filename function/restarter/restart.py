@@ -1,4 +1,4 @@
-"""One request from its claim to its outcome: admitted, claimed, looked at, decided, reserved, started, settled."""
+"""One request from its claim to its outcome: admit, claim, look, decide, reserve, start, settle."""
 
 import asyncio
 import logging
@@ -7,148 +7,161 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from restarter.decide import Policy, admit, decide, start_of
-from restarter.ledger import Claim, Entry, Ledger, LedgerError, entry_of, event_key
-from restarter.model import Event, Intent, Kind, Outcome, Start, Task, Visit
-from restarter.oms.service import Oms
-from restarter.setting_types import parse_budget
-from restarter.settings import Settings
+from restarter.decide.policy import policy_of
+from restarter.decide.rules import admit, decide, decide_unseen
+from restarter.ledger import Claim, Ledger, LedgerError, LedgerKeys, event_key, ledger_keys
+from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, Start, Task
+from restarter.oms.client import Oms
+from restarter.settings.model import Settings
+from restarter.telemetry.observer import Observer
 
 T = TypeVar("T")
 LOG = logging.getLogger("restarter")
-# Longer than any delivery, so that a claim runs out only when its instance is gone.
-CLAIM_MARGIN = 5.0
-TRIES = 5  # to write a restart down before somebody else does
+CLAIM_MARGIN_S = 5.0  # a claim lasts longer than any delivery, so it expires only when its instance is gone
+RESERVE_ATTEMPTS = 5  # when other deliveries reserve a restart of the same task at the same time
 IN_PROGRESS = Outcome(kind=Kind.DEFERRED, reason="in_progress", retry_after=5)
-# After these a redelivery of the event has nothing left to do; after all others it may.
+# A redelivery of the event has nothing left to do after these; after all others it may.
 SETTLED = (Kind.STARTED, Kind.ALREADY_RUNNING, Kind.NOTHING_TO_DO)
-# After these the task may have been restarted, and the restart counts.
-SPENT = (Kind.STARTED, Kind.UNCONFIRMED)
-
-
-def policy_of(settings: Settings) -> Policy:
-    """What the operator decided beforehand."""
-    budget, window = parse_budget(settings.restart_budget)
-    return Policy(
-        enabled=settings.restart_enabled,
-        max_event_age=settings.restart_max_event_age,
-        archived=settings.restart_archived,
-        budget=budget,
-        window=window,
-        backoff=settings.restart_backoff,
-        migrate_failed_object=settings.oms_migrate_failed_object,
-    )
+# The task may have been restarted after these, so the restart counts in the budget.
+COUNTED = (Kind.STARTED, Kind.UNCONFIRMED)
 
 
 class Restarter:
-    """What deals with requests for as long as the settings are what they are."""
+    """Handles requests by one set of settings."""
 
-    def __init__(self, settings: Settings, oms: Oms, ledger: Ledger, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, settings: Settings, oms: Oms, ledger: Ledger, now: Callable[[], datetime], observer: Observer
+    ) -> None:
         self._now = now
+        self._observer = observer
         self._policy = policy_of(settings)
         self._oms = oms
         self._ledger = ledger
-        self._claim_seconds = settings.restart_deadline + CLAIM_MARGIN
+        self._claim_seconds = settings.restart_deadline + CLAIM_MARGIN_S
         self._look_first = settings.restart_look_first
-        self._rules = decide if settings.restart_look_first else start_of
+        self._decide = decide if settings.restart_look_first else decide_unseen
         self._dry_run = settings.restart_dry_run
 
-    async def restart(self, event: Event, visit: Visit) -> Outcome:
-        """The outcome of a request; without a ledger to ask nothing is started."""
-        stopped = admit(event, self._policy, visit.came_at)
-        if stopped is not None:
-            return stopped
+    async def restart(self, event: Event, context: DeliveryContext) -> Outcome:
+        """The outcome of one request: admit, claim, attempt, settle. Nothing is started while the ledger is silent."""
+        outcome = admit(event, self._policy, context.received_at)
+        if outcome is not None:
+            self._observer.step("decided", outcome)
+            return outcome
+        key = event_key(event)
         try:
-            return await self._once(event, visit)
+            claim = await self._claim(key, context)
+            if claim is not Claim.OURS:
+                return Outcome(kind=Kind.DUPLICATE) if claim is Claim.SETTLED else IN_PROGRESS
+            try:
+                outcome = await self._attempt(event, context)
+            except LedgerError:
+                await self._release(key, context)
+                raise
         except LedgerError:
             return Outcome(kind=Kind.UNAVAILABLE, reason="ledger")
+        return await self._settle(key, outcome, context)
 
-    async def _once(self, event: Event, visit: Visit) -> Outcome:
-        """Deal with an event unless that was done, or is being done; one without an id cannot be told from its twin."""
-        if event.identity is None:
-            return await self._attempt(event, visit)
-        key = event_key(event)
-        claim = await _in_time(self._ledger.claim(key, self._claim_seconds), visit)
-        if claim is not Claim.OURS:
-            return Outcome(kind=Kind.DUPLICATE) if claim is Claim.SETTLED else IN_PROGRESS
-        try:
-            outcome = await self._attempt(event, visit)
-        except LedgerError:
-            await _tried(self._ledger.release(key), visit)
-            raise
-        if outcome.kind not in SETTLED:
-            await _tried(self._ledger.release(key), visit)
-        elif not await _tried(self._ledger.settle(key), visit):
-            # To be redelivered: a late copy would start the task once more, if it had failed again by then.
-            return replace(outcome, kind=Kind.UNCONFIRMED, reason="ledger")
-        return outcome
+    async def _claim(self, key: str | None, context: DeliveryContext) -> Claim:
+        """Claim the event. Without an id a repetition cannot be recognised, so each such request is handled."""
+        if key is None:
+            return Claim.OURS
+        claim = await _before_deadline(self._ledger.claim(key, self._claim_seconds), context)
+        self._observer.step("claimed", claim)
+        return claim
 
-    async def _attempt(self, event: Event, visit: Visit) -> Outcome:
-        task = await self._look(event, visit)
+    async def _attempt(self, event: Event, context: DeliveryContext) -> Outcome:
+        """Look at the task, decide, reserve the restart, and start it."""
+        task = await self._look(event, context)
+        self._observer.step("looked", task)
         if isinstance(task, Outcome):
             return task
-        decision = self._rules(event, task, (), self._policy, self._now())
+        decision, keys, attempt = await self._decide_and_reserve(event, task, context)
+        self._observer.step("decided", decision)
         if isinstance(decision, Outcome):
             outcome = decision
-        elif event.intent is Intent.FAILED and event.identity is not None:
-            outcome = await self._within_budget(event, task, visit)
+        elif self._dry_run:
+            outcome = Outcome(kind=Kind.WOULD_START, migrate_failed_object=decision.migrate_failed_object)
         else:
-            outcome = await self._start(event, decision, visit)
-        return replace(outcome, task_id=task.id, task_name=task.name)
+            outcome = await self._oms.start(event, decision, context)
+            if keys is not None and outcome.kind not in COUNTED:
+                await _best_effort(self._ledger.unreserve(keys), context)
+        return replace(outcome, task_id=task.id, task_name=task.name, attempt=attempt)
 
-    async def _look(self, event: Event, visit: Visit) -> Task | Outcome:
-        """The task that the event means: a name is always resolved, its state is read where the operator wants it."""
+    async def _look(self, event: Event, context: DeliveryContext) -> Task | Outcome:
+        """The task that the event means. A name is always resolved; the state is read with RESTART_LOOK_FIRST."""
         request, project_id = event.request, event.project_id
         if request.task_id is not None:
             task: Task | Outcome = Task(id=request.task_id, name=request.task_name, status=None)
         else:
-            task = await self._oms.find(project_id, request.task_name or "", visit)
+            task = await self._oms.find(project_id, request.task_name or "", context)
         if isinstance(task, Outcome) or not self._look_first:
             return task
-        return await self._oms.show(project_id, task.id, visit)
+        return await self._oms.show(project_id, task.id, context)
 
-    async def _within_budget(self, event: Event, task: Task, visit: Visit) -> Outcome:
-        """The restart is written down before it is made, so that of many at once each counts the others."""
-        entry = entry_of(event, task.id)
-        for _ in range(TRIES):
-            history = await _in_time(self._ledger.history(entry, self._policy.window), visit)
-            decision = self._rules(event, task, history, self._policy, self._now())
+    async def _decide_and_reserve(
+        self, event: Event, task: Task, context: DeliveryContext
+    ) -> tuple[Start | Outcome, LedgerKeys | None, int | None]:
+        """Decide; for a failed event reserve the restart, so that deliveries at the same time count each other's.
+
+        Gives the decision, the keys of what was reserved, and which restart within the window it is.
+        """
+        decision = self._decide(event, task, (), self._policy, self._now())
+        if isinstance(decision, Outcome) or event.intent is not Intent.FAILED or event.identity is None:
+            return decision, None, None
+        keys = ledger_keys(event, task.id)
+        for _ in range(RESERVE_ATTEMPTS):
+            history = await _before_deadline(self._ledger.history(keys, self._policy.window), context)
+            decision = self._decide(event, task, history, self._policy, self._now())
             if isinstance(decision, Outcome):
-                return await self._counted(decision, entry, visit)
-            if self._dry_run or await _in_time(self._ledger.spend(entry, history, self._policy.window), visit):
-                outcome = await self._start(event, decision, visit)
-                if outcome.kind not in SPENT:
-                    await _tried(self._ledger.cancel(entry), visit)
-                return replace(outcome, attempt=len(history) + 1)
-        return IN_PROGRESS
+                return await self._mark_repeated(decision, keys, context), None, None
+            if self._dry_run:
+                return decision, None, len(history) + 1
+            if await _before_deadline(self._ledger.reserve(keys, history, self._policy.window), context):
+                return decision, keys, len(history) + 1
+        return IN_PROGRESS, None, None
 
-    async def _counted(self, outcome: Outcome, entry: Entry, visit: Visit) -> Outcome:
-        """A budget that is used up is news once in a window."""
+    async def _mark_repeated(self, outcome: Outcome, keys: LedgerKeys, context: DeliveryContext) -> Outcome:
+        """An exhausted budget is reported at ERROR once within a window."""
         if outcome.reason != "budget_exhausted":
             return outcome
-        first = await _in_time(self._ledger.first_refusal(entry.task, self._policy.window), visit)
+        first = await _before_deadline(self._ledger.mark_exhausted(keys.task, self._policy.window), context)
         return replace(outcome, repeated=not first)
 
-    async def _start(self, event: Event, start: Start, visit: Visit) -> Outcome:
-        if self._dry_run:
-            return Outcome(kind=Kind.WOULD_START, migrate_failed_object=start.migrate_failed_object)
-        return await self._oms.start(event, start, visit)
+    async def _settle(self, key: str | None, outcome: Outcome, context: DeliveryContext) -> Outcome:
+        """Settle the event, or give its claim up where a redelivery has something left to do."""
+        if key is None:
+            return outcome
+        if outcome.kind not in SETTLED:
+            await self._release(key, context)
+        elif not await _best_effort(self._ledger.settle(key), context):
+            # The sender must redeliver: a late copy would start the task again, if it had failed again by then.
+            return replace(outcome, kind=Kind.UNCONFIRMED, reason="ledger")
+        return outcome
+
+    async def _release(self, key: str | None, context: DeliveryContext) -> None:
+        if key is not None:
+            await _best_effort(self._ledger.release(key), context)
 
 
-async def _in_time(question: Awaitable[T], visit: Visit) -> T:
-    """The ledger's answer, for which the delivery does not wait longer than it may last."""
+async def _before_deadline(command: Awaitable[T], context: DeliveryContext) -> T:
+    """The ledger's answer to a command.
+
+    Raises:
+        LedgerError: There was none before the delivery's deadline, or the ledger failed.
+    """
     try:
-        async with asyncio.timeout(visit.left_now()):
-            return await question
+        async with asyncio.timeout(context.remaining()):
+            return await command
     except TimeoutError:
         raise LedgerError("deadline") from None
 
 
-async def _tried(step: Awaitable[None], visit: Visit) -> bool:
-    """Tell the ledger how it went; what a dead one does not hear, the end of the claim repairs."""
+async def _best_effort(command: Awaitable[None], context: DeliveryContext) -> bool:
+    """Whether the ledger took a command about a finished event; if not, the end of the claim repairs it."""
     try:
-        await _in_time(step, visit)
+        await _before_deadline(command, context)
     except LedgerError as error:
-        LOG.error("The ledger could not be told how an event ended: %s", error)  # noqa: TRY400  # the kind says it all
+        LOG.error("The ledger did not record how an event ended: %s", error)  # noqa: TRY400  # the kind is enough
         return False
     return True

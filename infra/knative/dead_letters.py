@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 NAMES = ("id", "source", "type", "time", "knativeerrordest", "knativeerrorcode")
-LONGEST_BODY = 512 * 1024
+MAX_BODY_BYTES = 512 * 1024
 
 
 def line(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
@@ -28,7 +28,7 @@ class Sink(BaseHTTPRequestHandler):
     """Takes every POST."""
 
     def do_POST(self) -> None:
-        length = min(int(self.headers.get("Content-Length") or 0), LONGEST_BODY)
+        length = min(int(self.headers.get("Content-Length") or 0), MAX_BODY_BYTES)
         headers = {name.lower(): value for name, value in self.headers.items()}
         print(json.dumps(line(headers, self.rfile.read(length))), flush=True)
         self.send_response(204)

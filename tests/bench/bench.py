@@ -34,7 +34,7 @@ HERE = Path(__file__).parent
 TASK = 191297407830872
 BODY = b'{"task_id": %d}' % TASK
 TOKEN = EXAMPLE["CALLER_BEARER_TOKENS"]
-PATIENCE = 30.0
+TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -68,21 +68,21 @@ def running(contender: Contender, oms: Running, home: Path) -> Iterator[Running]
             yield Running(f"http://127.0.0.1:{port}", process)  # type: ignore[arg-type]  # bytes or text: it is not read
         finally:
             process.terminate()
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT_S)
 
 
 def first_answer(url: str, process: "subprocess.Popen[str]") -> int:
     """The status of the first request that the function takes; refused connections are tried again at once."""
     host, port = url.removeprefix("http://").split(":")
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
-    give_up = time.monotonic() + PATIENCE
+    give_up = time.monotonic() + TIMEOUT_S
     while time.monotonic() < give_up and process.poll() is None:
         try:
             socket.create_connection((host, int(port)), 1).close()
         except OSError:
             time.sleep(0.002)
             continue
-        connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE)
+        connection = http.client.HTTPConnection(host, int(port), timeout=TIMEOUT_S)
         connection.request("POST", "/", BODY, headers)
         return connection.getresponse().status
     raise RuntimeError("the function did not start")
@@ -102,10 +102,10 @@ def measured(contender: Contender, oms: Running, home: Path) -> dict[str, float]
     """All measures of one contender in one round."""
     world(oms)
     figures: dict[str, float] = {}
-    began = time.perf_counter()
+    started_at = time.perf_counter()
     with running(contender, oms, home) as function:
         assert first_answer(function.url, function.process) in (200, 204)
-        figures["cold start"] = time.perf_counter() - began
+        figures["cold start"] = time.perf_counter() - started_at
         load_with(function, oms, contender, connections=4, requests=200)
         alone = load_with(function, oms, contender, connections=1, requests=300)
         figures["latency"] = statistics.median(alone.seconds)

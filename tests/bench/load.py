@@ -89,14 +89,14 @@ def load(url: str, request: bytes, *, connections: int, requests: int) -> Loaded
         where = urlsplit(url)
         host, port = where.hostname or "", where.port or 80
         done: list[asyncio.Future[None]] = [loop.create_future() for _ in range(connections)]
-        began = time.perf_counter()
+        started_at = time.perf_counter()
         async with asyncio.timeout(LONGEST):
             callers = []
             for one in done:
                 caller, _ = await loop.create_connection(partial(_Caller, request, loaded, left, one), host, port)
                 callers.append(caller)
             await asyncio.gather(*done)
-        loaded.elapsed = time.perf_counter() - began
+        loaded.elapsed = time.perf_counter() - started_at
         for caller in callers:
             caller.close()
         return loaded

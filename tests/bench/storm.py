@@ -31,7 +31,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "infra" / "local")]
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "infra" / "demo")]
 
 from processes import EXAMPLE, Running, function, simulator  # noqa: E402  # run as a program, it finds them only now
 from redis_server import RedisServer  # noqa: E402  # the same
@@ -161,14 +162,14 @@ class Sender:
         parcel.tries += 1
         trace = f"{len(self.sent) + 1:032x}"
         sent = self.sent[trace] = Sent(parcel.event, parcel.again)
-        began = time.monotonic()
+        started_at = time.monotonic()
         headers = {"traceparent": f"00-{trace}-{1:016x}-01"}
         try:
             reply = await self._client.post(self._addresses[parcel.where], content=parcel.content(), headers=headers)
         except (httpx.TransportError, aiohttp.ClientError):
             return AGAIN_AFTER
         sent.status = parcel.status = reply.status_code
-        sent.seconds = time.monotonic() - began
+        sent.seconds = time.monotonic() - started_at
         return float(reply.headers.get("retry-after", AGAIN_AFTER)) if reply.status_code >= 500 else None
 
 
@@ -256,15 +257,15 @@ class Storm:
         self._oms.control("PUT", "/_sim/rules", plan.rules())
         self._oms.control("PUT", "/_sim/throttle", {"starts_per_second": plan.starts_per_second})
         async with self._sender() as sender:
-            began = time.monotonic()
+            started_at = time.monotonic()
             try:
                 async with asyncio.timeout(plan.limit):
                     await self._rage(sender)
-                    found.elapsed = time.monotonic() - began
+                    found.elapsed = time.monotonic() - started_at
                     found.starts = self._starts()
                     await self._come_again(sender)
             except TimeoutError:
-                found.elapsed = found.elapsed or time.monotonic() - began
+                found.elapsed = found.elapsed or time.monotonic() - started_at
                 found.starts = found.starts or self._starts()
         await asyncio.to_thread(self._look)
         return found

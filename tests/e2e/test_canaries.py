@@ -26,14 +26,14 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from example import PROJECT, TASK
-from processes import EXAMPLE, FUNCTION, PATIENCE, Running, free_port, simulator
+from processes import EXAMPLE, FUNCTION, TIMEOUT_S, Running, free_port, simulator
 from redis_server import RedisServer
-from restarter.cli import cli
-from restarter.faults import SettingsError
+from restarter.app import Application
+from restarter.cli.command import cli
 from restarter.model import Start
 from restarter.oms import iam, start_task
-from restarter.pipeline import Lasting
-from restarter.settings import Settings, load
+from restarter.settings.errors import SettingsError
+from restarter.settings.model import Settings, load
 from samples import EVENTS, Sample, fill, read_all
 from signing_keys import SigningKeys, signing_keys
 
@@ -167,10 +167,10 @@ def launched(
         process = subprocess.Popen(  # noqa: S603
             [*command, "--target", "restart"], env=environment, stdout=stdout, stderr=stderr, process_group=0
         )
-        stack.callback(process.wait, PATIENCE)
+        stack.callback(process.wait, TIMEOUT_S)
         stack.callback(process.terminate)
         running = Launched(f"http://127.0.0.1:{port}", process, files)
-        give_up = time.monotonic() + PATIENCE
+        give_up = time.monotonic() + TIMEOUT_S
         while not healthy(running.url):
             assert process.poll() is None, files[f"{name} stderr"].read_text("utf-8")
             assert time.monotonic() < give_up
@@ -219,7 +219,7 @@ def tell(redis: RedisServer, *lines: str) -> None:
     """Commands for the server, each on a line."""
     address = redis.address.removeprefix("redis://").partition("/")[0].rpartition("@")[2]
     host, _, port = address.partition(":")
-    with socket.create_connection((host, int(port)), PATIENCE) as connection:
+    with socket.create_connection((host, int(port)), TIMEOUT_S) as connection:
         for line in lines:
             connection.sendall(f"{line}\r\n".encode())
             assert connection.recv(64).startswith(b"+OK")
@@ -358,9 +358,9 @@ def once(sample: Sample, world: str) -> Sample:
 def play_all(scene: Scene, token: str, public: str, platform: str) -> Posted:
     """Every sample and every hostile delivery, in every world; then a start for each thing that OMS may do to it."""
     posted = Posted()
-    tasks = json.loads((ROOT / "infra" / "local" / "world.json").read_text("utf-8"))["tasks"]
+    tasks = json.loads((ROOT / "infra" / "simulator" / "world.json").read_text("utf-8"))["tasks"]
     samples = list(read_all())
-    with httpx.Client(timeout=PATIENCE) as client:
+    with httpx.Client(timeout=TIMEOUT_S) as client:
         for world, auth, rules in worlds(scene.secret, token):
             scene.oms.control("PUT", "/_sim/auth", auth)
             scene.oms.control("PUT", "/_sim/rules", rules)
@@ -435,7 +435,7 @@ def test_no_secret_leaves_the_function_but_to_oms(scene: Scene, tmp_path: Path) 
         posted = play_all(scene, token, public.url, platform.url)
         (folder / "OMS_DST_SK").write_text(canaries["OMS_DST_SK"] + " " + canaries["OMS_SRC_SK"])
         scene.redis.stop()
-        with httpx.Client(timeout=PATIENCE) as client:
+        with httpx.Client(timeout=TIMEOUT_S) as client:
             for sample in list(read_all())[::10]:
                 posted.play(fill(once(sample, "without a ledger"), scene.keys), public.url, client)
         scene.redis.start()
@@ -457,7 +457,7 @@ def not_met(places: Mapping[str, bytes]) -> set[str]:
     """Outcomes and reasons that no receipt has: what was not there could hold no secret."""
     receipts = [json.loads(line) for name in ("public", "platform") for line in places[f"{name} stdout"].splitlines()]
     met = {receipt["outcome"] for receipt in receipts} | {receipt.get("reason") for receipt in receipts}
-    kinds = {"started", "rejected", "unavailable", "unconfirmed", "malformed", "caller_not_proved", "ignored"}
+    kinds = {"started", "rejected", "unavailable", "unconfirmed", "malformed", "unauthenticated", "ignored"}
     reasons = {"credentials", "token_refused", "timeout", "connection_lost", "redirect", "throttled", "ledger"}
     return (kinds | reasons) - met
 
@@ -477,7 +477,7 @@ def test_neither_command_of_the_operator_shows_a_secret(scene: Scene, tmp_path: 
             [sys.executable, "-m", "restarter", *arguments],
             env=environment,
             capture_output=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT_S,
             check=False,
         )
         places[name] = ended.stdout + ended.stderr
@@ -521,24 +521,24 @@ def test_nothing_that_is_made_of_the_settings_shows_a_secret_when_it_is_printed(
     canaries_here: Mapping[str, str],
 ) -> None:
     settings = load()
-    lasting = Lasting(lambda: settings)
-    pipeline = lasting.pipeline()
+    application = Application(lambda: settings)
+    pipeline = application.pipeline()
     profile = settings.profiles()["aws"]
     start = start_task.build("https://oms.example.com", PROJECT, Start(str(TASK), migrate_failed_object=True), profile)
-    granted = iam.Granted(SecretStr(canaries_here["OMS_AUTH_TOKEN"]), datetime.now(UTC))
+    granted = iam.IamToken(SecretStr(canaries_here["OMS_AUTH_TOKEN"]), datetime.now(UTC))
     made: dict[str, Any] = {
         "settings": settings,
         "dump": settings.model_dump(),
         "schema": settings.model_json_schema(),
         "json": settings.model_dump_json(),
         "profiles": settings.profiles(),
-        "visit": pipeline.visit(),
+        "context": pipeline.begin(),
         "start": repr(start),
-        "login": repr(iam.log_in(settings, PROJECT)),
+        "login": repr(iam.build_login(settings, PROJECT)),
         "granted": repr(granted),
     }
     places = {name: "\n".join(reprs(thing)).encode() for name, thing in made.items()}
-    places["lasting"] = "\n".join(text for thing in (lasting, pipeline) for text in shallow(thing)).encode()
+    places["application"] = "\n".join(text for thing in (application, pipeline) for text in shallow(thing)).encode()
     assert hunt(canaries_here, places) == set()
 
 
@@ -565,8 +565,8 @@ def test_no_fault_of_a_setting_shows_what_was_set(
     environment.setenv("OMS_TIMEOUT", canaries_here["OMS_DST_SK"])
     with pytest.raises(SettingsError) as error:
         load()
-    assert len(error.value.faults) > 10
-    text = "".join(traceback.format_exception(error.value)) + repr(error.value) + "".join(error.value.faults)
+    assert len(error.value.messages) > 10
+    text = "".join(traceback.format_exception(error.value)) + repr(error.value) + "".join(error.value.messages)
     assert hunt(canaries_here, {"faults": text.encode()}) == set()
 
 
@@ -576,7 +576,7 @@ def test_a_process_that_cannot_start_does_not_say_what_was_set(scene: Scene) -> 
         [framework, "--source", str(FUNCTION / "main.py"), "--target", "restart"],
         env={"PATH": os.environ["PATH"], **scene.settings, **broken(scene.settings, " ")},
         capture_output=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT_S,
         check=False,
     )
     assert ended.returncode == 1
@@ -621,7 +621,7 @@ def test_a_leak_in_a_log_line_a_reply_or_an_exception_is_found(scene: Scene, tmp
     source = tmp_path / "leaky.py"
     source.write_text(LEAKY.format(function=str(FUNCTION)), "utf-8")
     leaks = {}
-    with launched("leaky", scene.settings, tmp_path, source) as leaky, httpx.Client(timeout=PATIENCE) as client:
+    with launched("leaky", scene.settings, tmp_path, source) as leaky, httpx.Client(timeout=TIMEOUT_S) as client:
         for path in ("/clean", "/log", "/reply", "/body", "/exception"):
             posted = Posted()
             before = leaky.said()

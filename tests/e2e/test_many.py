@@ -29,10 +29,10 @@ def all_at_once(url: str) -> list[tuple[int, str | None, float]]:
     """Status, Retry-After and seconds of a direct call for each task."""
 
     async def call(session: aiohttp.ClientSession, task: int) -> tuple[int, str | None, float]:
-        began = time.monotonic()
+        started_at = time.monotonic()
         async with session.post(url, json={"task_id": task}) as reply:
             await reply.read()
-            return reply.status, reply.headers.get("Retry-After"), time.monotonic() - began
+            return reply.status, reply.headers.get("Retry-After"), time.monotonic() - started_at
 
     async def run() -> list[tuple[int, str | None, float]]:
         connector = aiohttp.TCPConnector(limit=0)

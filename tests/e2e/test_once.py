@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from example import TASK
-from processes import EXAMPLE, FUNCTION, PATIENCE, Running, function, simulator
+from processes import EXAMPLE, FUNCTION, TIMEOUT_S, Running, function, simulator
 from redis_server import RedisServer
 
 HEADERS = {
@@ -77,7 +77,7 @@ def event(event_id: str, task_id: int = TASK) -> bytes:
 
 def deliver(running: Running, event_id: str) -> Reply:
     """The status of a delivery and, where it was not taken, the reason."""
-    return said(httpx.post(running.url, content=event(event_id), headers=HEADERS, timeout=PATIENCE))
+    return said(httpx.post(running.url, content=event(event_id), headers=HEADERS, timeout=TIMEOUT_S))
 
 
 def said(reply: httpx.Response) -> Reply:
@@ -89,7 +89,7 @@ def all_at_once(pair: tuple[Running, Running], bodies: list[bytes]) -> list[Repl
     """What is said to deliveries that are made at the same moment, spread over both processes."""
 
     async def post() -> list[Reply]:
-        async with httpx.AsyncClient(timeout=PATIENCE, headers=HEADERS, limits=httpx.Limits()) as client:
+        async with httpx.AsyncClient(timeout=TIMEOUT_S, headers=HEADERS, limits=httpx.Limits()) as client:
             posts = (client.post(pair[n % 2].url, content=body) for n, body in enumerate(bodies))
             return [said(reply) for reply in await asyncio.gather(*posts)]
 
@@ -124,16 +124,16 @@ def test_the_same_event_fifty_times_at_once_at_two_processes_is_one_start(
 def killed_while(settings: dict[str, str], oms: Running, operation: str) -> Iterator[float]:
     """An instance that dies while OMS has not answered this call; the time at which it had its delivery."""
     with function(settings | {"RESTART_DEADLINE": str(DEADLINE)}) as doomed, ThreadPoolExecutor(1) as pool:
-        began = time.monotonic()
+        started_at = time.monotonic()
         delivery: Future[Reply] = pool.submit(deliver, doomed, "e")
         while [call["operation"] for call in calls(oms)][-1:] != [operation]:
-            assert time.monotonic() < began + PATIENCE
+            assert time.monotonic() < started_at + TIMEOUT_S
             time.sleep(0.005)
         doomed.kill()
-        assert isinstance(delivery.exception(PATIENCE), httpx.TransportError)
+        assert isinstance(delivery.exception(TIMEOUT_S), httpx.TransportError)
         assert doomed.lines.empty()
         oms.control("PUT", "/_sim/rules", [])
-        yield began
+        yield started_at
 
 
 @pytest.mark.parametrize(
@@ -155,12 +155,12 @@ def test_when_an_instance_dies_another_finishes_the_job_once_the_claim_has_run_o
 ) -> None:
     """Whether it had started the task is seen by a look, so neither way there is a second start."""
     oms.control("PUT", "/_sim/rules", [{"operation": operation, "action": action}])
-    with killed_while(settings, oms, operation) as began:
+    with killed_while(settings, oms, operation) as started_at:
         replies = [deliver(survivor, "e")]
-        while replies[-1] == (503, "in_progress") and time.monotonic() < began + PATIENCE:
+        while replies[-1] == (503, "in_progress") and time.monotonic() < started_at + TIMEOUT_S:
             time.sleep(0.2)
             replies.append(deliver(survivor, "e"))
-    took = time.monotonic() - began
+    took = time.monotonic() - started_at
     assert CLAIM_SECONDS - 0.1 < took < CLAIM_SECONDS + 5
     assert len(replies) > 10
     assert set(replies[:-1]) == {(503, "in_progress")}
@@ -196,13 +196,13 @@ def test_while_redis_is_down_nothing_is_started_and_when_it_is_back_the_function
             time.sleep(0.005)
         redis.stop()
         back.callback(redis.start)
-        first = traffic.result(PATIENCE)
+        first = traffic.result(TIMEOUT_S)
         before = starts(oms)
         down = all_at_once(pair, bodies)
         assert set(down) == {(503, "ledger")}
         assert starts(oms) == before
     assert set(first) <= {(204, None), (503, "ledger")}
-    give_up = time.monotonic() + PATIENCE
+    give_up = time.monotonic() + TIMEOUT_S
     left = [body for body, (status, _) in zip(bodies, first + down[100:], strict=True) if status != 204]
     while left and time.monotonic() < give_up:
         time.sleep(0.2)
@@ -233,7 +233,7 @@ def test_without_its_package_a_shared_ledger_stops_the_program_and_says_why(tmp_
         },
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT_S,
         check=False,
     )
     assert ended.returncode == 1
@@ -246,7 +246,7 @@ def test_what_a_ledger_needs_is_imported_only_where_it_is_configured(address: st
     program = "import json, sys, main; json.dump(list(sys.modules), sys.stdout)"
     environment = {"PATH": os.environ["PATH"], **EXAMPLE, "RESTART_LEDGER": address, "PYTHONPATH": str(FUNCTION)}
     ended = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=True
     )
     modules = json.loads(ended.stdout)
     assert any(name.split(".")[0] == "redis" for name in modules) == imported

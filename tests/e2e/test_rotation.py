@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from processes import EXAMPLE, PATIENCE, function, simulator
+from processes import EXAMPLE, TIMEOUT_S, function, simulator
 
 DELIVERIES = 1000
 AT_ONCE = 20
@@ -50,10 +50,10 @@ def single_files(root: Path, generation: int) -> float:
     for part, text in values(generation).items():
         (root / f".{part}").write_text(text)
         written.append((root / f".{part}", keys / part))
-    began = time.monotonic()
+    started_at = time.monotonic()
     for new, old in written:
         new.replace(old)
-    return time.monotonic() - began
+    return time.monotonic() - started_at
 
 
 def one_file(root: Path, generation: int) -> float:
@@ -113,7 +113,7 @@ class Load:
 
         # The server closes what was idle for two seconds; a call must not meet that half-way.
         limits = httpx.Limits(max_connections=AT_ONCE, keepalive_expiry=1)
-        async with httpx.AsyncClient(timeout=PATIENCE, limits=limits) as client:
+        async with httpx.AsyncClient(timeout=TIMEOUT_S, limits=limits) as client:
             await asyncio.gather(*(one_after_the_other(client) for _ in range(AT_ONCE)))
 
 

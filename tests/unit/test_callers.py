@@ -18,14 +18,14 @@ from standardwebhooks import Webhook
 
 import signers
 from example import BEARER, PROJECT, settings
-from restarter.call import Answer, Call, NoAnswer
-from restarter.callers import bearer, certificates, configured, smn, webhook
+from restarter.callers import bearer, certificates, configured_authenticators, smn, webhook
 from restarter.dialects.smn import is_confirmation_url
-from restarter.errors import CannotProve
-from restarter.faults import SettingsError
-from restarter.model import Delivery, Visit
-from restarter.settings import load
-from restarter.transport import Transport
+from restarter.errors import AuthenticationUnavailable
+from restarter.http.call import Answer, Call, NoAnswer
+from restarter.http.transport import Transport
+from restarter.model import Delivery, DeliveryContext
+from restarter.settings.errors import SettingsError
+from restarter.settings.model import load
 from signers import CERTIFICATE_URL, CONFIRM_URL, TOPIC, certificate, key_set, rsa_key, sign_smn, smn_message
 
 SAMPLES = Path(__file__).parent / "synthetic_smn"
@@ -59,8 +59,8 @@ def sample(name: str) -> dict[str, str]:
     return message
 
 
-def visit(came_at: datetime = THEN) -> Visit:
-    return Visit(came_at, 0.0, float("inf"))
+def context(received_at: datetime = THEN) -> DeliveryContext:
+    return DeliveryContext(received_at, 0.0, float("inf"))
 
 
 def pinned(pem: bytes, folder: Path, host: Transport | None = None) -> smn.Smn:
@@ -81,10 +81,10 @@ def written(path: Path, content: str | bytes) -> str:
     return str(path)
 
 
-def covered(way: smn.Smn, message: Any, came_at: datetime = THEN) -> Any:
+def covered(way: smn.Smn, message: Any, received_at: datetime = THEN) -> Any:
     """What of a message counts as proved, read as JSON; None if nothing does."""
     delivery = Delivery("POST", "/", {"x-smn-topic-urn": TOPIC}, json.dumps(message).encode())
-    found = asyncio.run(way.proves(delivery, visit(came_at)))
+    found = asyncio.run(way.authenticate(delivery, context(received_at)))
     assert found is None or not found.headers
     return None if found is None else json.loads(found.body)
 
@@ -197,7 +197,7 @@ def test_a_certificate_counts_from_its_first_second_to_its_last(place: str, tmp_
     way = pinned(pem, tmp_path) if place == "file" else fetching(Host(Answer(200, pem)))
     first, last = datetime(2020, 1, 1, tzinfo=UTC), datetime(2050, 1, 1, tzinfo=UTC)
     times = (first - second, first, last, last + second)
-    found = [covered(way, sample("notification"), came_at) is not None for came_at in times]
+    found = [covered(way, sample("notification"), received_at) is not None for received_at in times]
     assert found == [False, True, True, False]
 
 
@@ -266,7 +266,7 @@ def test_sixteen_certificates_are_kept_and_the_oldest_goes() -> None:
 
     async def ask(*asked: str) -> None:
         for url in asked:
-            assert len(await kept.of(url, TOPIC, visit())) == 1
+            assert len(await kept.find(url, TOPIC, context())) == 1
 
     asyncio.run(ask(*urls[:16], *urls[:16]))
     assert host.asked == urls[:16]
@@ -297,7 +297,7 @@ def test_a_certificate_that_smn_does_not_have_proves_nothing(status: int) -> Non
     ],
 )
 def test_a_certificate_that_could_not_be_fetched_leaves_the_question_open(answer: Answer | NoAnswer) -> None:
-    with pytest.raises(CannotProve, match=r"^smn: the certificate could not be fetched$"):
+    with pytest.raises(AuthenticationUnavailable, match=r"^smn: the certificate could not be fetched$"):
         covered(fetching(Host(answer)), sample("notification"))
 
 
@@ -442,7 +442,7 @@ def test_the_domains_of_a_partner_cloud_replace_those_of_huawei() -> None:
 
 def proved(way: bearer.Bearer | webhook.StandardWebhook, headers: dict[str, str], body: bytes = b"{}") -> bool:
     delivery = Delivery("POST", "/", headers, body)
-    found = asyncio.run(way.proves(delivery, visit()))
+    found = asyncio.run(way.authenticate(delivery, context()))
     assert found in (None, delivery)
     return found is not None
 
@@ -491,7 +491,7 @@ WAYS: list[tuple[dict[str, object], list[str]]] = [
 
 @pytest.mark.parametrize(("changes", "names"), WAYS)
 def test_only_the_ways_that_the_settings_open_are_open(changes: dict[str, object], names: list[str]) -> None:
-    assert [way.name for way in configured(settings(**changes), Transport())] == names
+    assert [way.name for way in configured_authenticators(settings(**changes), Transport())] == names
 
 
 def secret_of(size: int) -> str:
@@ -577,7 +577,7 @@ def test_a_bad_setting_of_a_caller_is_named_and_its_value_is_not(
 def faults() -> list[str]:
     with pytest.raises(SettingsError) as error:
         load()
-    return error.value.faults
+    return error.value.messages
 
 
 @pytest.mark.parametrize(

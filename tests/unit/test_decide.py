@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from example import PROJECT, TASK
-from restarter.decide import Policy, admit, decide, start_of
+from restarter.decide.failure_reasons import BY_CODE, FAILURE_CLASSES, FailureClass, classify_failure
+from restarter.decide.policy import Policy
+from restarter.decide.rules import admit, decide, decide_unseen
 from restarter.model import Event, Intent, Kind, Outcome, RestartRequest, Start, Task
-from restarter.oms.failures import BY_CODE, CURES, Cure, cure_of
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 EVENT = Event(request=RestartRequest(task_id=str(TASK)), dialect="cloudevent", intent=Intent.FAILED, project_id=PROJECT)
@@ -126,17 +127,17 @@ def test_the_wait_of_a_backoff_is_what_is_left_of_it() -> None:
 
 def test_without_a_look_only_budget_and_backoff_apply() -> None:
     blind = Task(id=str(TASK), name=None, status=None)
-    assert said(start_of(EVENT, blind, (), POLICY, NOW)) == "start"
-    assert said(start_of(EVENT, blind, ago(1), POLICY, NOW)) == "deferred backoff"
-    assert said(start_of(EVENT, blind, ago(*[9e3] * 5), POLICY, NOW)) == "refused budget_exhausted"
-    assert said(start_of(ASKED, blind, ago(*[1] * 5), POLICY, NOW)) == "start"
+    assert said(decide_unseen(EVENT, blind, (), POLICY, NOW)) == "start"
+    assert said(decide_unseen(EVENT, blind, ago(1), POLICY, NOW)) == "deferred backoff"
+    assert said(decide_unseen(EVENT, blind, ago(*[9e3] * 5), POLICY, NOW)) == "refused budget_exhausted"
+    assert said(decide_unseen(ASKED, blind, ago(*[1] * 5), POLICY, NOW)) == "start"
 
 
 def test_every_failure_reason_has_one_cure_and_an_unknown_one_is_worth_a_restart() -> None:
-    assert sum(map(len, CURES.values())) == len(BY_CODE) == 46
-    assert cure_of("TRF.0003") is Cure.RESTART
-    assert cure_of("TRF.0055") is Cure.PERSON
-    assert cure_of(None) is cure_of("") is cure_of("S3M.0001") is Cure.RESTART
+    assert sum(map(len, FAILURE_CLASSES.values())) == len(BY_CODE) == 46
+    assert classify_failure("TRF.0003") is FailureClass.TRANSIENT
+    assert classify_failure("TRF.0055") is FailureClass.PERMANENT
+    assert classify_failure(None) is classify_failure("") is classify_failure("S3M.0001") is FailureClass.TRANSIENT
 
 
 events = st.builds(
@@ -186,7 +187,9 @@ def test_every_combination_ends_in_exactly_one_way_and_a_start_is_one_that_the_r
     assert task.group_type not in ("SYNC_TASK", "GROUP_TASK")
     assert task.group_id is None
     assert policy.archived or not task.enable_restore
-    assert not failed or (cure_of(task.failure_reason) is not Cure.PERSON and len(history) < policy.budget)
+    assert not failed or (
+        classify_failure(task.failure_reason) is not FailureClass.PERMANENT and len(history) < policy.budget
+    )
     asked = event.request.migrate_failed_object
     assert asked is None or decision.migrate_failed_object is asked
     assert decision.source_keys is (task.task_type != "url_list")

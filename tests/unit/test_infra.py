@@ -26,8 +26,8 @@ import pytest
 import yaml
 
 from processes import EXAMPLE
-from restarter.faults import SettingsError
-from restarter.settings import FunctionGraphSettings, Settings, load
+from restarter.settings.errors import SettingsError
+from restarter.settings.model import FunctionGraphSettings, Settings, load
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
@@ -314,7 +314,7 @@ def _faults_at_start(kind: type[Settings], values: Mapping[str, str]) -> Faults:
         try:
             load(kind)
         except SettingsError as error:
-            return error.faults
+            return error.messages
     return []
 
 

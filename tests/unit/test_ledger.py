@@ -13,8 +13,8 @@ import pytest
 
 from example import PROJECT
 from redis_server import RedisServer
-from restarter.ledger import SETTLED_SECONDS, Claim, Entry, Ledger, LedgerError, entry_of, event_key, open_ledger
-from restarter.ledger.memory import EVENTS, MemoryLedger
+from restarter.ledger import SETTLED_TTL_S, Claim, Ledger, LedgerError, LedgerKeys, event_key, ledger_keys, open_ledger
+from restarter.ledger.memory import EVENT_CACHE_SIZE, MemoryLedger
 from restarter.model import Event, Intent, RestartRequest
 
 DAY = 86400.0
@@ -99,25 +99,25 @@ def test_of_many_claims_at_once_one_is_ours(run: Callable[[Steps], Any]) -> None
 def test_restarts_of_a_task_are_those_within_the_window_and_of_other_events(run: Callable[[Steps], Any]) -> None:
     async def steps(ledger: Ledger, clock: Clock) -> None:
         first = clock.now
-        assert await ledger.history(Entry("a", "t"), DAY) == ()
-        assert await ledger.spend(Entry("a", "t"), (), DAY)
-        assert await ledger.spend(Entry("a", "other task"), (), DAY)
+        assert await ledger.history(LedgerKeys("a", "t"), DAY) == ()
+        assert await ledger.reserve(LedgerKeys("a", "t"), (), DAY)
+        assert await ledger.reserve(LedgerKeys("a", "other task"), (), DAY)
         clock.now += 100
-        assert await ledger.history(Entry("b", "t"), DAY) == (first,)
-        assert await ledger.history(Entry("a", "t"), DAY) == ()
-        assert not await ledger.spend(Entry("b", "t"), (), DAY)
-        assert await ledger.spend(Entry("b", "t"), (first,), DAY)
+        assert await ledger.history(LedgerKeys("b", "t"), DAY) == (first,)
+        assert await ledger.history(LedgerKeys("a", "t"), DAY) == ()
+        assert not await ledger.reserve(LedgerKeys("b", "t"), (), DAY)
+        assert await ledger.reserve(LedgerKeys("b", "t"), (first,), DAY)
         clock.now += 100
-        assert await ledger.spend(Entry("b", "t"), (first,), DAY)
-        assert await ledger.history(Entry("c", "t"), DAY) == (first, first + 200)
-        await ledger.cancel(Entry("b", "t"))
-        await ledger.cancel(Entry("never", "t"))
-        await ledger.cancel(Entry("never", "unheard of"))
-        assert await ledger.history(Entry("c", "t"), DAY) == (first,)
+        assert await ledger.reserve(LedgerKeys("b", "t"), (first,), DAY)
+        assert await ledger.history(LedgerKeys("c", "t"), DAY) == (first, first + 200)
+        await ledger.unreserve(LedgerKeys("b", "t"))
+        await ledger.unreserve(LedgerKeys("never", "t"))
+        await ledger.unreserve(LedgerKeys("never", "unheard of"))
+        assert await ledger.history(LedgerKeys("c", "t"), DAY) == (first,)
         clock.now = first + DAY
-        assert await ledger.history(Entry("c", "t"), DAY) == ()
-        assert await ledger.spend(Entry("c", "t"), (), DAY)
-        assert await ledger.history(Entry("d", "t"), DAY) == (first + DAY,)
+        assert await ledger.history(LedgerKeys("c", "t"), DAY) == ()
+        assert await ledger.reserve(LedgerKeys("c", "t"), (), DAY)
+        assert await ledger.history(LedgerKeys("d", "t"), DAY) == (first + DAY,)
 
     run(steps)
 
@@ -126,28 +126,28 @@ def test_of_two_events_that_come_again_at_once_one_sees_the_other(run: Callable[
     """Both were written down before: their number stays the same, and only the times tell."""
 
     async def steps(ledger: Ledger, clock: Clock) -> None:
-        one, other = Entry("one", "t"), Entry("other", "t")
-        assert await ledger.spend(one, (), DAY)
+        one, other = LedgerKeys("one", "t"), LedgerKeys("other", "t")
+        assert await ledger.reserve(one, (), DAY)
         clock.now += 100
-        assert await ledger.spend(other, await ledger.history(other, DAY), DAY)
+        assert await ledger.reserve(other, await ledger.history(other, DAY), DAY)
         clock.now += 1000
         seen_by_one, seen_by_other = await ledger.history(one, DAY), await ledger.history(other, DAY)
-        assert await ledger.spend(one, seen_by_one, DAY)
-        assert not await ledger.spend(other, seen_by_other, DAY)
+        assert await ledger.reserve(one, seen_by_one, DAY)
+        assert not await ledger.reserve(other, seen_by_other, DAY)
 
     run(steps)
 
 
 def test_of_many_restarts_at_once_that_saw_the_same_one_is_written_down(run: Callable[[Steps], Any]) -> None:
     async def steps(ledger: Ledger, clock: Clock) -> list[bool]:
-        return await asyncio.gather(*(ledger.spend(Entry(f"e{n}", "t"), (), DAY) for n in range(20)))
+        return await asyncio.gather(*(ledger.reserve(LedgerKeys(f"e{n}", "t"), (), DAY) for n in range(20)))
 
     assert sum(run(steps)) == 1
 
 
 def test_a_budget_that_is_used_up_is_news_once_a_window(run: Callable[[Steps], Any]) -> None:
     async def steps(ledger: Ledger, clock: Clock) -> list[bool]:
-        return [await ledger.first_refusal(task, DAY) for task in ("t", "t", "other", "t")]
+        return [await ledger.mark_exhausted(task, DAY) for task in ("t", "t", "other", "t")]
 
     assert run(steps) == [True, False, True, False]
 
@@ -159,16 +159,16 @@ def test_in_memory_all_runs_out_by_the_clock_that_is_given() -> None:
         await ledger.claim("crashed", 10)
         await ledger.claim("e", 10)
         await ledger.settle("e")
-        await ledger.first_refusal("t", DAY)
+        await ledger.mark_exhausted("t", DAY)
         clock.now += 9.9
         assert await ledger.claim("crashed", 10) is Claim.HELD
         clock.now += 0.2
         assert await ledger.claim("crashed", 10) is Claim.OURS
-        clock.now += SETTLED_SECONDS - 20
+        clock.now += SETTLED_TTL_S - 20
         assert await ledger.claim("e", 10) is Claim.SETTLED
         clock.now += 20
         assert await ledger.claim("e", 10) is Claim.OURS
-        assert await ledger.first_refusal("t", DAY) is True
+        assert await ledger.mark_exhausted("t", DAY) is True
 
     asyncio.run(steps())
 
@@ -198,7 +198,11 @@ def test_a_server_that_is_gone_is_an_error_in_time_and_one_that_is_back_is_found
             async with opened(server.address, Clock()) as ledger:
                 assert await ledger.claim("e", 10) is Claim.OURS
                 server.stop()
-                for question in (ledger.claim("e", 1), ledger.settle("e"), ledger.spend(Entry("e", "t"), (), DAY)):
+                for question in (
+                    ledger.claim("e", 1),
+                    ledger.settle("e"),
+                    ledger.reserve(LedgerKeys("e", "t"), (), DAY),
+                ):
                     with pytest.raises(LedgerError):
                         await question
                 server.start()
@@ -210,7 +214,7 @@ def test_a_server_that_is_gone_is_an_error_in_time_and_one_that_is_back_is_found
 A_MILLION = """
 import asyncio, tracemalloc
 from restarter.ledger import Claim
-from restarter.ledger.memory import EVENTS, MemoryLedger
+from restarter.ledger.memory import EVENT_CACHE_SIZE, MemoryLedger
 
 async def settle(ledger, first, last):
     for n in range(first, last):
@@ -240,7 +244,7 @@ def test_a_million_events_in_memory_stay_within_a_bound() -> None:
     full, peak, size, newest_known, oldest_free = done.stdout.split()
     assert int(full) < 15_000_000
     assert int(peak) < 1.2 * int(full)
-    assert (int(size), newest_known, oldest_free) == (EVENTS, "True", "True")
+    assert (int(size), newest_known, oldest_free) == (EVENT_CACHE_SIZE, "True", "True")
 
 
 def test_an_event_is_known_by_what_identifies_it_and_a_task_by_project_and_id() -> None:
@@ -253,6 +257,6 @@ def test_an_event_is_known_by_what_identifies_it_and_a_task_by_project_and_id() 
     )
     assert event_key(event) == event_key(replace(event, project_id="other"))
     assert event_key(event) != event_key(replace(event, identity=("cloudevent", "/oms/1", "")))
-    assert entry_of(event, "1").task != entry_of(replace(event, project_id="other"), "1").task
-    assert entry_of(event, "1").task != entry_of(event, "2").task
+    assert ledger_keys(event, "1").task != ledger_keys(replace(event, project_id="other"), "1").task
+    assert ledger_keys(event, "1").task != ledger_keys(event, "2").task
     assert len(event_key(event)) == 40

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from restarter.model import Kind, RestartRequest
-from restarter.settings import Settings
+from restarter.settings.model import Settings
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 

@@ -19,7 +19,7 @@ from huaweicloudsdkoms.v2 import (
 from pydantic import SecretStr
 
 from example import PROJECT, TASK, settings
-from restarter.call import Call
+from restarter.http.call import Call
 from restarter.model import AccessKey, Start
 from restarter.oms import start_task, tasks
 from restarter.oms.signing import sign

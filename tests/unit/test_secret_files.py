@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from example import ENVIRONMENT
-from restarter import secret_files
-from restarter.faults import SettingsError
-from restarter.rotation import Rotation
-from restarter.settings import Settings, given_twice, load
+from restarter.settings import files as secret_files
+from restarter.settings.errors import SettingsError
+from restarter.settings.model import Settings, given_twice, load
+from restarter.settings.reload import SettingsReloader
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def write(folder: Path, **texts: str | bytes) -> None:
 def faults() -> list[str]:
     with pytest.raises(SettingsError) as error:
         load()
-    return error.value.faults
+    return error.value.messages
 
 
 def dst_sk(settings: Settings) -> str:
@@ -124,7 +124,7 @@ def kubernetes(root: Path, version: str, **texts: str) -> None:
 
 def test_the_files_of_kubernetes_are_read_once_each_and_a_swap_is_seen_whole(secrets_dir: Path) -> None:
     kubernetes(secrets_dir, "2026_1", OMS_DST_SK="old", OMS_PROFILES__aws__DST_AK="o1", OMS_PROFILES__aws__DST_SK="o2")
-    rotation = Rotation()
+    rotation = SettingsReloader()
     old = rotation.current()
     assert dst_sk(old) == "old"
     assert old.profiles().keys() == {"default", "aws"}
@@ -249,7 +249,7 @@ def test_a_setting_given_twice_and_differently_is_said_by_name(
     environment.setenv("OMS_AUTH_TOKEN", "")
     write(secrets_dir, OMS_DST_SK="of-the-file", OMS_DST_AK=ENVIRONMENT["OMS_DST_AK"] + "\n")
     write(secrets_dir, OMS_AUTH_TOKEN="only-here", OMS_SRC_SECURITY_TOKEN="only-here-too")
-    rotation = Rotation()
+    rotation = SettingsReloader()
     rotation.warn()
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (
@@ -285,7 +285,7 @@ def test_while_nothing_changes_the_settings_are_one_object_and_no_file_is_opened
     secrets_dir: Path, opened: list[str]
 ) -> None:
     write(secrets_dir, OMS_DST_SK="value", OMS_PROFILES__aws__DST_AK="1", OMS_PROFILES__aws__DST_SK="2")
-    rotation = Rotation()
+    rotation = SettingsReloader()
     assert sorted(opened) == ["DST_AK", "DST_SK", "OMS_DST_SK"]
     first = rotation.current()
     assert all(rotation.current() is first for _ in range(100))
@@ -336,7 +336,7 @@ def test_a_file_that_changed_came_or_went_makes_new_settings_once(
     change: Callable[[Path], None], after: list[str], secrets_dir: Path, opened: list[str]
 ) -> None:
     write(secrets_dir, OMS_DST_SK="value", OMS_PROFILES__aws__DST_AK="1", OMS_PROFILES__aws__DST_SK="2")
-    rotation = Rotation()
+    rotation = SettingsReloader()
     old = rotation.current()
     change(secrets_dir)
     new = rotation.current()
@@ -350,7 +350,7 @@ def test_a_file_that_changed_came_or_went_makes_new_settings_once(
 
 def test_a_folder_that_comes_later_is_noticed(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("SECRETS_DIR", str(tmp_path / "mounted-late"))
-    rotation = Rotation()
+    rotation = SettingsReloader()
     assert dst_sk(rotation.current()) == ENVIRONMENT["OMS_DST_SK"]
     write(tmp_path / "mounted-late", OMS_DST_SK="value")
     assert dst_sk(rotation.current()) == "value"
@@ -362,7 +362,7 @@ def test_links_in_circles_do_not_keep_the_function_from_looking(
     write(secrets_dir, OMS_DST_SK="value")
     for circle in ("one", "two", "three"):
         (secrets_dir / circle).symlink_to(secrets_dir)
-    rotation = Rotation()
+    rotation = SettingsReloader()
     write(secrets_dir, OMS_DST_SK="another")
     assert dst_sk(rotation.current()) == "another"
 
@@ -383,7 +383,7 @@ def test_a_broken_file_leaves_the_settings_as_they_were_and_is_named_in_one_line
     broken: dict[str, str | bytes], said: str, secrets_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(secrets_dir, OMS_DST_SK="value", OMS_PROFILES__aws__DST_AK="1", OMS_PROFILES__aws__DST_SK="2")
-    rotation = Rotation()
+    rotation = SettingsReloader()
     old = rotation.current()
     write(secrets_dir, **broken)
     assert all(rotation.current() is old for _ in range(10))
@@ -405,7 +405,7 @@ def test_a_folder_that_goes_and_comes_again_is_noticed(
 ) -> None:
     environment.delenv("OMS_DST_SK")
     write(secrets_dir, OMS_DST_SK="value")
-    rotation = Rotation()
+    rotation = SettingsReloader()
     old = rotation.current()
     secrets_dir.rename(secrets_dir.with_name("gone"))
     assert [rotation.current() is old for _ in range(3)] == [True] * 3
@@ -422,7 +422,7 @@ def test_what_changes_while_it_is_read_is_not_used_half_and_not_called_wrong(
     first: str, secrets_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(secrets_dir, OMS_DST_AK="ak-old", OMS_DST_SK="sk-old")
-    rotation = Rotation()
+    rotation = SettingsReloader()
     old = rotation.current()
     write(secrets_dir, OMS_DST_AK=first)
     read = Path.read_bytes
@@ -444,5 +444,5 @@ def test_what_changes_while_it_is_read_is_not_used_half_and_not_called_wrong(
 def test_a_program_without_settings_to_begin_with_does_not_start(secrets_dir: Path) -> None:
     write(secrets_dir, OMS_DST_SK="two words")
     with pytest.raises(SettingsError) as error:
-        Rotation()
-    assert error.value.faults == ["OMS_DST_SK: must be printable ASCII without white space"]
+        SettingsReloader()
+    assert error.value.messages == ["OMS_DST_SK: must be printable ASCII without white space"]

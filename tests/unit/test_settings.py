@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from huaweicloudsdkoms.v2.region.oms_region import OmsRegion
 
-from restarter.faults import SettingsError
-from restarter.setting_types import REGIONS
-from restarter.settings import FunctionGraphSettings, Settings, load
+from restarter.settings.errors import SettingsError
+from restarter.settings.model import FunctionGraphSettings, Settings, load
+from restarter.settings.types import REGIONS
 
 
 def test_the_environment_of_the_example_loads_and_is_frozen() -> None:
@@ -30,8 +30,8 @@ def faults(environment: pytest.MonkeyPatch, **changes: str | None) -> list[str]:
         environment.delenv(name) if value is None else environment.setenv(name, value)
     with pytest.raises(SettingsError) as error:
         load()
-    assert str(error.value) == "\n".join(error.value.faults)
-    return error.value.faults
+    assert str(error.value) == "\n".join(error.value.messages)
+    return error.value.messages
 
 
 def test_every_missing_setting_is_reported_in_one_go(environment: pytest.MonkeyPatch) -> None:

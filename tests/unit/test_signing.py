@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from restarter.call import Call
+from restarter.http.call import Call
 from restarter.model import AccessKey, AuthToken
 from restarter.oms.signing import identify, sign
 

@@ -96,7 +96,7 @@ def start_once() -> Iterator[Callable[..., Any]]:
             return create_asgi_app("restart", "function/main.py", "http")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("restarter.transport.connections", httpx.AsyncHTTPTransport)
+        patch.setattr("restarter.http.transport.connections", httpx.AsyncHTTPTransport)
         yield start
 
 
@@ -135,16 +135,16 @@ def refused(function: Function, reply: httpx.Response, tried: str) -> None:
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.headers["www-authenticate"] == "Bearer"
     assert reply.json() == {
-        "type": "about:blank",
+        "type": "subject:blank",
         "title": "Unauthorized",
         "status": 401,
         "detail": f"The caller was not proved: {tried}",
-        "outcome": "caller_not_proved",
+        "outcome": "unauthenticated",
         "reason": tried,
     }
     receipt = function.receipt()
     assert receipt.keys() <= {"severity", "message", "outcome", "reason", "start_called", "duration_ms"}
-    assert (receipt["severity"], receipt["outcome"], receipt["reason"]) == ("WARNING", "caller_not_proved", tried)
+    assert (receipt["severity"], receipt["outcome"], receipt["reason"]) == ("WARNING", "unauthenticated", tried)
 
 
 def unreachable(function: Function, reply: httpx.Response, reason: str) -> None:
@@ -364,15 +364,15 @@ def test_a_host_that_does_not_answer_is_given_up(
         await asyncio.sleep(60)
         return httpx.Response(200)
 
-    environment.setattr("restarter.callers.certificates.PATIENCE", 0.02)
-    environment.setattr("restarter.callers.oidc.PATIENCE", 0.02)
+    environment.setattr("restarter.callers.certificates.TIMEOUT_S", 0.02)
+    environment.setattr("restarter.callers.oidc.TIMEOUT_S", 0.02)
     httpx_mock.add_callback(never, url=CERTIFICATE_URL, is_reusable=True)
     httpx_mock.add_callback(never, url=KEYS_URL, is_reusable=True)
-    began = time.monotonic()
+    started_at = time.monotonic()
     unreachable(fetching, fetching.request("POST", content=json.dumps(done())), NO_CERTIFICATE)
     unreachable(fetching, fetching.request("POST", content=DONE, headers=google()), NO_KEYS)
     assert at_once(fetching, *[({}, json.dumps(done()))] * 3, *[(google(), DONE)] * 3) == [503] * 6
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - started_at < 2
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])

@@ -12,8 +12,9 @@ from pytest_httpx import HTTPXMock
 
 from door import SHOW, TASKS
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, TASK_NAME, shown
-from restarter.cli import NO_TASK, cli
-from restarter.explain import RULES
+from restarter.cli.check import NO_TASK
+from restarter.cli.command import cli
+from restarter.cli.explain import RULES
 from signers import TOPIC, certificate, rsa_key, sign_smn, smn_message
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -30,7 +31,7 @@ def run(*arguments: str) -> tuple[int, str]:
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch, httpx_mock: HTTPXMock) -> HTTPXMock:
-    monkeypatch.setattr("restarter.transport.connections", httpx.AsyncHTTPTransport)
+    monkeypatch.setattr("restarter.http.transport.connections", httpx.AsyncHTTPTransport)
     return httpx_mock
 
 
@@ -145,7 +146,7 @@ Content-Type: application/json
     ("delivery", "said"),
     [
         ("GET /healthz HTTP/1.1\n\n", "answered  without being a delivery"),
-        ("GET / HTTP/1.1\n\n", "outcome   wrong_method"),
+        ("GET / HTTP/1.1\n\n", "outcome   method_not_allowed"),
         ('{"task_id": true}', "outcome   malformed task_id: task_id_type"),
         ('{"task_id": 1, "task_status": "SUCCESS"}', "outcome   ignored task_succeeded"),
         ('{"record": [{"smn": {}}]}', "outcome   malformed message_id"),

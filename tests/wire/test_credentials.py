@@ -16,9 +16,9 @@ from pytest_httpx import HTTPXMock
 
 from door import SHOW, START, Function
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, settings, shown
-from restarter.model import AccessKey, Delivery, Visit
-from restarter.oms.identities import KEPT
-from restarter.pipeline import Lasting, Pipeline
+from restarter.app import Application
+from restarter.model import AccessKey, Delivery, DeliveryContext
+from restarter.pipeline import Pipeline
 from restarter.reply import Reply
 
 OTHER = "00000000000000000000000000000001"
@@ -52,7 +52,7 @@ class World:
         self.pause = 0.001  # a network takes its time, and lets others run
         self.crowd: list[int] = []
         self._under_way = 0
-        self.lasting = Lasting(lambda: self.settings, now=lambda: self.now)
+        self.application = Application(lambda: self.settings, now=lambda: self.now)
         self._runner = runner
         self._delivered = 0
         httpx_mock.add_callback(self._answer, is_reusable=True, is_optional=True)
@@ -80,9 +80,9 @@ class World:
         names = ids or [f"e{self._delivered - n}" for n in range(number)]
 
         async def answer(name: str) -> Reply:
-            pipeline = self.lasting.pipeline()
-            visit = pipeline.visit(agency=self.agency)
-            return await pipeline.answer(Delivery("POST", "/", HEADERS, event(name, project_id)), visit)
+            pipeline = self.application.pipeline()
+            context = pipeline.begin(platform_key=self.agency)
+            return await pipeline.handle(Delivery("POST", "/", HEADERS, event(name, project_id)), context)
 
         async def all_at_once() -> list[Reply]:
             return await asyncio.gather(*(answer(name) for name in names))
@@ -122,7 +122,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @pytest.fixture
 def make_world(runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch, httpx_mock: HTTPXMock) -> Callable[..., World]:
-    monkeypatch.setattr("restarter.transport.connections", httpx.AsyncHTTPTransport)
+    monkeypatch.setattr("restarter.http.transport.connections", httpx.AsyncHTTPTransport)
     return lambda **changes: World(runner, httpx_mock, **changes)
 
 
@@ -688,15 +688,15 @@ def test_where_the_function_has_no_agency_null_and_nothing_are_no_key(
 def test_whoever_is_not_trusted_as_the_platform_cannot_lend_a_key(
     trusted: str | None, taken: str | None, make_function: Callable[..., Function], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where no platform is trusted there is always another key before it, so it is the visit that tells."""
+    """Where no platform is trusted there is always another key before it, so it is the context that tells."""
     visits: list[AccessKey | None] = []
-    made = Pipeline.visit
+    made = Pipeline.begin
 
-    def note(pipeline: Pipeline, seconds: float | None = None, agency: AccessKey | None = None) -> Visit:
+    def note(pipeline: Pipeline, seconds: float | None = None, agency: AccessKey | None = None) -> DeliveryContext:
         visits.append(agency)
         return made(pipeline, seconds, agency)
 
-    monkeypatch.setattr(Pipeline, "visit", note)
+    monkeypatch.setattr(Pipeline, "begin", note)
     function = make_function(CALLER_TRUST_PLATFORM=trusted)
     assert function.post(json={}, headers=LENT).status_code == 400
     assert [agency and agency.ak.get_secret_value() for agency in visits] == [taken]

@@ -433,7 +433,7 @@ def test_an_apig_event_that_does_not_say_how_its_body_is_written_has_it_in_base6
 def test_the_documented_apig_events_are_gets_and_get_405(name: str, function: Function) -> None:
     status, headers, body = opened(function, sample(name))
     assert (status, headers["Allow"], headers["Content-Type"]) == (405, "POST", "application/problem+json")
-    assert json.loads(body)["outcome"] == function.receipt()["outcome"] == "wrong_method"
+    assert json.loads(body)["outcome"] == function.receipt()["outcome"] == "method_not_allowed"
 
 
 @pytest.mark.parametrize("name", ["apig_event_base64", "apig_event_doc", "apig_event_plain", "apig_event_real"])
@@ -502,7 +502,7 @@ def test_a_notification_of_smn_inside_an_apig_event_is_an_event_and_a_question_i
     ("changes", "status", "outcome"),
     [
         ({"body": "not json"}, 400, "malformed"),
-        ({"body": "not json", "headers": {"content-type": "text/plain"}}, 415, "not_understood"),
+        ({"body": "not json", "headers": {"content-type": "text/plain"}}, 415, "unsupported_media_type"),
         ({"body": ""}, 400, "malformed"),
         ({"body": "", "isBase64Encoded": True}, 400, "malformed"),
         ({"body": None}, 400, "malformed"),
@@ -510,12 +510,12 @@ def test_a_notification_of_smn_inside_an_apig_event_is_an_event_and_a_question_i
         ({"body": "[" * 1000}, 400, "malformed"),
         ({"body": "//79", "isBase64Encoded": True}, 400, "malformed"),
         ({"body": json.dumps(REQUEST | {"dst_sk": "x"})}, 400, "malformed"),
-        ({"body": json.dumps(REQUEST), "headers": {"content-type": "text/plain"}}, 415, "not_understood"),
-        ({"body": json.dumps(REQUEST), "headers": {"Content-Encoding": "gzip"}}, 415, "not_understood"),
+        ({"body": json.dumps(REQUEST), "headers": {"content-type": "text/plain"}}, 415, "unsupported_media_type"),
+        ({"body": json.dumps(REQUEST), "headers": {"Content-Encoding": "gzip"}}, 415, "unsupported_media_type"),
         ({"body": "{}", "headers": {"ce-id": "1"}}, 400, "malformed"),
-        ({"httpMethod": "PUT"}, 405, "wrong_method"),
-        ({"httpMethod": "CONNECT", "path": "\x00"}, 405, "wrong_method"),
-        ({"httpMethod": ""}, 405, "wrong_method"),
+        ({"httpMethod": "PUT"}, 405, "method_not_allowed"),
+        ({"httpMethod": "CONNECT", "path": "\x00"}, 405, "method_not_allowed"),
+        ({"httpMethod": ""}, 405, "method_not_allowed"),
     ],
 )
 def test_what_is_wrong_inside_an_apig_event_is_said_inside(
@@ -579,7 +579,11 @@ def test_a_header_with_several_values_in_an_apig_event_hides_none_of_them(functi
     assert opened(function, apig(json.dumps(REQUEST), headers=by_case))[0] == 415
     binary_event = {"ce-specversion": ["1.0"], "ce-type": ["com.example.other"], "ce-source": ["/x"], "ce-id": ["1"]}
     assert opened(function, apig(json.dumps(REQUEST), headers=binary_event)) == (204, {}, "")
-    assert [receipt["outcome"] for receipt in function.receipts()] == ["not_understood", "not_understood", "ignored"]
+    assert [receipt["outcome"] for receipt in function.receipts()] == [
+        "unsupported_media_type",
+        "unsupported_media_type",
+        "ignored",
+    ]
 
 
 def test_an_apig_event_inside_another_is_turned_away(function: Function) -> None:
@@ -592,7 +596,7 @@ def test_an_apig_event_whose_sender_is_not_proved_is_not_opened(function: Functi
     """A header inside proves nothing about who put it there."""
     inside = {"authorization": "Bearer example-caller-token-0001"}
     reply = function.request("POST", "/invoke", json=apig(json.dumps(REQUEST), headers=inside))
-    assert (reply.status_code, reply.json()["outcome"]) == (401, "caller_not_proved")
+    assert (reply.status_code, reply.json()["outcome"]) == (401, "unauthenticated")
 
 
 def test_the_answer_to_what_may_be_repeated_keeps_its_header_in_the_envelope(
@@ -690,7 +694,7 @@ def test_no_header_can_be_smuggled_into_the_answer_to_a_handshake(origin: str, f
     status, headers, body = opened(function, event)
     assert (status, sorted(headers)) == (405, ["Allow", "Content-Type"])
     assert origin not in body
-    assert function.receipt()["outcome"] == "wrong_method"
+    assert function.receipt()["outcome"] == "method_not_allowed"
 
 
 def test_the_handshake_works_inside_an_apig_event(function: Function) -> None:

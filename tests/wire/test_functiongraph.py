@@ -21,9 +21,9 @@ from pytest_httpx import HTTPXMock
 
 from door import SHOW, START, TASKS
 from example import ENVIRONMENT, PROJECT, TASK, TASK_NAME, shown
-from restarter import transport
-from restarter.faults import SettingsError
+from restarter.http import transport
 from restarter.receipt import RECEIPTS
+from restarter.settings.errors import SettingsError
 from simulator import Simulator
 
 SOURCE = Path(__file__).parents[2] / "function" / "functiongraph.py"
@@ -119,7 +119,7 @@ class Instance:
 
     def not_done(self, event: Any, context: Context | None = None) -> str:
         """The text of what is raised."""
-        with pytest.raises(self.module.NotDone) as raised:
+        with pytest.raises(self.module.EventNotHandled) as raised:
             self.module.handler(event, context or Context())
         return str(raised.value)
 
@@ -250,7 +250,7 @@ def test_several_records_give_a_list_of_receipts(instance: Instance, httpx_mock:
         (json.loads('{"a":' * 500 + "{}" + "}" * 500), "malformed"),
         ({"task_id": float("nan")}, "malformed"),
         ({"task_name": "\ud800"}, "malformed"),
-        ({"task_name": "x" * 600_000}, "too_large"),
+        ({"task_name": "x" * 600_000}, "content_too_large"),
         (notice(REQUEST | {"task_status": "SUCCESS"}), "ignored"),
         ({"trigger_type": "TIMER", "trigger_name": "t", "version": "v1.0", "user_event": "x"}, "ignored"),
         ({"cts": {"service_type": "OMS", "trace_name": "startTask", "resource_id": str(TASK)}}, "ignored"),
@@ -332,7 +332,7 @@ def test_neither_what_is_raised_nor_the_log_holds_a_secret(make_instance: Callab
         made = make_instance(transport.connections, **changes)
         context = Context(**AGENCY)
         made.initialize(context)
-        with pytest.raises(made.module.NotDone) as raised:
+        with pytest.raises(made.module.EventNotHandled) as raised:
             made.module.handler(notice(REQUEST | {"reason": "why"}), context)
         assert simulator.calls()[0]["error_code"] == "APIGW.0301"
     told = repr(raised.value) + json.dumps(made.receipts()) + repr(made.module.__dict__["_runtime"].__dict__)

@@ -12,9 +12,9 @@ from pytest_httpx import HTTPXMock
 
 from door import SHOW, START, Function
 from example import BEARER, TASK, settings, shown
+from restarter.app import Application
 from restarter.ledger import LedgerError
 from restarter.model import Delivery
-from restarter.pipeline import Lasting
 from restarter.reply import Reply
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
@@ -34,7 +34,7 @@ class Simulated:
         self.task = shown()
         self.starts: list[datetime] = []
         fixed = settings(**changes)
-        self.lasting = Lasting(lambda: fixed, now=lambda: self.now)
+        self.application = Application(lambda: fixed, now=lambda: self.now)
         httpx_mock.add_callback(self._show, url=SHOW, is_reusable=True, is_optional=True)
         httpx_mock.add_callback(self._start, method="POST", url=START, is_reusable=True, is_optional=True)
 
@@ -51,8 +51,8 @@ class Simulated:
         headers = {"content-type": "application/cloudevents+json", "authorization": f"Bearer {BEARER}"}
 
         async def answer() -> Reply:
-            pipeline = self.lasting.pipeline()
-            return await pipeline.answer(Delivery("POST", "/", headers, body), pipeline.visit())
+            pipeline = self.application.pipeline()
+            return await pipeline.handle(Delivery("POST", "/", headers, body), pipeline.begin())
 
         reply = asyncio.run(answer())
         return reply.status, dict(reply.receipts[0])
@@ -60,7 +60,7 @@ class Simulated:
 
 @pytest.fixture
 def make_simulated(monkeypatch: pytest.MonkeyPatch, httpx_mock: HTTPXMock) -> Callable[..., Simulated]:
-    monkeypatch.setattr("restarter.transport.connections", httpx.AsyncHTTPTransport)
+    monkeypatch.setattr("restarter.http.transport.connections", httpx.AsyncHTTPTransport)
     return lambda **changes: Simulated(httpx_mock, **changes)
 
 
@@ -156,7 +156,7 @@ def test_when_all_places_are_taken_a_delivery_is_turned_away_at_once_and_nobody_
             replies = await asyncio.gather(*posts, client.get("/healthz"))
             return [reply.status_code for reply in replies]
 
-    monkeypatch.setattr("restarter.pipeline.PLACES", 3)
+    monkeypatch.setattr("restarter.pipeline.MAX_IN_FLIGHT", 3)
     httpx_mock.add_callback(slow, url=SHOW, is_reusable=True)
     *statuses, health = asyncio.run(all_at_once())
     assert sorted(statuses) == [200] * 3 + [503] * 7
@@ -278,7 +278,7 @@ def test_a_ledger_that_hangs_does_not_make_a_delivery_late(make_simulated: Calla
         await asyncio.sleep(60)
 
     world = make_simulated(restart_deadline=1.2)
-    world.lasting.ledger.settle = hang  # type: ignore[assignment]
+    world.application.ledger.settle = hang  # type: ignore[assignment]
     status, receipt = world.deliver("e")
     assert (status, receipt["outcome"], receipt["reason"]) == (503, "unconfirmed", "ledger")
     assert receipt["duration_ms"] < 1300
@@ -313,7 +313,7 @@ def test_a_ledger_that_cannot_be_asked_starts_nothing_and_one_that_cannot_be_tol
     question: str, outcome: str, starts: int, make_simulated: Callable[..., Simulated]
 ) -> None:
     world = make_simulated()
-    restarter = world.lasting.pipeline()._restarter  # noqa: SLF001
+    restarter = world.application.pipeline()._restarter  # noqa: SLF001
     restarter._ledger = Broken(restarter._ledger, question)  # noqa: SLF001
     status, receipt = world.deliver("e")
     assert (receipt["outcome"], len(world.starts)) == (outcome, starts)
@@ -323,8 +323,8 @@ def test_a_ledger_that_cannot_be_asked_starts_nothing_and_one_that_cannot_be_tol
 def test_a_refusal_that_cannot_be_remembered_as_told_is_not_told(make_simulated: Callable[..., Simulated]) -> None:
     world = make_simulated(restart_budget="1/1h")
     world.deliver("a")
-    restarter = world.lasting.pipeline()._restarter  # noqa: SLF001
-    restarter._ledger = Broken(restarter._ledger, "first_refusal")  # noqa: SLF001
+    restarter = world.application.pipeline()._restarter  # noqa: SLF001
+    restarter._ledger = Broken(restarter._ledger, "mark_exhausted")  # noqa: SLF001
     assert world.deliver("b")[1]["reason"] == "ledger"
 
 
@@ -335,7 +335,7 @@ def test_a_restart_that_others_are_always_faster_with_is_tried_again_later(
         return False
 
     world = make_simulated()
-    world.lasting.ledger.spend = never  # type: ignore[assignment]
+    world.application.ledger.reserve = never  # type: ignore[assignment]
     status, receipt = world.deliver("e")
     assert (status, receipt["outcome"], receipt["reason"]) == (503, "deferred", "in_progress")
     assert world.starts == []

@@ -427,4 +427,4 @@ def test_the_bearer_of_a_token_of_another_length_or_none_gets_401_and_no_call_is
         reply = function.request("POST", "/", json={"task_id": TASK}, headers=headers)
         assert reply.status_code == 401
         assert reply.headers["www-authenticate"] == "Bearer"
-        assert function.receipt()["outcome"] == "caller_not_proved"
+        assert function.receipt()["outcome"] == "unauthenticated"

@@ -23,12 +23,13 @@ from pytest_httpx import HTTPXMock
 
 from door import SHOW, START, Function
 from example import BEARER, ENVIRONMENT, TASK, TASK_NAME, settings, shown
-from restarter.call import Call
+from restarter.app import Application
+from restarter.http.call import Call
 from restarter.model import Delivery, Kind
-from restarter.otel import METRICS, OpenTelemetry, operation_of
-from restarter.pipeline import Lasting
 from restarter.reply import Reply
-from restarter.telemetry import SILENT, open_telemetry
+from restarter.telemetry.configured import configured_observer
+from restarter.telemetry.observer import NO_OBSERVER
+from restarter.telemetry.opentelemetry import METRICS, OpenTelemetry, operation_of
 
 ROOT = Path(__file__).parents[2]
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -42,7 +43,7 @@ def context_of(span: ReadableSpan) -> SpanContext:
     return context
 
 
-class Watched:
+class FileWatcher:
     """The pipeline with telemetry that a test can look into."""
 
     def __init__(self) -> None:
@@ -50,7 +51,7 @@ class Watched:
         self.metrics = InMemoryMetricReader()
         telemetry = OpenTelemetry(SimpleSpanProcessor(self.spans), self.metrics)
         fixed = settings()
-        self._lasting = Lasting(lambda: fixed, telemetry=telemetry)
+        self._application = Application(lambda: fixed, telemetry=telemetry)
         self.close = telemetry.close
 
     def post(self, document: Any, **headers: str) -> Reply:
@@ -59,8 +60,8 @@ class Watched:
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
 
         async def answer() -> Reply:
-            pipeline = self._lasting.pipeline()
-            return await pipeline.answer(Delivery("POST", "/", given, json.dumps(document).encode()), pipeline.visit())
+            pipeline = self._application.pipeline()
+            return await pipeline.handle(Delivery("POST", "/", given, json.dumps(document).encode()), pipeline.begin())
 
         return asyncio.run(answer())
 
@@ -77,14 +78,14 @@ class Watched:
 
 
 @pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    monkeypatch.setattr("restarter.transport.connections", httpx.AsyncHTTPTransport)
-    watched = Watched()
+def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileWatcher]:
+    monkeypatch.setattr("restarter.http.transport.connections", httpx.AsyncHTTPTransport)
+    watched = FileWatcher()
     yield watched
     watched.close()
 
 
-def test_one_delivery_is_one_trace_of_delivery_list_show_and_start(watched: Watched, httpx_mock: HTTPXMock) -> None:
+def test_one_delivery_is_one_trace_of_delivery_list_show_and_start(watched: FileWatcher, httpx_mock: HTTPXMock) -> None:
     listing = re.compile(r".*/tasks\?.*")
     httpx_mock.add_response(url=listing, json={"tasks": [shown()], "count": 1})
     httpx_mock.add_response(url=SHOW, json=shown())
@@ -107,7 +108,7 @@ def test_one_delivery_is_one_trace_of_delivery_list_show_and_start(watched: Watc
 
 
 @pytest.mark.parametrize("mode", ["header", "binary", "structured", "none"])
-def test_the_trace_is_the_senders_if_it_told_of_one(mode: str, watched: Watched, httpx_mock: HTTPXMock) -> None:
+def test_the_trace_is_the_senders_if_it_told_of_one(mode: str, watched: FileWatcher, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(url=SHOW, json=shown(2))
     event = {"specversion": "1.0", "type": "oms.task.failed", "source": "/oms", "id": "1", "data": {"task_id": TASK}}
     binary = {"ce_specversion": "1.0", "ce_type": "oms.task.failed", "ce_source": "/oms", "ce_id": "1"}
@@ -127,7 +128,7 @@ def test_the_trace_is_the_senders_if_it_told_of_one(mode: str, watched: Watched,
 
 
 def test_requests_are_counted_by_outcome_dialect_and_reason_and_calls_are_timed(
-    watched: Watched, httpx_mock: HTTPXMock
+    watched: FileWatcher, httpx_mock: HTTPXMock
 ) -> None:
     httpx_mock.add_response(url=SHOW, json=shown(2))
     httpx_mock.add_response(url=SHOW, status_code=503)
@@ -144,7 +145,7 @@ def test_requests_are_counted_by_outcome_dialect_and_reason_and_calls_are_timed(
         (direct, ("outcome", "unavailable"), ("reason", "no_connection")): 1,
         (direct, ("outcome", "malformed")): 1,
     }
-    assert sum(point.count for point in points["restarter.call.duration"]) == 3
+    assert sum(point.count for point in points["restarter.http.call.duration"]) == 3
     assert sum(point.count for point in points["restarter.delivery.duration"]) == 4
     failed = [span for span in watched.spans.get_finished_spans() if not span.status.is_ok and span.name == "ShowTask"]
     assert [
@@ -152,7 +153,7 @@ def test_requests_are_counted_by_outcome_dialect_and_reason_and_calls_are_timed(
     ] == ["no_connection"]
 
 
-def test_a_call_of_another_kind_is_named_by_its_method(watched: Watched) -> None:
+def test_a_call_of_another_kind_is_named_by_its_method(watched: FileWatcher) -> None:
     assert operation_of(Call("GET", "https://smn.example.com/smn/x.pem", "")) == "GET"
 
 
@@ -172,15 +173,15 @@ def test_without_the_variable_nothing_is_told_and_nothing_of_it_is_imported(
 
 def test_its_own_variable_turns_it_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr("restarter.otel.OpenTelemetry", lambda: "telemetry")
-    assert open_telemetry() == "telemetry"  # type: ignore[comparison-overlap]
+    monkeypatch.setattr("restarter.telemetry.opentelemetry.OpenTelemetry", lambda: "telemetry")
+    assert configured_observer() == "telemetry"  # type: ignore[comparison-overlap]
     monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT")
-    assert open_telemetry() is SILENT
+    assert configured_observer() is NO_OBSERVER
 
 
 def test_without_its_package_the_program_does_not_start_and_says_why(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
-    environment.setitem(sys.modules, "restarter.otel", None)
+    environment.setitem(sys.modules, "restarter.telemetry.opentelemetry", None)
     with pytest.raises(SystemExit, match="OTEL_EXPORTER_OTLP_ENDPOINT: needs OpenTelemetry"):
         create_asgi_app("restart", "function/main.py", "http")
 

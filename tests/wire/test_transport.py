@@ -11,12 +11,12 @@ import pytest
 from pydantic import SecretStr
 
 from example import PROJECT, TASK
-from restarter.call import Answer, Call, NoAnswer
+from restarter.http.call import Answer, Call, NoAnswer
+from restarter.http.transport import MAX_ANSWER_BYTES, Transport
 from restarter.model import AccessKey, Start
 from restarter.oms import start_task, tasks
 from restarter.oms.signing import identify
-from restarter.settings import StorageCredentials
-from restarter.transport import LONGEST_ANSWER, Transport
+from restarter.settings.model import StorageCredentials
 from simulator import Simulator
 
 KEY = AccessKey(SecretStr("AKEXAMPLE0000000001"), SecretStr("SKEXAMPLE00000000000000000000000000000001"))
@@ -92,13 +92,13 @@ def test_a_start_without_an_answer_may_have_been_sent_and_is_sent_once(
 ) -> None:
     simulator, url = oms
     simulator.set_rules([{"operation": "start", "action": action}])
-    began = time.monotonic()
+    started_at = time.monotonic()
     first, second = send(start(url), start(url), seconds=0.5)
     assert first == expected
     assert second == expected
     assert [call["operation"] for call in simulator.calls()] == ["start", "start"]
     assert simulator.starts(TASK) == starts
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - started_at < 2
 
 
 def test_a_transport_can_be_closed_and_used_again_and_closed_before_it_was_used(oms: tuple[Simulator, str]) -> None:
@@ -126,7 +126,7 @@ def test_a_connection_that_nobody_takes_proves_that_nothing_was_sent() -> None:
     [
         ({"answer": "redirect"}, 302, None),
         ({"answer": "bad_gateway"}, 502, None),
-        ({"answer": {"status": 200, "size": LONGEST_ANSWER + 1}}, 200, None),
+        ({"answer": {"status": 200, "size": MAX_ANSWER_BYTES + 1}}, 200, None),
         ({"answer": {"status": 200, "body": {"id": 1}, "gzip": True}}, 200, None),
         ({"answer": {"status": 429, "body": {"error_code": "APIGW.0308"}}}, 429, {"error_code": "APIGW.0308"}),
     ],

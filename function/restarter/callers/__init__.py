@@ -1,4 +1,4 @@
-"""Who may call: each way in is a file, and one of them must prove a delivery before anything in it is used."""
+"""Who may call: one authenticator a file. One of them must accept a delivery before anything in it is used."""
 
 from typing import Protocol
 
@@ -7,45 +7,66 @@ from restarter.callers.oidc import Oidc
 from restarter.callers.platform import Platform
 from restarter.callers.smn import Smn
 from restarter.callers.webhook import StandardWebhook
-from restarter.errors import CallerNotProved
-from restarter.model import Delivery, Proved, Visit
-from restarter.settings import Settings
-from restarter.transport import Transport
+from restarter.errors import Unauthenticated
+from restarter.http.transport import Sender
+from restarter.model import AuthenticatedDelivery, Delivery, DeliveryContext
+from restarter.settings.model import Settings
 
 
-class Way(Protocol):
-    """One way in. `claims`: the delivery tries to use it; `proves`: what of it the proof covers, None if it fails."""
+class Authenticator(Protocol):
+    """One way to authenticate a caller."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What receipts and `explain` call it."""
+        ...
 
-    def claims(self, delivery: Delivery) -> bool: ...
+    def applies_to(self, delivery: Delivery) -> bool:
+        """Whether the delivery carries what this authenticator checks."""
+        ...
 
-    async def proves(self, delivery: Delivery, visit: Visit) -> Delivery | None: ...
+    async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> Delivery | None:
+        """The part of the delivery that the caller vouches for; None where the check fails.
+
+        Raises:
+            AuthenticationUnavailable: A key or certificate could not be fetched.
+        """
+        ...
 
 
-def configured(settings: Settings, transport: Transport) -> tuple[Way, ...]:
-    """The ways in that the settings open; settings without any do not load."""
-    ways: list[tuple[object, Way]] = [
+def configured_authenticators(settings: Settings, transport: Sender) -> tuple[Authenticator, ...]:
+    """The authenticators that the settings switch on; settings without any do not load."""
+    candidates: list[tuple[object, Authenticator]] = [
         (settings.caller_bearer_tokens, Bearer(settings)),
         (settings.caller_webhook_secrets, StandardWebhook(settings)),
         (settings.caller_smn_topics, Smn(settings, transport)),
         (settings.caller_oidc_audience, Oidc(settings, transport)),
         (settings.caller_trust_platform, Platform()),
     ]
-    return tuple(way for is_open, way in ways if is_open)
+    return tuple(authenticator for is_configured, authenticator in candidates if is_configured)
 
 
-async def prove(delivery: Delivery, ways: tuple[Way, ...], visit: Visit, *, envelope: Proved | None = None) -> Proved:
-    """The delivery as a proved one, or CallerNotProved, which says no more than which way in was tried.
+async def authenticate(
+    delivery: Delivery,
+    authenticators: tuple[Authenticator, ...],
+    context: DeliveryContext,
+    *,
+    outer: AuthenticatedDelivery | None = None,
+) -> AuthenticatedDelivery:
+    """Authenticate the caller on the raw bytes of the delivery.
 
-    A delivery inside a proved `envelope` needs no proof of its own; a signature that it brings counts all the same.
+    A request inside an authenticated `outer` one (an APIG event) needs no credentials of its own; a valid signature in
+    it counts all the same.
+
+    Raises:
+        Unauthenticated: No authenticator accepts the delivery; the reason names those that apply, and nothing else.
+        AuthenticationUnavailable: A key or certificate could not be fetched.
     """
-    tried = [way for way in ways if way.claims(delivery)]
-    for way in tried:
-        covered = await way.proves(delivery, visit)
+    applicable = [authenticator for authenticator in authenticators if authenticator.applies_to(delivery)]
+    for authenticator in applicable:
+        covered = await authenticator.authenticate(delivery, context)
         if covered is not None:
-            return Proved(covered, way.name)
-    if envelope is not None:
-        return Proved(delivery, envelope.way)
-    raise CallerNotProved(", ".join(way.name for way in tried) or "no credentials")
+            return AuthenticatedDelivery(covered, authenticator.name)
+    if outer is not None:
+        return AuthenticatedDelivery(delivery, outer.authenticated_by)
+    raise Unauthenticated(", ".join(authenticator.name for authenticator in applicable) or "no credentials")

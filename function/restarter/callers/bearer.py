@@ -1,25 +1,25 @@
-"""The way in by a shared token: `Authorization: Bearer <token>` (RFC 6750). No I/O here."""
+"""Authenticates by a shared token: `Authorization: Bearer <token>` (RFC 6750). No I/O here."""
 
 import hmac
 
-from restarter.model import Delivery, Visit
-from restarter.settings import Settings
+from restarter.model import Delivery, DeliveryContext
+from restarter.settings.model import Settings
 
 
 class Bearer:
-    """Lets in whoever sends one of the tokens; two of them while rotating."""
+    """Accepts whoever sends one of the tokens; two may be configured while rotating."""
 
     name = "bearer"
 
     def __init__(self, settings: Settings) -> None:
         self._tokens = settings.caller_bearer_tokens
 
-    def claims(self, delivery: Delivery) -> bool:
-        """There is a header of the Bearer scheme."""
+    def applies_to(self, delivery: Delivery) -> bool:
+        """There is an Authorization header of the Bearer scheme."""
         return bearer_token(delivery) is not None
 
-    async def proves(self, delivery: Delivery, visit: Visit) -> Delivery | None:
-        """Every token is compared, whole and as bytes, so that the time taken tells nothing."""
+    async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> Delivery | None:
+        """The delivery, where one of the tokens is equal; all are compared in constant time."""
         sent = (bearer_token(delivery) or "").encode()
         matches = [hmac.compare_digest(sent, token.get_secret_value().encode()) for token in self._tokens]
         return delivery if any(matches) else None

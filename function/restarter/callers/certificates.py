@@ -1,4 +1,4 @@
-"""SMN's certificates: fetched from SMN's own hosts alone, kept, and checked for their dates at each use.
+"""SMN's certificates: fetched from SMN's own hosts alone, cached, and checked for their dates at each use.
 
 https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_a9004.html asks to verify the server it is taken from.
 """
@@ -7,59 +7,63 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
-from restarter.call import Answer, Call
-from restarter.errors import CannotProve
-from restarter.model import Visit
-from restarter.settings import Settings
-from restarter.transport import Transport
+from restarter.errors import AuthenticationUnavailable
+from restarter.http.call import Answer, Call
+from restarter.http.transport import Sender
+from restarter.model import DeliveryContext
+from restarter.settings.model import Settings
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
-LONGEST = 16 * 1024  # bytes
-PATIENCE = 2.0  # seconds; SMN itself waits five for the whole answer
-KEPT = 16  # certificates
+MAX_CERTIFICATE_BYTES = 16 * 1024
+TIMEOUT_S = 2.0  # SMN itself waits five seconds for the whole answer
+CERTIFICATE_CACHE_SIZE = 16
 
 
 class Certificates:
     """The pinned certificates, or those that SMN publishes."""
 
-    def __init__(self, settings: Settings, transport: Transport) -> None:
+    def __init__(self, settings: Settings, transport: Sender) -> None:
         self._pinned = settings.caller_smn_certificate
         self._domains = settings.caller_smn_domains
         self._transport = transport
-        self._kept: dict[str, list[Certificate]] = {}
+        self._cache: dict[str, list[Certificate]] = {}
         self._fetching = asyncio.Lock()
 
-    async def of(self, url: str, topic_urn: str, visit: Visit) -> list["Certificate"]:
-        """The certificates that may have signed, and are valid at the time of the visit; none for a URL not SMN's."""
+    async def find(self, url: str, topic_urn: str, context: DeliveryContext) -> list["Certificate"]:
+        """The certificates that may have signed a message and are valid now; none for a URL that is not SMN's.
+
+        Raises:
+            AuthenticationUnavailable: The certificate could not be fetched.
+        """
         if self._pinned is not None:
             found = read(self._pinned.encode())
         elif is_smn_url(url, topic_urn, self._domains):
-            found = await self._fetched(url, visit)
+            found = await self._fetched(url, context)
         else:
             found = []
-        return [one for one in found if one.not_valid_before_utc <= visit.came_at <= one.not_valid_after_utc]
+        return [one for one in found if one.not_valid_before_utc <= context.received_at <= one.not_valid_after_utc]
 
-    async def _fetched(self, url: str, visit: Visit) -> list["Certificate"]:
-        """What was kept is there at once; the rest is fetched one after the other, for many messages need the same."""
-        if url not in self._kept:
+    async def _fetched(self, url: str, context: DeliveryContext) -> list["Certificate"]:
+        """From the cache, or by one fetch that deliveries which need it at the same time share."""
+        if url not in self._cache:
             async with self._fetching:
-                if url not in self._kept:
-                    return await self._fetch(url, visit)
-        return self._kept[url]
+                if url not in self._cache:
+                    return await self._fetch(url, context)
+        return self._cache[url]
 
-    async def _fetch(self, url: str, visit: Visit) -> list["Certificate"]:
-        answer = await self._transport.send(Call("GET", url, ""), {}, min(PATIENCE, visit.left_now()))
+    async def _fetch(self, url: str, context: DeliveryContext) -> list["Certificate"]:
+        answer = await self._transport.send(Call("GET", url, ""), {}, min(TIMEOUT_S, context.remaining()))
         if isinstance(answer, Answer) and answer.status in (400, 403, 404):
             return []
         body = (answer.body or b"") if isinstance(answer, Answer) and answer.status == 200 else b""
-        found = read(body) if len(body) <= LONGEST else []
+        found = read(body) if len(body) <= MAX_CERTIFICATE_BYTES else []
         if not found:
-            raise CannotProve("smn: the certificate could not be fetched")
-        while len(self._kept) >= KEPT:
-            del self._kept[next(iter(self._kept))]
-        self._kept[url] = found
+            raise AuthenticationUnavailable("smn: the certificate could not be fetched")
+        while len(self._cache) >= CERTIFICATE_CACHE_SIZE:
+            del self._cache[next(iter(self._cache))]
+        self._cache[url] = found
         return found
 
 

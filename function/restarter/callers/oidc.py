@@ -1,4 +1,4 @@
-"""The way in by an ID token that Google signed for a service account (Pub/Sub, Eventarc, Scheduler, Cloud Run).
+"""Authenticates by an ID token that Google signed for a service account (Pub/Sub, Eventarc, Scheduler, Cloud Run).
 
 Rule: https://cloud.google.com/pubsub/docs/authenticate-push-subscriptions
 «check the signature, aud, and that email is the expected account and email_verified is true».
@@ -8,44 +8,44 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from restarter.call import Answer, Call
 from restarter.callers.bearer import bearer_token
-from restarter.errors import CannotProve
-from restarter.model import Delivery, Visit
-from restarter.settings import Settings
-from restarter.transport import Transport
+from restarter.errors import AuthenticationUnavailable
+from restarter.http.call import Answer, Call
+from restarter.http.transport import Sender
+from restarter.model import Delivery, DeliveryContext
+from restarter.settings.model import Settings
 
 if TYPE_CHECKING:
     from jwt import PyJWKSet
 
 KEYS_URL = "https://www.googleapis.com/oauth2/v3/certs"
 ISSUERS = ("https://accounts.google.com", "accounts.google.com")
-KEPT = 3600.0  # seconds; Google changes its keys over days
-PAUSE = 60.0  # seconds between two fetches on account of a key that is not among them
-PATIENCE = 2.0  # seconds
+KEYS_TTL_S = 3600.0  # Google changes its keys over days
+MIN_REFETCH_INTERVAL_S = 60.0  # between two fetches because of a key id that is not among the keys
+TIMEOUT_S = 2.0
 
 
 class Oidc:
-    """Lets in the accounts on the list, with a token for the audience that is this function."""
+    """Accepts the configured accounts, with a token for the configured audience."""
 
     name = "oidc"
 
-    def __init__(self, settings: Settings, transport: Transport) -> None:
+    def __init__(self, settings: Settings, transport: Sender) -> None:
         self._audience = settings.caller_oidc_audience
         self._emails = frozenset(settings.caller_oidc_emails)
         self._keys = Keys(settings, transport)
 
-    def claims(self, delivery: Delivery) -> bool:
+    def applies_to(self, delivery: Delivery) -> bool:
         """The bearer's token has the three parts of a signed JWT."""
         return (bearer_token(delivery) or "").count(".") == 2
 
-    async def proves(self, delivery: Delivery, visit: Visit) -> Delivery | None:
-        """Signature, issuer, audience and time by the library; then whose token it is."""
+    async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> Delivery | None:
+        """The delivery, where signature, issuer, audience and times are right and the account is configured."""
         from jwt import PyJWTError, decode, get_unverified_header  # noqa: PLC0415  # not every deployment needs it
 
         token = bearer_token(delivery) or ""
         try:
-            key = await self._keys.named(str(get_unverified_header(token).get("kid")), visit)
+            key = await self._keys.named(str(get_unverified_header(token).get("kid")), context)
             claims = decode(
                 token,
                 key,
@@ -61,40 +61,45 @@ class Oidc:
 
 
 class Keys:
-    """Google's public keys, or those of a file; fetched by one delivery for all that wait."""
+    """Google's public keys, or those of a file. Deliveries that need a fetch at the same time share it."""
 
-    def __init__(self, settings: Settings, transport: Transport) -> None:
+    def __init__(self, settings: Settings, transport: Sender) -> None:
         self._transport = transport
         self._from_file = settings.caller_oidc_keys
         self._fetching = asyncio.Lock()
         self._set: PyJWKSet | None = None
         self._fetched_at = 0.0
 
-    async def named(self, kid: str, visit: Visit) -> Any:
-        """The key of that id; KeyError if there is none."""
-        async with self._fetching:
-            return (await self._current(kid, visit))[kid]
+    async def named(self, kid: str, context: DeliveryContext) -> Any:
+        """The key of that id.
 
-    async def _current(self, kid: str, visit: Visit) -> "PyJWKSet":
+        Raises:
+            KeyError: There is no such key.
+            AuthenticationUnavailable: The keys could not be fetched.
+        """
+        async with self._fetching:
+            return (await self._current(kid, context))[kid]
+
+    async def _current(self, kid: str, context: DeliveryContext) -> "PyJWKSet":
         age = time.monotonic() - self._fetched_at
         if self._set is None or (self._from_file is None and self._stale(kid, age)):
-            self._set = await self._read(visit)
+            self._set = await self._read(context)
             self._fetched_at = time.monotonic()
         return self._set
 
     def _stale(self, kid: str, age: float) -> bool:
         known = self._set is not None and any(key.key_id == kid for key in self._set.keys)
-        return age > KEPT or (not known and age > PAUSE)
+        return age > KEYS_TTL_S or (not known and age > MIN_REFETCH_INTERVAL_S)
 
-    async def _read(self, visit: Visit) -> "PyJWKSet":
+    async def _read(self, context: DeliveryContext) -> "PyJWKSet":
         from jwt import PyJWKSet, PyJWTError  # noqa: PLC0415  # not every deployment needs it
 
         if self._from_file is not None:
             return PyJWKSet.from_json(self._from_file)
-        answer = await self._transport.send(Call("GET", KEYS_URL, ""), {}, min(PATIENCE, visit.left_now()))
+        answer = await self._transport.send(Call("GET", KEYS_URL, ""), {}, min(TIMEOUT_S, context.remaining()))
         try:
             if isinstance(answer, Answer) and answer.status == 200:
                 return PyJWKSet.from_dict(answer.document)
         except (PyJWTError, AttributeError, NotImplementedError, TypeError):  # it lets those of odd keys pass
             pass
-        raise CannotProve("oidc: the keys could not be fetched")
+        raise AuthenticationUnavailable("oidc: the keys could not be fetched")

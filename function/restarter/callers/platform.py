@@ -1,17 +1,17 @@
-"""The way in for deliveries whose caller the platform has proved (Cloud Run IAM, FunctionGraph). No I/O here."""
+"""Accepts deliveries whose caller the platform has authenticated (Cloud Run IAM, FunctionGraph). No I/O here."""
 
-from restarter.model import Delivery, Visit
+from restarter.model import Delivery, DeliveryContext
 
 
 class Platform:
-    """Lets everything in; opened by CALLER_TRUST_PLATFORM alone."""
+    """Accepts every delivery; configured by CALLER_TRUST_PLATFORM alone."""
 
     name = "platform"
 
-    def claims(self, delivery: Delivery) -> bool:
-        """Nothing in the delivery is needed."""
+    def applies_to(self, delivery: Delivery) -> bool:
+        """Always: nothing in the delivery is needed."""
         return True
 
-    async def proves(self, delivery: Delivery, visit: Visit) -> Delivery | None:
-        """The operator has said that nobody unproved reaches the function."""
+    async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> Delivery | None:
+        """The delivery as it is: the operator states that only authenticated callers reach the function."""
         return delivery

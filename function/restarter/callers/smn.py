@@ -1,4 +1,4 @@
-"""The way in by SMN's own signature, for topics on the list. No I/O here but what `certificates` does.
+"""Authenticates by SMN's own signature, for the configured topics. No I/O here but what `certificates` does.
 
 Rule: https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_a9003.html
 «name and value of each field, each followed by a newline, in alphabetical order»; RSA PKCS #1 v1.5 with SHA-256.
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from pydantic_core import from_json, to_json
 
 from restarter.callers.certificates import Certificates
-from restarter.model import Delivery, Visit
-from restarter.settings import Settings
-from restarter.transport import Transport
+from restarter.http.transport import Sender
+from restarter.model import Delivery, DeliveryContext
+from restarter.settings.model import Settings
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -27,31 +27,31 @@ SIGNED = {
 
 
 class Smn:
-    """Lets in messages that SMN signed for one of the topics: its signature alone proves only *some* topic."""
+    """Accepts messages that SMN signed for a configured topic; anybody can have a topic of his own."""
 
     name = "smn"
 
-    def __init__(self, settings: Settings, transport: Transport) -> None:
+    def __init__(self, settings: Settings, transport: Sender) -> None:
         self._topics = frozenset(settings.caller_smn_topics)
         self._certificates = Certificates(settings, transport)
 
-    def claims(self, delivery: Delivery) -> bool:
-        """The body looks like a signed message; headers are not signed and so not asked."""
+    def applies_to(self, delivery: Delivery) -> bool:
+        """The body looks like a signed message; headers are not signed, so they are not read."""
         return b'"signature"' in delivery.body and b'"topic_urn"' in delivery.body
 
-    async def proves(self, delivery: Delivery, visit: Visit) -> Delivery | None:
-        """Topic first, then the certificate: for a topic of somebody else nothing is fetched.
+    async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> Delivery | None:
+        """The signed fields, where the signature is valid and the topic is configured.
 
-        Only what was signed goes on: around a genuine message anybody could put the headers of a CloudEvent, or beside
-        its fields a request of his own.
+        The topic is checked first, so that nothing is fetched for another topic. Headers and unsigned fields are
+        dropped: anybody could add them to a genuine message.
         """
         message = _text_fields(delivery.body)
         topic = message.get("topic_urn", "")
         if topic not in self._topics or message.get("type") not in SIGNED:
             return None
-        certificates = await self._certificates.of(message.get("signing_cert_url", ""), topic, visit)
-        made = any(_made(message, certificate) for certificate in certificates)
-        return _signed_part(delivery, message) if made else None
+        certificates = await self._certificates.find(message.get("signing_cert_url", ""), topic, context)
+        is_valid = any(_signature_valid(message, certificate) for certificate in certificates)
+        return _signed_part(delivery, message) if is_valid else None
 
 
 def strings_to_sign(message: dict[str, str]) -> list[bytes]:
@@ -70,7 +70,7 @@ def _signed_part(delivery: Delivery, message: dict[str, str]) -> Delivery:
     )
 
 
-def _made(message: dict[str, str], certificate: "Certificate") -> bool:
+def _signature_valid(message: dict[str, str], certificate: "Certificate") -> bool:
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm  # noqa: PLC0415  # heavy, for SMN alone
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415

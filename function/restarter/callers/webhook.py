@@ -1,26 +1,26 @@
-"""The way in by a Standard Webhooks signature (standard-webhooks 1.0.0: HMAC-SHA256 over id.timestamp.body).
+"""Authenticates by a Standard Webhooks signature (standard-webhooks 1.0.0: HMAC-SHA256 over id.timestamp.body).
 
 No I/O here. The library reads the clock itself, and allows five minutes.
 """
 
-from restarter.model import Delivery, Visit
-from restarter.settings import Settings
+from restarter.model import Delivery, DeliveryContext
+from restarter.settings.model import Settings
 
 
 class StandardWebhook:
-    """Lets in whoever signs with one of the secrets; two of them while rotating."""
+    """Accepts whoever signs with one of the secrets; two may be configured while rotating."""
 
     name = "webhook"
 
     def __init__(self, settings: Settings) -> None:
         self._secrets = settings.caller_webhook_secrets
 
-    def claims(self, delivery: Delivery) -> bool:
-        """There is a signature; without id and timestamp it proves nothing."""
+    def applies_to(self, delivery: Delivery) -> bool:
+        """There is a signature header."""
         return "webhook-signature" in delivery.headers
 
-    async def proves(self, delivery: Delivery, visit: Visit) -> Delivery | None:
-        """One of the secrets made the signature, and not long ago."""
+    async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> Delivery | None:
+        """The delivery, where one of the secrets made the signature within the last five minutes."""
         matches = [_signed_with(secret.get_secret_value(), delivery) for secret in self._secrets]
         return delivery if any(matches) else None
 

@@ -11,9 +11,9 @@ from restarter.dialects import (
     pubsub,
     smn,
 )
-from restarter.dialects.envelope import Configured, Envelope, Part, Subscription, open_envelope
+from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, Subscription, parse
 
-__all__ = ["DIALECTS", "Configured", "Part", "Subscription", "decode", "is_direct", "open_envelope"]
+__all__ = ["DIALECTS", "DecodeOptions", "Decoded", "Subscription", "decode", "is_direct", "parse"]
 
 
 class Dialect(Protocol):
@@ -21,12 +21,12 @@ class Dialect(Protocol):
 
     NAME: str
 
-    def recognises(self, envelope: Envelope) -> bool: ...
+    def recognises(self, parsed: ParsedDelivery) -> bool: ...
 
-    def decode(self, envelope: Envelope, configured: Configured) -> list[Part]: ...
+    def decode(self, parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]: ...
 
 
-# The first that recognises an envelope decodes it; the direct call is any other JSON object.
+# The first that recognises a delivery decodes it; the direct call is any other JSON object.
 DIALECTS: tuple[Dialect, ...] = (
     cloudevents_batch,
     cloudevent,
@@ -38,10 +38,15 @@ DIALECTS: tuple[Dialect, ...] = (
 )
 
 
-def decode(envelope: Envelope, configured: Configured) -> list[Part]:
-    """One part for each event of a proved delivery; raises a Rejected when there is no sense in the whole of it."""
-    dialect = next(dialect for dialect in DIALECTS if dialect.recognises(envelope))
-    return dialect.decode(envelope, configured)
+def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
+    """One part for each event of a delivery.
+
+    Raises:
+        Malformed: The delivery as a whole breaks a rule of its dialect.
+        UnsupportedMediaType: Its content type is none that the dialect reads.
+    """
+    dialect = next(dialect for dialect in DIALECTS if dialect.recognises(parsed))
+    return dialect.decode(parsed, options)
 
 
 def is_direct(dialect: str | None) -> bool:

@@ -10,35 +10,35 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from restarter.dialects.envelope import Configured, Envelope, Part, identifier, is_json, read_json, timestamp
-from restarter.dialects.payload import read_request, says_success
+from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, identifier, is_json, read_json, timestamp
+from restarter.dialects.payload import EventAttributes, read_request, to_event
 from restarter.dialects.pubsub import EVENTARC_TYPE, read_push
-from restarter.errors import Malformed, NotUnderstood
-from restarter.model import Event, Ignored, Intent
+from restarter.errors import Malformed, UnsupportedMediaType
+from restarter.model import Ignored, Intent
 
 NAME = "cloudevent"
 STRUCTURED = "application/cloudevents+json"
 REQUESTED_TYPE = "oms.task.start"
 
 
-def recognises(envelope: Envelope) -> bool:
+def recognises(parsed: ParsedDelivery) -> bool:
     """By media type, by ce- headers, or bare as EventGrid hands it to FunctionGraph, whose type is not documented."""
-    document = envelope.document
+    document = parsed.document
     return (
-        envelope.delivery.media_type == STRUCTURED
-        or any(name.startswith("ce-") for name in envelope.delivery.headers)
+        parsed.delivery.media_type == STRUCTURED
+        or any(name.startswith("ce-") for name in parsed.delivery.headers)
         or (isinstance(document, dict) and {"specversion", "type", "source"} <= document.keys())
     )
 
 
-def decode(envelope: Envelope, configured: Configured) -> list[Part]:
+def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     """One event, or nothing for us."""
-    headers = envelope.delivery.headers
-    binary = envelope.delivery.media_type != STRUCTURED and any(name.startswith("ce-") for name in headers)
-    return [read_event(_binary(envelope) if binary else envelope.document, configured)]
+    headers = parsed.delivery.headers
+    binary = parsed.delivery.media_type != STRUCTURED and any(name.startswith("ce-") for name in headers)
+    return [read_event(_binary(parsed) if binary else parsed.document, options)]
 
 
-def read_event(event: Any, configured: Configured, dialect: str = NAME) -> Part:
+def read_event(event: Any, options: DecodeOptions, dialect: str = NAME) -> Decoded:
     """An event in the JSON format: an object with the attributes, and with `data` or `data_base64`."""
     if not isinstance(event, dict) or event.get("specversion") != "1.0":
         raise Malformed("specversion: must be 1.0", dialect=dialect)
@@ -47,44 +47,41 @@ def read_event(event: Any, configured: Configured, dialect: str = NAME) -> Part:
     except Malformed as error:
         raise Malformed(error.reason, dialect=dialect) from None
     try:
-        return _read_identified(event, event_id, configured, dialect)
+        return _read_identified(event, event_id, options, dialect)
     except Malformed as error:
         raise Malformed(error.reason, dialect=error.dialect or dialect, event_id=error.event_id or event_id) from None
 
 
-def _read_identified(event: Mapping[str, Any], event_id: str, configured: Configured, dialect: str) -> Part:
+def _read_identified(event: Mapping[str, Any], event_id: str, options: DecodeOptions, dialect: str) -> Decoded:
     source, kind = identifier(event.get("source"), "source"), identifier(event.get("type"), "type")
     if "knativeerrordest" in event or "knativeerrorcode" in event:  # handed over by a dead-letter sink: no new failure
         return Ignored(reason="dead_letter", dialect=dialect, event_id=event_id)
     if kind == EVENTARC_TYPE:
-        return read_push(_data(event), configured, otherwise=event_id)
-    if kind != REQUESTED_TYPE and kind not in configured.failed_types:
+        return read_push(_data(event), options, otherwise=event_id)
+    if kind != REQUESTED_TYPE and kind not in options.failed_types:
         return Ignored(reason="event_type", dialect=dialect, event_id=event_id)
     occurred_at = timestamp(event["time"], "time") if event.get("time") is not None else None
-    request = read_request(_data(event), configured)
-    if says_success(request):
-        return Ignored(reason="task_succeeded", dialect=dialect, event_id=event_id)
-    return Event(
-        request=request,
+    request = read_request(_data(event), options)
+    attributes = EventAttributes(
         dialect=dialect,
         intent=Intent.REQUESTED if kind == REQUESTED_TYPE else Intent.FAILED,
-        project_id=request.project_id or configured.default_project,
         event_id=event_id,
         identity=(NAME, source, event_id),
         occurred_at=occurred_at,
     )
+    return to_event(request, attributes, options)
 
 
-def _binary(envelope: Envelope) -> Mapping[str, Any]:
+def _binary(parsed: ParsedDelivery) -> Mapping[str, Any]:
     """The event of a binary-mode message: attributes from its headers, data from its body."""
-    if not is_json(envelope.delivery.media_type):
-        raise NotUnderstood("content-type: the data of an event must be JSON", dialect=NAME)
+    if not is_json(parsed.delivery.media_type):
+        raise UnsupportedMediaType("content-type: the data of an event must be JSON", dialect=NAME)
     attributes: dict[str, Any] = {
         name.removeprefix("ce-"): _header_value(value, name)
-        for name, value in envelope.delivery.headers.items()
+        for name, value in parsed.delivery.headers.items()
         if name.startswith("ce-")
     }
-    return attributes | {"data": envelope.document}
+    return attributes | {"data": parsed.document}
 
 
 def _header_value(value: str, name: str) -> str:

@@ -1,7 +1,7 @@
 """A batch of CloudEvents: a JSON array of them (http-protocol-binding.md, 3.3). No I/O here."""
 
 from restarter.dialects.cloudevent import read_event
-from restarter.dialects.envelope import Configured, Envelope, Part
+from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery
 from restarter.errors import Malformed
 from restarter.model import Ignored
 
@@ -9,20 +9,20 @@ NAME = "cloudevents_batch"
 BATCH = "application/cloudevents-batch+json"
 
 
-def recognises(envelope: Envelope) -> bool:
+def recognises(parsed: ParsedDelivery) -> bool:
     """By media type alone."""
-    return envelope.delivery.media_type == BATCH
+    return parsed.delivery.media_type == BATCH
 
 
-def decode(envelope: Envelope, configured: Configured) -> list[Part]:
+def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     """One part for each event; a bad one does not spoil the good ones beside it, and none at all is allowed."""
-    if not isinstance(envelope.document, list):
+    if not isinstance(parsed.document, list):
         raise Malformed("batch: must be a JSON array", dialect=NAME)
-    return [_read(event, configured) for event in envelope.document] or [Ignored(reason="empty_batch", dialect=NAME)]
+    return [_read(event, options) for event in parsed.document] or [Ignored(reason="empty_batch", dialect=NAME)]
 
 
-def _read(event: object, configured: Configured) -> Part:
+def _read(event: object, options: DecodeOptions) -> Decoded:
     try:
-        return read_event(event, configured, NAME)
+        return read_event(event, options, NAME)
     except Malformed as error:
         return error

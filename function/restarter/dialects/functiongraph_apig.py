@@ -1,31 +1,36 @@
 """FunctionGraph's APIG trigger: an HTTP request inside an event, answered by a response inside an object. No I/O here.
 
-It is an envelope and no dialect of its own: what is inside is a delivery like any other.
+It is not a dialect of its own: the request inside is a delivery like any other.
 https://support.huaweicloud.com/intl/en-us/devg-functiongraph/functiongraph_02_0102.html
 """
 
-import json
 from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
-from restarter.dialects.envelope import Envelope
-from restarter.model import Delivery
+from restarter.dialects.parsing import ParsedDelivery
+from restarter.errors import Malformed
+from restarter.model import AuthenticatedDelivery, Delivery
 
 
-def recognises(envelope: Envelope) -> bool:
+def recognises(parsed: ParsedDelivery) -> bool:
     """Method, context and body of a request."""
-    document = envelope.document
+    document = parsed.document
     return isinstance(document, dict) and {"httpMethod", "requestContext", "body"} <= document.keys()
 
 
-def unwrap(envelope: Envelope) -> Delivery:
-    """The request inside.
+def unwrap(parsed: ParsedDelivery, outer: AuthenticatedDelivery | None) -> Delivery:
+    """The request inside. `outer` is the APIG event around this one, which there must not be.
 
-    Nothing is refused here, for APIG has to hear of it inside a response: a method of the wrong type is no POST, and
-    behind headers of the wrong type there is no body, so that nobody takes it for something else.
+    What is wrong with the request is not an error here, because APIG expects every reply inside a response object: a
+    method that is no text is no POST, and headers that are no object leave no body that could be taken for something.
+
+    Raises:
+        Malformed: The event is inside another.
     """
-    event = envelope.document
+    if outer is not None:
+        raise Malformed("body: an APIG event inside another")
+    event = parsed.document
     method, path, headers = event["httpMethod"], event.get("path"), event.get("headers") or {}
     readable = isinstance(headers, dict)
     return Delivery(
@@ -57,9 +62,3 @@ def _body(body: Any, is_base64: Any) -> bytes:
         except ValueError:
             pass
     return body.encode()
-
-
-def wrap(status: int, headers: Mapping[str, str], body: bytes) -> bytes:
-    """The response as APIG wants it; anything else it takes for a failure of the function."""
-    response = {"isBase64Encoded": False, "statusCode": status, "headers": dict(headers), "body": body.decode()}
-    return json.dumps(response).encode()

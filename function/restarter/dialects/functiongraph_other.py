@@ -5,7 +5,7 @@ Our own StartTask comes back as a trace of CTS: taking it for news would be a lo
 
 from typing import Any
 
-from restarter.dialects.envelope import Configured, Envelope, Part
+from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery
 from restarter.model import Ignored
 
 NAME = "functiongraph"
@@ -25,11 +25,11 @@ def _reason(document: Any) -> str | None:
     return next((reason for reason, members in SHAPES if members <= document.keys()), None)
 
 
-def recognises(envelope: Envelope) -> bool:
+def recognises(parsed: ParsedDelivery) -> bool:
     """One of the shapes."""
-    return _reason(envelope.document) is not None
+    return _reason(parsed.document) is not None
 
 
-def decode(envelope: Envelope, configured: Configured) -> list[Part]:
+def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     """Nothing for us."""
-    return [Ignored(reason=_reason(envelope.document) or "", dialect=NAME)]
+    return [Ignored(reason=_reason(parsed.document) or "", dialect=NAME)]

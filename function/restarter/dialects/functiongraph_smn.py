@@ -2,30 +2,30 @@
 
 from typing import Any
 
-from restarter.dialects.envelope import Configured, Envelope, Part
+from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery
 from restarter.dialects.smn_message import read_notice
 from restarter.errors import Malformed
 
 NAME = "functiongraph_smn"
 
 
-def recognises(envelope: Envelope) -> bool:
+def recognises(parsed: ParsedDelivery) -> bool:
     """A list of records, each with the notice under `smn`."""
-    document = envelope.document
+    document = parsed.document
     if not isinstance(document, dict) or not isinstance(document.get("record"), list):
         return False
     return any(isinstance(record, dict) and "smn" in record for record in document["record"])
 
 
-def decode(envelope: Envelope, configured: Configured) -> list[Part]:
+def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     """One part for each record; a bad record does not spoil the good ones beside it."""
-    return [_read(record, configured) for record in envelope.document["record"]]
+    return [_read(record, options) for record in parsed.document["record"]]
 
 
-def _read(record: Any, configured: Configured) -> Part:
+def _read(record: Any, options: DecodeOptions) -> Decoded:
     try:
         if not isinstance(record, dict) or not isinstance(record.get("smn"), dict):
             raise Malformed("smn: must be an object", dialect=NAME)
-        return read_notice(record["smn"], NAME, configured)
+        return read_notice(record["smn"], NAME, options)
     except Malformed as error:
         return Malformed(error.reason, dialect=NAME, event_id=error.event_id)

@@ -6,18 +6,18 @@ https://cloud.google.com/pubsub/docs/push. No I/O here.
 from base64 import b64decode
 from typing import Any
 
-from restarter.dialects.envelope import Configured, Envelope, Part, identifier, read_json, timestamp
-from restarter.dialects.payload import read_request, says_success
+from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, identifier, read_json, timestamp
+from restarter.dialects.payload import EventAttributes, read_request, to_event
 from restarter.errors import Malformed
-from restarter.model import Event, Ignored, Intent
+from restarter.model import Intent
 
 NAME = "pubsub"
 EVENTARC_TYPE = "google.cloud.pubsub.topic.v1.messagePublished"
 
 
-def recognises(envelope: Envelope) -> bool:
+def recognises(parsed: ParsedDelivery) -> bool:
     """A message and the subscription that pushes it; a message of other senders has none."""
-    return is_push(envelope.document)
+    return is_push(parsed.document)
 
 
 def is_push(document: Any) -> bool:
@@ -25,12 +25,12 @@ def is_push(document: Any) -> bool:
     return isinstance(document, dict) and isinstance(document.get("message"), dict) and "subscription" in document
 
 
-def decode(envelope: Envelope, configured: Configured) -> list[Part]:
+def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     """One event."""
-    return [read_push(envelope.document, configured)]
+    return [read_push(parsed.document, options)]
 
 
-def read_push(document: Any, configured: Configured, otherwise: str | None = None) -> Part:
+def read_push(document: Any, options: DecodeOptions, otherwise: str | None = None) -> Decoded:
     """The event in a push; `otherwise` is the id of the CloudEvent around it, for messages that come without one."""
     message = document.get("message") if isinstance(document, dict) else None
     if not isinstance(message, dict):
@@ -40,26 +40,19 @@ def read_push(document: Any, configured: Configured, otherwise: str | None = Non
     except Malformed as error:
         raise Malformed(error.reason, dialect=NAME) from None
     try:
-        return _read_identified(message, message_id, configured)
+        return _read_identified(message, message_id, options)
     except Malformed as error:
         raise Malformed(error.reason, dialect=NAME, event_id=message_id) from None
 
 
-def _read_identified(message: dict[str, Any], message_id: str, configured: Configured) -> Part:
-    request = read_request(_data(message), configured)
+def _read_identified(message: dict[str, Any], message_id: str, options: DecodeOptions) -> Decoded:
+    request = read_request(_data(message), options)
     published = message.get("publishTime") or message.get("publish_time")
     occurred_at = timestamp(published, "publishTime") if published is not None else None
-    if says_success(request):
-        return Ignored(reason="task_succeeded", dialect=NAME, event_id=message_id)
-    return Event(
-        request=request,
-        dialect=NAME,
-        intent=Intent.FAILED,
-        project_id=request.project_id or configured.default_project,
-        event_id=message_id,
-        identity=(NAME, message_id),
-        occurred_at=occurred_at,
+    attributes = EventAttributes(
+        dialect=NAME, intent=Intent.FAILED, event_id=message_id, identity=(NAME, message_id), occurred_at=occurred_at
     )
+    return to_event(request, attributes, options)
 
 
 def _data(message: dict[str, Any]) -> Any:

@@ -1,11 +1,11 @@
-"""SMN over HTTP(S): one flat object, signed (smn_ug_a9002). No I/O here; the signature was proved before.
+"""SMN over HTTP(S): one flat object, signed (smn_ug_a9002). No I/O here; the signature was checked before.
 
 https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_a9002.html
 """
 
 import re
 
-from restarter.dialects.envelope import Configured, Envelope, Part, Subscription, identifier
+from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, Subscription, identifier
 from restarter.dialects.smn_message import read_notice
 from restarter.errors import Malformed
 from restarter.model import Ignored
@@ -15,24 +15,24 @@ NAME = "smn"
 CONSOLE_DOMAIN = "huaweicloud.com"
 
 
-def recognises(envelope: Envelope) -> bool:
+def recognises(parsed: ParsedDelivery) -> bool:
     """Type, topic and signature stand in the body; the headers of the same names may be anybody's."""
-    document = envelope.document
+    document = parsed.document
     return isinstance(document, dict) and {"type", "topic_urn", "signature"} <= document.keys()
 
 
-def decode(envelope: Envelope, configured: Configured) -> list[Part]:
+def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     """A notification is an event; a topic that asks for a confirmation gets one if SMN itself signed the question."""
-    document = envelope.document
+    document = parsed.document
     if document["type"] == "Notification":
-        return [read_notice(document, NAME, configured)]
+        return [read_notice(document, NAME, options)]
     message_id = identifier(document.get("message_id"), "message_id")
     if document["type"] != "SubscriptionConfirmation":  # of the others none is an event; no URL in them is followed
         return [Ignored(reason="smn_type", dialect=NAME, event_id=message_id)]
-    if envelope.proved.way != NAME:
+    if parsed.authenticated.authenticated_by != NAME:
         return [Ignored(reason="subscription_not_signed", dialect=NAME, event_id=message_id)]
     url = document.get("subscribe_url")
-    if not isinstance(url, str) or not is_confirmation_url(url, document["topic_urn"], configured.smn_domains):
+    if not isinstance(url, str) or not is_confirmation_url(url, document["topic_urn"], options.smn_domains):
         raise Malformed("subscribe_url: not an address of SMN", dialect=NAME, event_id=message_id)
     return [Subscription(url=url, dialect=NAME, event_id=message_id)]
 

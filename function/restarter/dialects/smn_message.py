@@ -4,10 +4,10 @@ import re
 import string
 from typing import Any
 
-from restarter.dialects.envelope import Configured, Part, identifier, read_json, timestamp
-from restarter.dialects.payload import read_request, says_success
+from restarter.dialects.parsing import Decoded, DecodeOptions, identifier, read_json, timestamp
+from restarter.dialects.payload import EventAttributes, read_request, to_event
 from restarter.errors import Malformed
-from restarter.model import Event, Ignored, Intent, RestartRequest
+from restarter.model import Intent, RestartRequest
 
 # «source bucket, destination bucket, time sequence», e.g. bucket3-bucket3-20161027211637786_544 (ShowTask, name).
 TIME_SEQUENCE = re.compile(r"-[0-9]{17}_[0-9]{1,20}(?![0-9])")
@@ -16,29 +16,27 @@ LONGEST_BUCKETS = 256
 URN = re.compile(r"urn:smn:([a-z0-9-]{1,64}):([A-Za-z0-9_-]{1,1024}):[A-Za-z0-9_-]{1,255}")
 
 
-def read_notice(notice: dict[str, Any], dialect: str, configured: Configured) -> Part:
+def read_notice(notice: dict[str, Any], dialect: str, options: DecodeOptions) -> Decoded:
     """The event in an SMN notice: an object with message, message_id, topic_urn and timestamp, all of them text."""
     message_id = identifier(notice.get("message_id"), "message_id")
     try:
-        request = _request(notice.get("message"), configured)
-        project_id = _project(notice.get("topic_urn"), request, configured)
+        request = _request(notice.get("message"), options)
+        project_id = _project(notice.get("topic_urn"), request, options)
         occurred_at = timestamp(notice["timestamp"], "timestamp") if notice.get("timestamp") is not None else None
     except Malformed as error:
         raise Malformed(error.reason, dialect=dialect, event_id=message_id) from None
-    if says_success(request):
-        return Ignored(reason="task_succeeded", dialect=dialect, event_id=message_id)
-    return Event(
-        request=request,
+    attributes = EventAttributes(
         dialect=dialect,
         intent=Intent.FAILED,
-        project_id=project_id,
         event_id=message_id,
         identity=("smn", message_id),  # the same notice, whichever way it comes
         occurred_at=occurred_at,
+        project_id=project_id,
     )
+    return to_event(request, attributes, options)
 
 
-def _request(message: Any, configured: Configured) -> RestartRequest:
+def _request(message: Any, options: DecodeOptions) -> RestartRequest:
     if not isinstance(message, str):
         raise Malformed("message: must be a string")
     try:
@@ -46,7 +44,7 @@ def _request(message: Any, configured: Configured) -> RestartRequest:
     except ValueError:
         document = None
     if isinstance(document, dict):
-        return read_request(document, configured)
+        return read_request(document, options)
     names = task_names(message)
     if len(names) != 1:
         raise Malformed("message: neither JSON nor text with one OMS task name")
@@ -66,14 +64,14 @@ def task_names(text: str) -> set[str]:
     return names
 
 
-def _project(topic_urn: Any, request: RestartRequest, configured: Configured) -> str:
+def _project(topic_urn: Any, request: RestartRequest, options: DecodeOptions) -> str:
     """The project that the topic belongs to: urn:smn:{region}:{project_id}:{topic}.
 
     Documented FunctionGraph samples have words in place of a URN; those leave the default project.
     """
     match = URN.fullmatch(topic_urn) if isinstance(topic_urn, str) else None
-    project_id = match[2] if match else request.project_id or configured.default_project
-    if project_id not in configured.projects:
+    project_id = match[2] if match else request.project_id or options.default_project
+    if project_id not in options.projects:
         raise Malformed("topic_urn: not of a configured project")
     if request.project_id not in (None, project_id):
         raise Malformed("project_id: not the project of topic_urn")

@@ -1,4 +1,4 @@
-"""Once per event, so many restarts per task: what has to be remembered between deliveries.
+"""What has to be remembered between deliveries: events that were settled, and the restarts of each task.
 
 A ledger is opened by its address: `memory://` remembers within one instance, `redis://` and `rediss://` for all.
 """
@@ -11,39 +11,39 @@ from typing import Protocol
 
 from restarter.model import Event
 
-SETTLED_SECONDS = 7 * 24 * 3600
+SETTLED_TTL_S = 7 * 24 * 3600
 """As long as any sender may redeliver (Pub/Sub keeps a message for seven days)."""
 
 
 class Claim(Enum):
-    """What became of a claim to an event."""
+    """The result of claiming an event."""
 
     OURS = "ours"
     HELD = "held"
-    """Another delivery of it is being dealt with, or was when its instance crashed."""
+    """Another delivery of it is being handled, or was when its instance crashed."""
     SETTLED = "settled"
 
 
 class LedgerError(Exception):
-    """The ledger cannot be asked; nothing may be started on a guess."""
+    """The ledger did not answer; nothing may be started without it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """The keys under which an event and the restarts of its task are remembered; hashes, for names may be long."""
+class LedgerKeys:
+    """The keys of an event and of its task's restarts; both are hashes, because ids may be long."""
 
     event: str
     task: str
 
 
-def entry_of(event: Event, task_id: str) -> Entry:
-    """The keys of an event that has an identity."""
-    return Entry(event_key(event), _digest("task", event.project_id, task_id))
+def ledger_keys(event: Event, task_id: str) -> LedgerKeys:
+    """The keys of an event that has an identity, and of the task whose restarts are counted."""
+    return LedgerKeys(event_key(event) or "", _digest("task", event.project_id, task_id))
 
 
-def event_key(event: Event) -> str:
-    """The key of an event that has an identity."""
-    return _digest("event", *(event.identity or ()))
+def event_key(event: Event) -> str | None:
+    """The key of an event; None where the sender gave no id."""
+    return _digest("event", *event.identity) if event.identity else None
 
 
 def _digest(*parts: str) -> str:
@@ -54,40 +54,40 @@ class Ledger(Protocol):
     """Raises LedgerError, whatever is asked, when it cannot answer. Times are seconds since 1970."""
 
     async def claim(self, event: str, seconds: float) -> Claim:
-        """Make the event ours for so long, if it is nobody's."""
+        """Claim the event for so many seconds, unless it is claimed or settled."""
         ...
 
     async def settle(self, event: str) -> None:
-        """The event is dealt with: for seven days a redelivery of it is a duplicate."""
+        """Settle the event: for seven days a redelivery of it is a duplicate."""
         ...
 
     async def release(self, event: str) -> None:
-        """The event is nobody's again, so that a redelivery can finish the job."""
+        """Give the claim up, so that a redelivery can be handled."""
         ...
 
-    async def history(self, entry: Entry, window: float) -> tuple[float, ...]:
-        """The times of the task's restarts within the window, the oldest first, but for this very event's own."""
+    async def history(self, keys: LedgerKeys, window: float) -> tuple[float, ...]:
+        """Times of the task's restarts within the window (seconds), oldest first, without those of this very event."""
         ...
 
-    async def spend(self, entry: Entry, seen: tuple[float, ...], window: float) -> bool:
-        """Write down a restart for the event, if the others are those that were seen; else somebody was faster."""
+    async def reserve(self, keys: LedgerKeys, expected: tuple[float, ...], window: float) -> bool:
+        """Record a restart for the event, if the history is still the `expected` one; False if another was recorded."""
         ...
 
-    async def cancel(self, entry: Entry) -> None:
-        """The restart written down for the event was none."""
+    async def unreserve(self, keys: LedgerKeys) -> None:
+        """Remove the restart recorded for the event: it was not made."""
         ...
 
-    async def first_refusal(self, task: str, window: float) -> bool:
-        """Whether this is the first time within the window that the budget of the task stood in the way."""
+    async def mark_exhausted(self, task: str, window: float) -> bool:
+        """Mark the task's budget as exhausted; True if that was not marked yet within the window (seconds)."""
         ...
 
     async def close(self) -> None:
-        """Let connections go."""
+        """Close connections."""
         ...
 
 
 def open_ledger(address: str, clock: Callable[[], float]) -> Ledger:
-    """The ledger at an address that the settings have checked; nothing is connected yet."""
+    """The ledger at an address that the settings have checked; it connects later. `clock`: seconds since 1970."""
     if address == "memory://":
         from restarter.ledger.memory import MemoryLedger  # noqa: PLC0415  # one of the two is enough
 

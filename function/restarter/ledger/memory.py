@@ -1,68 +1,70 @@
-"""A ledger in the memory of one instance: gone when it ends, unknown to its neighbours, bounded. No I/O here."""
+"""A ledger in the memory of one instance. It ends with the instance, is not shared, and is bounded. No I/O here."""
 
 from collections.abc import Callable
 
 from cachetools import TLRUCache, TTLCache
 
-from restarter.ledger import SETTLED_SECONDS, Claim, Entry
+from restarter.ledger import SETTLED_TTL_S, Claim, LedgerKeys
 
-# Some 10 MB when full; what is over it forgets the oldest.
-EVENTS = 20_000
-TASKS = 10_000
-LONGEST_WINDOW = 31 * 24 * 3600.0
+# Some 10 MB when full; the oldest entries are dropped beyond that.
+EVENT_CACHE_SIZE = 20_000
+TASK_CACHE_SIZE = 10_000
+MAX_WINDOW_S = 31 * 24 * 3600.0
 
 
 class MemoryLedger:
-    """Everything here happens between two awaits, so one delivery never sees another half-way."""
+    """No method awaits anything, so each is atomic for the deliveries of one event loop."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._events: TLRUCache[str, tuple[Claim, float]] = TLRUCache(EVENTS, lambda _key, value, _now: value[1], clock)
-        self._restarts: TTLCache[str, dict[str, float]] = TTLCache(TASKS, LONGEST_WINDOW, clock)
-        self._refusals: TLRUCache[str, float] = TLRUCache(TASKS, lambda _key, value, _now: value, clock)
+        self._events: TLRUCache[str, tuple[Claim, float]] = TLRUCache(
+            EVENT_CACHE_SIZE, lambda _key, value, _now: value[1], clock
+        )
+        self._restarts: TTLCache[str, dict[str, float]] = TTLCache(TASK_CACHE_SIZE, MAX_WINDOW_S, clock)
+        self._exhausted: TLRUCache[str, float] = TLRUCache(TASK_CACHE_SIZE, lambda _key, value, _now: value, clock)
 
     async def claim(self, event: str, seconds: float) -> Claim:
-        """Make the event ours for so long, if it is nobody's."""
+        """Claim the event for so many seconds, unless it is claimed or settled."""
         if event in self._events:
             return self._events[event][0]
         self._events[event] = (Claim.HELD, self._clock() + seconds)
         return Claim.OURS
 
     async def settle(self, event: str) -> None:
-        """The event is dealt with."""
-        self._events[event] = (Claim.SETTLED, self._clock() + SETTLED_SECONDS)
+        """Settle the event."""
+        self._events[event] = (Claim.SETTLED, self._clock() + SETTLED_TTL_S)
 
     async def release(self, event: str) -> None:
-        """The event is nobody's again."""
+        """Give the claim up."""
         self._events.pop(event, None)
 
-    async def history(self, entry: Entry, window: float) -> tuple[float, ...]:
-        """The times of the task's restarts within the window, but for this event's own."""
-        return tuple(sorted(self._others(entry, window).values()))
+    async def history(self, keys: LedgerKeys, window: float) -> tuple[float, ...]:
+        """Times of the task's restarts within the window, without those of this event."""
+        return tuple(sorted(self._others(keys, window).values()))
 
-    async def spend(self, entry: Entry, seen: tuple[float, ...], window: float) -> bool:
-        """Write down a restart, if nobody was faster."""
-        others = self._others(entry, window)
-        if tuple(sorted(others.values())) != seen:
+    async def reserve(self, keys: LedgerKeys, expected: tuple[float, ...], window: float) -> bool:
+        """Record a restart, if the history is still the expected one."""
+        others = self._others(keys, window)
+        if tuple(sorted(others.values())) != expected:
             return False
-        self._restarts[entry.task] = others | {entry.event: self._clock()}
+        self._restarts[keys.task] = others | {keys.event: self._clock()}
         return True
 
     async def close(self) -> None:
-        """There is nothing to let go."""
+        """There is nothing to close."""
 
-    def _others(self, entry: Entry, window: float) -> dict[str, float]:
+    def _others(self, keys: LedgerKeys, window: float) -> dict[str, float]:
         since = self._clock() - window
-        kept = self._restarts.get(entry.task, {})
-        return {event: at for event, at in kept.items() if at > since and event != entry.event}
+        kept = self._restarts.get(keys.task, {})
+        return {event: at for event, at in kept.items() if at > since and event != keys.event}
 
-    async def cancel(self, entry: Entry) -> None:
-        """The restart was none."""
-        self._restarts.get(entry.task, {}).pop(entry.event, None)
+    async def unreserve(self, keys: LedgerKeys) -> None:
+        """Remove the restart recorded for the event."""
+        self._restarts.get(keys.task, {}).pop(keys.event, None)
 
-    async def first_refusal(self, task: str, window: float) -> bool:
-        """Whether this is the first refusal within the window."""
-        if task in self._refusals:
+    async def mark_exhausted(self, task: str, window: float) -> bool:
+        """Mark the budget as exhausted; True the first time within the window."""
+        if task in self._exhausted:
             return False
-        self._refusals[task] = self._clock() + window
+        self._exhausted[task] = self._clock() + window
         return True

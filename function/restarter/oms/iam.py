@@ -10,27 +10,27 @@ from datetime import datetime
 
 from pydantic import SecretStr
 
-from restarter.call import Answer, Call
+from restarter.http.call import Answer, Call
 from restarter.model import Kind, Outcome
-from restarter.oms.codes import read_error
-from restarter.settings import Settings
+from restarter.oms.error_codes import read_error
+from restarter.settings.model import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
+class IamToken:
     """A token, and when it expires."""
 
     token: SecretStr
     expires_at: datetime
 
 
-def user_of(settings: Settings) -> tuple[str, ...]:
+def login_cache_key(settings: Settings) -> tuple[str, ...]:
     """Who logs in and where: all that a token, or a refusal, is for, but for the project."""
     password = settings.iam_password.get_secret_value() if settings.iam_password else ""
     return str(settings.iam_endpoint), str(settings.iam_domain), str(settings.iam_user), password
 
 
-def log_in(settings: Settings, project_id: str) -> Call:
+def build_login(settings: Settings, project_id: str) -> Call:
     """The question for a token of one project, by the password method."""
     assert settings.iam_password is not None  # noqa: S101  # for mypy: settings have all three or none
     user = {
@@ -42,10 +42,11 @@ def log_in(settings: Settings, project_id: str) -> Call:
     body = {"auth": {"identity": identity, "scope": {"project": {"id": project_id}}}}
     origin = settings.iam_endpoint or f"https://iam.{settings.region_of(project_id)}.myhuaweicloud.com"
     headers = {"Content-Type": "application/json;charset=utf8"}
-    return Call("POST", origin, "/v3/auth/tokens", (("nocatalog", "true"),), headers, json.dumps(body).encode())
+    content = json.dumps(body).encode()
+    return Call("POST", origin, "/v3/auth/tokens", (("nocatalog", "true"),), headers, content, "CreateToken")
 
 
-def read_token(answer: Answer) -> Granted | Outcome:
+def interpret_token(answer: Answer) -> IamToken | Outcome:
     """The token, or why there is none; a wrong password locks the user, so it is not tried again at once."""
     if answer.status == 201 and answer.subject_token:
         try:
@@ -53,7 +54,7 @@ def read_token(answer: Answer) -> Granted | Outcome:
         except (KeyError, TypeError, ValueError):
             expires_at = None
         if expires_at is not None and expires_at.tzinfo is not None:
-            return Granted(answer.subject_token, expires_at)
+            return IamToken(answer.subject_token, expires_at)
     if answer.status < 300 or answer.status == 429 or answer.status >= 500:
         return Outcome(kind=Kind.UNAVAILABLE, reason="iam", oms_status=answer.status)
     error = read_error(answer)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from urllib.parse import quote, unquote
 
-from restarter.call import Call
+from restarter.http.call import Call
 from restarter.model import AccessKey, AuthToken
 
 ALGORITHM = "SDK-HMAC-SHA256"

@@ -8,10 +8,10 @@ import json
 
 from pydantic import SecretStr
 
-from restarter.call import Answer, Call
+from restarter.http.call import Answer, Call
 from restarter.model import Kind, Outcome, Start
-from restarter.oms.codes import read_error
-from restarter.settings import StorageCredentials
+from restarter.oms.error_codes import read_error
+from restarter.settings.model import StorageCredentials
 
 SOURCE_KEYS = frozenset(
     {
@@ -41,6 +41,7 @@ def build(origin: str, project_id: str, start: Start, credentials: StorageCreden
         f"/v2/{project_id}/tasks/{start.task_id}/start",
         headers={"Content-Type": "application/json;charset=utf-8", "X-Project-Id": project_id},
         content=json.dumps(body).encode(),
+        operation="StartTask",
     )
 
 

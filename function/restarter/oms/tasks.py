@@ -5,21 +5,21 @@ https://support.huaweicloud.com/intl/en-us/api-oms/ShowTask.html, ListTasks.html
 
 from typing import Any
 
-from restarter.call import Answer, Call
+from restarter.http.call import Answer, Call
 from restarter.model import Kind, Outcome, Task
-from restarter.oms.codes import read_error
+from restarter.oms.error_codes import read_error
 
-# A page of 50 tasks stays well under the bound on answers (`transport.LONGEST_ANSWER`); OMS allows 100.
-PAGE = 50
-LONGEST_NAME = 255  # of the parameter; matching is fuzzy, so the head of a longer name finds it too
+# A page of 50 tasks stays well under the bound on answers (`transport.MAX_ANSWER_BYTES`); OMS allows 100.
+PAGE_SIZE = 50
+MAX_NAME_LENGTH = 255  # of the parameter; matching is fuzzy, so the head of a longer name finds it too
 
 
 def show(origin: str, project_id: str, task_id: str) -> Call:
     """GET /v2/{project_id}/tasks/{task_id}; both were checked to be safe in a path when they were read."""
-    return Call("GET", origin, f"/v2/{project_id}/tasks/{task_id}", headers=_headers(project_id))
+    return Call("GET", origin, f"/v2/{project_id}/tasks/{task_id}", headers=_headers(project_id), operation="ShowTask")
 
 
-def read_shown(answer: Answer) -> Task | Outcome:
+def interpret_show(answer: Answer) -> Task | Outcome:
     """The task; an answer without one says that nothing can be known now, not that there is none."""
     if not 200 <= answer.status < 300:
         return read_error(answer)
@@ -29,11 +29,11 @@ def read_shown(answer: Answer) -> Task | Outcome:
 
 def list_named(origin: str, project_id: str, name: str, offset: int) -> Call:
     """GET /v2/{project_id}/tasks?limit&offset&task_name: a page of the tasks whose names are like `name`."""
-    query = (("limit", str(PAGE)), ("offset", str(offset)), ("task_name", name[:LONGEST_NAME]))
-    return Call("GET", origin, f"/v2/{project_id}/tasks", query, _headers(project_id))
+    query = (("limit", str(PAGE_SIZE)), ("offset", str(offset)), ("task_name", name[:MAX_NAME_LENGTH]))
+    return Call("GET", origin, f"/v2/{project_id}/tasks", query, _headers(project_id), operation="ListTasks")
 
 
-def read_listed(answer: Answer) -> tuple[list[Task], int] | Outcome:
+def interpret_list(answer: Answer) -> tuple[list[Task], int] | Outcome:
     """The tasks of a page, and how many rows it had."""
     if not 200 <= answer.status < 300:
         return read_error(answer)

@@ -1,0 +1,83 @@
+"""Builds what all deliveries share, once, and admits so many requests at once."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from restarter import receipt
+from restarter.errors import Busy
+from restarter.http.transport import Sender, Transport
+from restarter.ledger import open_ledger
+from restarter.oms.credentials import CredentialProvider
+from restarter.pipeline import Pipeline, Resources
+from restarter.settings.model import Settings
+from restarter.telemetry.configured import configured_observer
+from restarter.telemetry.observer import Observer, observed
+
+# Requests at once: what one core handles in half of the default deadline, with two calls each.
+MAX_IN_FLIGHT = 480
+
+
+def utc_now() -> datetime:
+    """Current time, UTC."""
+    return datetime.now(UTC)
+
+
+class Application:
+    """What outlives a change of settings: transport, credentials, ledger, observer, and the count of requests.
+
+    Args:
+        source: The settings as they are now; the same object for as long as they do not change.
+        now: Current time, UTC.
+        observer: Who is told of each step; by default what the environment configures.
+        transport: What sends calls; by default the network.
+        write: Takes the receipts of a delivery; by default lines on stdout.
+
+    Raises:
+        SettingsError: Telemetry is configured and its extra is not installed.
+    """
+
+    def __init__(
+        self,
+        source: Callable[[], Settings],
+        now: Callable[[], datetime] = utc_now,
+        observer: Observer | None = None,
+        transport: Sender | None = None,
+        write: Callable[[Sequence[Mapping[str, Any]]], None] = receipt.write,
+    ) -> None:
+        self._source = source
+        self.observer = observer or configured_observer()
+        self.transport = observed(transport or Transport(), self.observer)
+        self.ledger = open_ledger(source().restart_ledger.get_secret_value(), lambda: now().timestamp())
+        self.credentials = CredentialProvider(self.transport, now)
+        self._resources = Resources(
+            self.transport, self.credentials, self.ledger, self.observer, now, self.slots, write
+        )
+        self._in_flight = 0
+        self._pipeline = self._build(source())
+
+    @contextmanager
+    def slots(self, count: int) -> Iterator[None]:
+        """A block in which `count` requests are in flight.
+
+        Raises:
+            Busy: There are already MAX_IN_FLIGHT requests, so another cannot be answered in time.
+        """
+        if self._in_flight >= MAX_IN_FLIGHT:
+            raise Busy("busy: too many deliveries at once")
+        self._in_flight += count
+        try:
+            yield
+        finally:
+            self._in_flight -= count
+
+    def pipeline(self) -> Pipeline:
+        """The pipeline by the current settings, to be used for one delivery from its beginning to its end."""
+        settings = self._source()
+        if settings is not self._pipeline.settings:
+            self._pipeline = self._build(settings)
+        return self._pipeline
+
+    def _build(self, settings: Settings) -> Pipeline:
+        return Pipeline(settings, self._resources, lambda: self._source() is settings)

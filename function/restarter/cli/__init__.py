@@ -1,0 +1,1 @@
+"""The operator's command, `python -m restarter`: `check` proves settings and keys, `explain` explains a delivery."""

@@ -1,0 +1,52 @@
+"""The command line: options and help texts, each command in a file of its own."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from restarter import __version__
+from restarter.cli.check import check_all
+from restarter.cli.explain import explain_delivery, read_delivery
+from restarter.settings.errors import SettingsError
+from restarter.settings.model import load
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+WRONG_USAGE = 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Look after the function that restarts OMS tasks. Settings come from the environment, as the function's do."""
+
+
+@cli.command()
+def check() -> None:
+    """Prove settings and keys, and start nothing.
+
+    Reads every setting, asks OMS for the tasks of each project by a name that none has, and asks the ledger. One line a
+    check; the exit status is 0 when all are well.
+    """
+    raise SystemExit(asyncio.run(check_all()))
+
+
+@cli.command()
+@click.argument("file", type=FILE)
+@click.option("--task", type=FILE, help="The task as ShowTask answers it, in JSON; without it OMS does not answer.")
+def explain(file: Path, task: Path | None) -> None:
+    """Say what the function would do with the delivery saved in FILE, and why.
+
+    FILE is an HTTP request as in events/, or the JSON of a body. Nothing is sent; secrets are masked.
+    """
+    try:
+        settings = load()
+        delivery = read_delivery(file.read_text("utf-8"))
+    except SettingsError as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(WRONG_USAGE) from None
+    except ValueError:
+        raise click.BadParameter("neither an HTTP request nor JSON", param_hint="FILE") from None
+    shown = task.read_bytes() if task else None
+    for step, finding in asyncio.run(explain_delivery(delivery, shown, settings)):
+        click.echo(f"{step:<10}{finding}")

@@ -1,0 +1,170 @@
+"""`explain`: the function's own pipeline, watched and cut off from the network, with one saved delivery."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import SecretStr
+
+from restarter.app import Application
+from restarter.http.call import Answer, Call, NoAnswer
+from restarter.model import (
+    AccessKey,
+    AuthenticatedDelivery,
+    Delivery,
+    Event,
+    Kind,
+    Start,
+    Task,
+)
+from restarter.reply import Reply
+from restarter.settings.model import Settings
+from restarter.telemetry.observer import NoObserver
+
+TIMEOUT_S = 30.0
+# The rule behind each word; function/README.md, «Deciding», has the table.
+RULES = {
+    "disabled": "RESTART_ENABLED is false",
+    "stale_event": "the event is older than RESTART_MAX_EVENT_AGE, or over 5 minutes in the future",
+    "already_running": "status 1, 2 or 6: the task is waiting, running or retrying",
+    "nothing_to_do": "status 5: the task has succeeded",
+    "pausing": "status 7: the task is being paused",
+    "unknown_status": "OMS documents no such status",
+    "paused": "status 3: somebody paused the task, and an event does not undo that",
+    "sync_task": "a synchronisation task has a start call of its own",
+    "group_member": "a member of a group is restarted with its group",
+    "archive_restore": "each restart pays for retrieval again, and RESTART_ARCHIVED is false",
+    "permanent_failure": "only a person can cure what made the task fail",
+    "offline": "OMS is not asked; give the task with --task FILE",
+    "start": "no rule forbids it",
+}
+PLACEHOLDER_KEY = AccessKey(SecretStr("offline"), SecretStr("offline"), SecretStr("offline"))
+Line = tuple[str, str]
+
+
+class Explanation(NoObserver):
+    """An observer that writes down each step as a line of text."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self.outcomes: list[Line] = []
+
+    def step(self, name: str, found: object) -> None:
+        """One or two lines for each kind of value that the flow reports."""
+        match name, found:
+            case "authenticated", AuthenticatedDelivery():
+                self.lines.append(("caller", f"authenticated by {found.authenticated_by}"))
+            case "unwrapped", Delivery():
+                self.lines.append(("envelope", "APIG event; what follows is the request inside"))
+            case "decoded", Event():
+                asked = found.request.model_dump(exclude_none=True, exclude={"reason"})
+                self.lines.append(("dialect", f"{found.dialect}, event id {found.event_id or 'none'}"))
+                words = ", ".join(f"{field}={value}" for field, value in asked.items())
+                self.lines.append(("request", f"{found.intent}: {words}"))
+            case "claimed", claim:
+                self.lines.append(("ledger", f"empty; the event is {getattr(claim, 'value', claim)}"))
+            case "looked", Task():
+                reason = found.failure_reason or "no reason"
+                kind = found.group_type or "kind unknown"
+                self.lines.append(("task", f"{found.id}, status {found.status}, {kind}, {reason}"))
+            case "decided", Start():
+                self.lines.append(("decided", f"start: {RULES['start']}"))
+            case _:
+                pass
+
+    def replied(self, status: int, receipts: Sequence[Mapping[str, Any]], seconds: float) -> None:
+        """The outcome of each part, with the rule behind it, and the status."""
+        for receipt in receipts:
+            outcome, reason = receipt["outcome"], receipt.get("reason")
+            rule = RULES.get(reason or outcome)
+            self.outcomes.append(("outcome", " ".join(filter(None, [outcome, reason])) + (f": {rule}" if rule else "")))
+        self.outcomes.append(("reply", f"{status} {HTTPStatus(status).phrase}"))
+
+
+class OfflineTransport:
+    """Answers calls about a task from a file, confirms and starts everything, and sends nothing."""
+
+    def __init__(self, shown: bytes | None, explanation: Explanation) -> None:
+        self._shown = shown
+        self._explanation = explanation
+
+    async def send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
+        """The answer that OMS would give, as far as the file tells it; `offline` for anything else."""
+        match call.operation:
+            case "CreateToken":
+                expires_at = datetime.now(UTC) + timedelta(hours=1)
+                document = {"token": {"expires_at": expires_at.isoformat()}}
+                return Answer(201, json.dumps(document).encode(), subject_token=SecretStr("offline"))
+            case "ListTasks" | "ShowTask":
+                self._explanation.lines.append(("look", f"{call.method} {call.url}"))
+                return self._task(as_list=call.operation == "ListTasks")
+            case "StartTask":
+                self._explanation.lines.append(("call", f"{call.method} {call.url} {_masked(call)}"))
+                return Answer(200)
+            case "ConfirmSubscription":
+                self._explanation.lines.append(("confirmed", "by one GET of the subscription's address"))
+                return Answer(200)
+        return NoAnswer(sent=False, reason="offline")
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+    def _task(self, *, as_list: bool) -> Answer | NoAnswer:
+        if self._shown is None:
+            return NoAnswer(sent=False, reason="offline")
+        if b'"error_code"' in self._shown and b'"status"' not in self._shown:  # an error body of OMS
+            return Answer(400, self._shown)
+        return Answer(200, b'{"tasks": [' + self._shown + b"]}" if as_list else self._shown)
+
+
+def read_delivery(text: str) -> Delivery:
+    """A saved delivery: an HTTP request (as in events/), or only the JSON of its body.
+
+    Raises:
+        ValueError: The text is neither.
+    """
+    if text.lstrip().startswith(("{", "[")):
+        return Delivery("POST", "/", {}, text.encode())
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    head, _, body = text.replace("\r\n", "\n").replace("{{now}}", now).partition("\n\n")
+    request_line, *lines = [line for line in head.splitlines() if not line.startswith("#")]
+    method, path, *_ = request_line.split(" ")
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return Delivery(method, path, headers, body.removesuffix("\n").encode())
+
+
+async def explain_delivery(delivery: Delivery, shown: bytes | None, settings: Settings) -> list[Line]:
+    """Step and finding, in order. `shown` is the task as ShowTask answers it; None means that OMS does not answer.
+
+    A delivery that would be turned away for its caller is explained on as if the platform had authenticated it.
+    """
+    lines: list[Line] = [("delivery", f"{delivery.method} {delivery.path}, {len(delivery.body)} bytes")]
+    found, reply = await _run(delivery, shown, settings)
+    refusal = reply.receipts[0] if reply.receipts and found.lines == [] else {}
+    if refusal.get("outcome") in (Kind.UNAUTHENTICATED, Kind.UNAVAILABLE):
+        why = f"NOT AUTHENTICATED ({refusal.get('reason')}): the function answers {reply.status}; to go on:"
+        found, _ = await _run(delivery, shown, settings.model_copy(update={"caller_trust_platform": True}))
+        found.lines = [("caller", why), *found.lines[1:]]
+    if not found.lines and not reply.receipts:
+        return [*lines, ("answered", f"{reply.status}, without being a delivery")]
+    return lines + found.lines + found.outcomes
+
+
+async def _run(delivery: Delivery, shown: bytes | None, settings: Settings) -> tuple[Explanation, Reply]:
+    """One pass through the real pipeline with an empty ledger."""
+    explanation = Explanation()
+    offline = settings.model_copy(update={"restart_ledger": SecretStr("memory://")})
+    application = Application(
+        lambda: offline, observer=explanation, transport=OfflineTransport(shown, explanation), write=lambda _: None
+    )
+    pipeline = application.pipeline()
+    reply = await pipeline.handle(delivery, pipeline.begin(TIMEOUT_S, PLACEHOLDER_KEY))
+    return explanation, reply
+
+
+def _masked(call: Call) -> str:
+    """The body of a call with every text masked: all texts in it are keys."""
+    body = json.loads(call.content)
+    return json.dumps({name: "***" if isinstance(value, str) else value for name, value in body.items()})

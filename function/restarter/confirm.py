@@ -1,0 +1,21 @@
+"""Confirm an SMN subscription: one GET of the address that SMN signed."""
+
+from restarter.dialects import Subscription
+from restarter.http.call import Answer, Call, NoAnswer
+from restarter.http.transport import Sender
+from restarter.model import DeliveryContext, Kind, Outcome
+
+
+async def confirm(subscription: Subscription, transport: Sender, seconds: float, context: DeliveryContext) -> Outcome:
+    """The outcome of one GET, made within `seconds`. SMN allows a repetition within 48 hours."""
+    call = Call("GET", subscription.url, "", operation="ConfirmSubscription")
+    return interpret(await transport.send(call, {}, min(context.remaining(), seconds)))
+
+
+def interpret(answer: Answer | NoAnswer) -> Outcome:
+    """A 2xx confirms; what may pass is unavailable, anything else rejected."""
+    if not isinstance(answer, Answer) or answer.status >= 500 or answer.status == 429:
+        return Outcome(kind=Kind.UNAVAILABLE, reason="subscription")
+    if 200 <= answer.status < 300:
+        return Outcome(kind=Kind.IGNORED, reason="subscription_confirmed")
+    return Outcome(kind=Kind.REJECTED, reason="subscription")

@@ -1,0 +1,34 @@
+"""What the operator decided beforehand, taken from the settings."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from restarter.settings.model import Settings
+from restarter.settings.types import parse_budget
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings that rules depend on; times in seconds."""
+
+    enabled: bool = True
+    max_event_age: float = 86400.0
+    archived: bool = False
+    budget: int = 5
+    window: float = 86400.0
+    backoff: float = 60.0
+    migrate_failed_object: Literal["auto", "true", "false"] = "auto"
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The policy in the settings."""
+    budget, window = parse_budget(settings.restart_budget)
+    return Policy(
+        enabled=settings.restart_enabled,
+        max_event_age=settings.restart_max_event_age,
+        archived=settings.restart_archived,
+        budget=budget,
+        window=window,
+        backoff=settings.restart_backoff,
+        migrate_failed_object=settings.oms_migrate_failed_object,
+    )

@@ -1,0 +1,1 @@
+"""HTTP calls: described before they are made, sent once, and read within bounds."""

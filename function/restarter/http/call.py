@@ -1,0 +1,71 @@
+"""A call before it is made, and its answer. No I/O here."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from pydantic import SecretStr
+from pydantic_core import from_json
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request: an absolute path, query pairs in order, and headers without those that authenticate us.
+
+    Headers and content stay out of `repr`: the content of a start holds keys.
+    """
+
+    method: str
+    origin: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    content: bytes = field(default=b"", repr=False)
+    operation: str = ""
+    """Its name in the API reference, for telemetry: `ShowTask`, `StartTask`."""
+
+    @property
+    def host(self) -> str:
+        """The Host header: a name, with the port where it is not the scheme's own."""
+        return urlsplit(self.origin).netloc
+
+    @property
+    def url(self) -> str:
+        """Where the request goes, encoded as it goes over the wire."""
+        return self.origin + self.path + ("?" + urlencode(self.query, quote_via=quote) if self.query else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer; `body` is None where it was over the bound or broke off."""
+
+    status: int
+    body: bytes | None = field(default=b"", repr=False)
+    request_id: str | None = None
+    subject_token: SecretStr | None = None
+    """A token of IAM, which comes as a header."""
+
+    @property
+    def document(self) -> Any:
+        """The body as JSON; None when it is anything else, as behind a broken gateway."""
+        try:
+            return from_json(self.body or b"")
+        except ValueError:
+            return None
+
+    @property
+    def error_code(self) -> str | None:
+        """`error_code` of OMS and its gateway; its text is never used, for it may echo signed headers."""
+        document = self.document
+        code = document.get("error_code") if isinstance(document, dict) else None
+        return code if isinstance(code, str) and re.fullmatch(r"[A-Za-z0-9.]{1,32}", code) else None
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """No answer came back. `sent`: the request may have arrived."""
+
+    sent: bool
+    reason: str

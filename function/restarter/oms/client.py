@@ -1,0 +1,105 @@
+"""OMS as the flow sees it: each call is built, sent and interpreted, and ends with the delivery's deadline."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from restarter.http.call import Answer, Call, NoAnswer
+from restarter.http.transport import Sender
+from restarter.model import DeliveryContext, Event, Kind, Outcome, Start, Task
+from restarter.oms import start_task, tasks
+from restarter.oms.credentials import Credential, CredentialProvider
+from restarter.oms.key_breaker import cooling_down
+from restarter.oms.signing import identify
+from restarter.settings.model import Settings
+
+MIN_START_TIME_S = 1.0  # that must remain for a start
+SECOND_LOOK_TIME_S = 0.5  # of it kept back, to look again where a start gets no answer
+ACTIVE = (1, 2, 6)  # waiting, running, retrying
+
+
+class Oms:
+    """The calls to OMS. No method raises: everything that goes wrong comes back as an Outcome."""
+
+    def __init__(
+        self, settings: Settings, transport: Sender, credentials: CredentialProvider, now: Callable[[], datetime]
+    ) -> None:
+        self._settings = settings
+        self._now = now
+        self._transport = transport
+        self._credentials = credentials
+        self._profiles = settings.profiles()
+
+    async def find(self, project_id: str, name: str, context: DeliveryContext) -> Task | Outcome:
+        """The only task of exactly that name, from as many pages of ListTasks as there are."""
+        found: list[Task] = []
+        offset = 0
+        while True:
+            call = tasks.list_named(self._settings.endpoint_of(project_id), project_id, name, offset)
+            answer = await self._call(call, project_id, context)
+            page = tasks.interpret_list(answer) if isinstance(answer, Answer) else _not_called(answer)
+            if isinstance(page, Outcome):
+                return page
+            found += page[0]
+            offset += page[1]
+            if page[1] < tasks.PAGE_SIZE:
+                return tasks.only_match(found, name)
+
+    async def show(self, project_id: str, task_id: str, context: DeliveryContext) -> Task | Outcome:
+        """The task as ShowTask answers it now."""
+        call = tasks.show(self._settings.endpoint_of(project_id), project_id, task_id)
+        answer = await self._call(call, project_id, context)
+        return tasks.interpret_show(answer) if isinstance(answer, Answer) else _not_called(answer)
+
+    async def start(self, event: Event, start: Start, context: DeliveryContext) -> Outcome:
+        """The one POST. It is not made with too little time left to hear the answer, and never made twice."""
+        project_id, credentials = event.project_id, self._profiles[event.request.credentials]
+        call = start_task.build(self._settings.endpoint_of(project_id), project_id, start, credentials)
+        answer = await self._call(call, project_id, context, min_time=MIN_START_TIME_S, kept_back=SECOND_LOOK_TIME_S)
+        if isinstance(answer, Answer):
+            outcome = start_task.interpret(answer)
+        elif isinstance(answer, NoAnswer) and answer.sent:
+            outcome = await self._look_again(project_id, start.task_id, answer, context)
+        else:
+            return _not_called(answer)
+        return replace(outcome, start_called=True, migrate_failed_object=start.migrate_failed_object)
+
+    async def _look_again(self, project_id: str, task_id: str, lost: NoAnswer, context: DeliveryContext) -> Outcome:
+        """After a start without an answer: a task that is active now was started, anything else is unconfirmed."""
+        task = await self.show(project_id, task_id, context)
+        if isinstance(task, Task) and task.status in ACTIVE:
+            return Outcome(kind=Kind.STARTED)
+        return Outcome(kind=Kind.UNCONFIRMED, reason=lost.reason)
+
+    async def _call(
+        self, call: Call, project_id: str, context: DeliveryContext, min_time: float = 0.0, kept_back: float = 0.0
+    ) -> Answer | NoAnswer | Outcome:
+        """Make a call, if the key may be used and enough time remains. Times are seconds."""
+        credential = await self._credentials.get(self._settings, project_id, context)
+        if isinstance(credential, Outcome):
+            return credential
+        async with credential.breaker.guard():
+            cooldown_left = credential.breaker.cooldown_left(self._now(), self._settings.oms_cooldown)
+            if cooldown_left > 0:
+                return cooling_down(cooldown_left)
+            remaining = context.remaining()
+            if remaining <= min_time:
+                return NoAnswer(sent=False, reason="deadline")
+            headers = identify(call, credential.identity, self._now())
+            seconds = min(remaining - kept_back, self._settings.oms_timeout)
+            answer = await self._transport.send(call, headers, seconds)
+            return self._record(answer, credential)
+
+    def _record(self, answer: Answer | NoAnswer, credential: Credential) -> Answer | NoAnswer | Outcome:
+        """Tell the breaker what the answer says of the key. A refused token of IAM is dropped instead."""
+        if not isinstance(answer, Answer):
+            return answer
+        if credential.renewable and answer.status == 401:
+            self._credentials.forget(credential)
+            return Outcome(kind=Kind.UNAVAILABLE, reason="token_refused", oms_status=401)
+        credential.breaker.record(answer, self._now())
+        return answer
+
+
+def _not_called(found: NoAnswer | Outcome) -> Outcome:
+    return found if isinstance(found, Outcome) else Outcome(kind=Kind.UNAVAILABLE, reason=found.reason)

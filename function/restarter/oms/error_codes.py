@@ -1,0 +1,59 @@
+"""What OMS's error codes mean to somebody who starts a task: one table, read by one function. No I/O here.
+
+Sources: https://support.huaweicloud.com/intl/en-us/api-oms/ErrorCode.html for OMS.*,
+https://support.huaweicloud.com/intl/en-us/devg-apisign/api-sign-errorcode.html for APIGW.*.
+"""
+
+from restarter.http.call import Answer
+from restarter.model import Kind, Outcome
+
+# OMS says 400 for nearly everything, so the code decides before the status does.
+BY_CODE: dict[str, tuple[Kind, str | None]] = {
+    "OMS.0065": (Kind.ALREADY_RUNNING, None),
+    "OMS.0070": (Kind.NOTHING_TO_DO, None),
+    "OMS.1009": (Kind.NOT_FOUND, None),
+    "OMS.0054": (Kind.NOT_FOUND, None),
+    "OMS.0068": (Kind.REJECTED, "credentials"),
+    "OMS.1005": (Kind.REJECTED, "credentials"),
+    "OMS.0072": (Kind.REJECTED, "credentials"),
+    "OMS.0206": (Kind.REJECTED, "credentials"),
+    "APIGW.0308": (Kind.UNAVAILABLE, "throttled"),
+    "OMS.1001": (Kind.UNAVAILABLE, "oms_error"),
+    "OMS.0062": (Kind.UNAVAILABLE, "oms_error"),
+    "OMS.2004": (Kind.UNAVAILABLE, "oms_error"),
+}
+BY_STATUS: dict[int, tuple[Kind, str | None]] = {
+    401: (Kind.REJECTED, "credentials"),
+    403: (Kind.REJECTED, "credentials"),
+    404: (Kind.NOT_FOUND, None),
+    429: (Kind.UNAVAILABLE, "throttled"),
+}
+# Seconds after which a throttled call is worth another try. Huawei says 2 to 5 for one caller; of thousands that wait,
+# each try takes from the others what OMS allows.
+THROTTLED_FOR = 10
+
+
+def read_error(answer: Answer) -> Outcome:
+    """The outcome of an answer that is no success."""
+    kind, reason = _meaning(answer)
+    return Outcome(
+        kind=kind,
+        reason=reason,
+        retry_after=THROTTLED_FOR if reason == "throttled" else None,
+        oms_status=answer.status,
+        oms_error_code=answer.error_code,
+        oms_request_id=answer.request_id,
+    )
+
+
+def _meaning(answer: Answer) -> tuple[Kind, str | None]:
+    code = answer.error_code or ""
+    if code in BY_CODE:
+        return BY_CODE[code]
+    if code.startswith("APIGW.030"):
+        return Kind.REJECTED, "credentials"
+    if answer.status in BY_STATUS:
+        return BY_STATUS[answer.status]
+    if answer.status >= 500:
+        return Kind.UNAVAILABLE, "oms_error"
+    return Kind.REJECTED, "redirect" if 300 <= answer.status < 400 else "refused_by_oms"

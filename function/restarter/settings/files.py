@@ -1,0 +1,95 @@
+"""Settings from files: read as pydantic-settings reads them, and watched for changes without reading.
+
+Kubernetes, Cloud Run and FunctionGraph mount secrets as files. One is named like the setting; those of a profile lie in
+OMS_PROFILES/<name>/, or have the whole name, which is all that a key of a Kubernetes Secret can be. Names that begin
+with a dot are passed over, so the folders behind Kubernetes' `..data` are, too.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from pydantic_settings import NestedSecretsSettingsSource, PydanticBaseSettingsSource
+
+DEFAULT_DIR = "/var/secrets"
+
+
+class Unreadable(Exception):
+    """Files that are not text or cannot be read; `names` are those of their settings."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(", ".join(names))
+        self.names = names
+
+
+def directories() -> list[Path]:
+    """The folders of secret files: SECRETS_DIR, several separated as in PATH; they need not exist yet."""
+    named = os.environ.get("SECRETS_DIR") or DEFAULT_DIR
+    return [Path(path) for path in named.split(os.pathsep) if path]
+
+
+class SecretFiles(NestedSecretsSettingsSource):
+    """The files as a source of settings. One newline at the end of a file is not part of the value."""
+
+    def __init__(self, beside: PydanticBaseSettingsSource) -> None:
+        there = [path for path in directories() if path.is_dir()]
+        super().__init__(beside, there, "ok", secrets_nested_subdir=True)
+
+    @classmethod
+    def load_secrets(cls, path: Path) -> dict[str, str]:
+        """Relative name and text of each file; an empty one counts as not set.
+
+        Raises:
+            Unreadable: A file is not text or cannot be read.
+        """
+        texts, unreadable = {}, []
+        for file in cls._iter_secret_files(path):
+            name = str(file.relative_to(path)).replace("__", os.sep)
+            try:
+                texts[name] = _text(file)
+            except (OSError, ValueError):
+                unreadable.append(name.replace(os.sep, "__").upper())
+        if unreadable:
+            raise Unreadable(unreadable)
+        return {name: text for name, text in texts.items() if text}
+
+
+def _text(file: Path) -> str:
+    return re.sub(r"\r?\n\Z", "", file.read_bytes().decode())
+
+
+Fingerprint = tuple[tuple[str, int, int, int], ...]
+
+
+class FileWatcher:
+    """Notices files that were added, removed or changed, by a few calls of `stat` and without reading them."""
+
+    def __init__(self) -> None:
+        self._paths = [str(path) for root in directories() for path in (root, *_visible(root))]
+        self._fingerprint = self._read_fingerprint()
+
+    def changed(self) -> bool:
+        """Whether a folder or file has another time, size or number than at the beginning."""
+        return self._read_fingerprint() != self._fingerprint
+
+    def _read_fingerprint(self) -> Fingerprint:
+        found = []
+        for path in self._paths:
+            try:
+                status = Path(path).stat()
+            except OSError:
+                found.append((path, 0, 0, 0))
+            else:
+                found.append((path, status.st_mtime_ns, status.st_size, status.st_ino))
+        return tuple(found)
+
+
+def _visible(root: Path) -> list[Path]:
+    """All files and folders below, but for hidden ones."""
+    found = []
+    for folder, folders, files in os.walk(root, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(folder) / name for name in (*folders, *files) if not name.startswith(".")]
+        if len(found) > 10_000:  # as many as the reader takes; links may go in circles
+            break
+    return found

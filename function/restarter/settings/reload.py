@@ -1,0 +1,47 @@
+"""The current settings: read again when a secret file has changed, kept when the new ones are wrong."""
+
+import logging
+
+from restarter.settings.errors import SettingsError
+from restarter.settings.files import FileWatcher
+from restarter.settings.model import Settings, given_twice, load
+
+LOG = logging.getLogger("restarter")
+
+
+class SettingsReloader:
+    """Settings that follow their files.
+
+    Raises:
+        SettingsError: The settings are missing or wrong at start.
+    """
+
+    def __init__(self, kind: type[Settings] = Settings) -> None:
+        self._kind = kind
+        self._watched = FileWatcher()
+        self._settings = load(kind)
+
+    def current(self) -> Settings:
+        """The settings as they are now: the same object, until a file changes and all new settings are valid."""
+        if self._watched.changed():
+            self._read_again()
+        return self._settings
+
+    def warn(self) -> None:
+        """Log a warning for each setting that a file and the environment give differently."""
+        for name in given_twice():
+            LOG.warning("%s is given in the environment and differently in a file; the file is used", name)
+
+    def _read_again(self) -> None:
+        watched = FileWatcher()
+        try:
+            settings = load(self._kind)
+        except SettingsError as error:
+            if not watched.changed():
+                self._watched = watched
+                LOG.error("The settings stay as they were, for a changed file is wrong: %s", "; ".join(error.messages))  # noqa: TRY400  # names say it all
+            return
+        if watched.changed():  # files are still changing: the next delivery reads all of them
+            return
+        self._watched, self._settings = watched, settings
+        LOG.warning("Settings were read again, for a secret file has changed")

@@ -1,0 +1,212 @@
+"""The types of single settings and how each is checked. No I/O here; no message holds a value."""
+
+import ipaddress
+import re
+from base64 import b64decode
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
+from pydantic_core import PydanticCustomError, from_json
+
+# The 21 regions of OmsRegion in the official SDK (huaweicloudsdkoms 3.1.219).
+REGIONS = (
+    *("af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5"),
+    *("cn-east-2", "cn-east-3", "cn-east-4", "cn-north-1", "cn-north-4", "cn-north-9", "cn-north-12"),
+    *("cn-south-1", "cn-south-4", "cn-southwest-2", "la-north-2", "la-south-2", "me-east-1"),
+    *("sa-brazil-1", "tr-west-1"),
+)
+
+
+def _known_region(value: str) -> str:
+    if value not in REGIONS:
+        raise PydanticCustomError("region", "unknown region; OMS has {regions}", {"regions": ", ".join(REGIONS)})
+    return value
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _origin(value: str) -> str:
+    """Scheme, host and port. Keys are sent there, so plain http is for loopback only."""
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise PydanticCustomError("endpoint", "is not a URL") from None
+    if "@" in parts.netloc or parts.query or parts.fragment or parts.path not in ("", "/"):
+        raise PydanticCustomError("endpoint", "must be scheme, host and port only")
+    if not re.fullmatch(r"[a-z0-9.:-]+", host):
+        raise PydanticCustomError("endpoint", "must name a host")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+        raise PydanticCustomError("endpoint", "must be https (http is for loopback only)")
+    name = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{name}" + (f":{port}" if port is not None else "")
+
+
+def _printable(value: SecretStr) -> SecretStr:
+    """White space inside a key is a copying fault, and a control character could split a header."""
+    if not re.fullmatch(r"[!-~]*", value.get_secret_value()):
+        raise PydanticCustomError("printable", "must be printable ASCII without white space")
+    return value
+
+
+def _not_blank(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().strip():
+        raise PydanticCustomError("blank", "must not be blank")
+    return value
+
+
+def _json_text(value: SecretStr) -> SecretStr:
+    """A service account's key as Google hands it out."""
+    try:
+        document = from_json(value.get_secret_value())
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise PydanticCustomError("json", "must be a JSON object")
+    return value
+
+
+def _azure(value: SecretStr) -> SecretStr:
+    """«name=value;…» with the account or its endpoint, as Azure's portal shows it."""
+    parts = [part.partition("=") for part in value.get_secret_value().strip().split(";") if part]
+    names = {name.strip().lower() for name, equals, text in parts if equals and text}
+    if not names & {"accountname", "blobendpoint"} or len(names) != len(parts):
+        raise PydanticCustomError("azure", "must be like AccountName=…;AccountKey=…")
+    return value
+
+
+def comma_separated(value: Any) -> Any:
+    """`a, b` as a tuple; anything but text is left for the field's own check."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def at_least_one(value: tuple[str, ...]) -> tuple[str, ...]:
+    """A list with nothing in it would allow nothing, or, part of a pattern, anything."""
+    if not value:
+        raise PydanticCustomError("empty", "must name at least one")
+    return value
+
+
+def json_object(value: Any) -> Any:
+    """JSON text as an object; whether it is one is the field's own check."""
+    try:
+        return from_json(value) if isinstance(value, str) else value
+    except ValueError:
+        raise PydanticCustomError("json", "must be a JSON object") from None
+
+
+def upper_case(value: Any) -> Any:
+    """`info` is as good as `INFO`."""
+    return value.upper() if isinstance(value, str) else value
+
+
+def _webhook_secret(value: SecretStr) -> SecretStr:
+    """«whsec_» and the base64 of 24 to 64 bytes (standard-webhooks 1.0.0)."""
+    prefix, _, encoded = value.get_secret_value().partition("_")
+    try:
+        length = len(b64decode(encoded + "=" * (-len(encoded) % 4), validate=True))
+    except ValueError:
+        length = 0
+    if prefix != "whsec" or not 24 <= length <= 64:
+        raise PydanticCustomError("webhook_secret", "must be whsec_ and the base64 of 24 to 64 bytes")
+    return value
+
+
+def _certificates(path: str) -> str:
+    text = _file(path)
+    from cryptography.x509 import InvalidVersion, load_pem_x509_certificates  # noqa: PLC0415  # heavy, for SMN alone
+
+    try:
+        load_pem_x509_certificates(text.encode())
+    except (ValueError, InvalidVersion):
+        raise PydanticCustomError("pem", "must be a PEM file with certificates") from None
+    return text
+
+
+def _key_set(path: str) -> str:
+    text = _file(path)
+    from jwt import PyJWKSet, PyJWTError  # noqa: PLC0415  # not every deployment needs it
+
+    try:
+        PyJWKSet.from_dict(from_json(text))
+    except (PyJWTError, ValueError, AttributeError, TypeError, NotImplementedError):
+        raise PydanticCustomError("jwks", "must be a file with a JSON Web Key Set") from None
+    return text
+
+
+def _file(path: str) -> str:
+    try:
+        return Path(path).read_text("ascii")
+    except (OSError, ValueError):
+        raise PydanticCustomError("file", "must be a readable file") from None
+
+
+BUDGET = re.compile(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,5})([smhd])")
+SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+MAX_WINDOW_S = 31 * 86400.0
+
+
+def parse_budget(value: str) -> tuple[int, float]:
+    """`5/24h` as (5, 86400.0): restarts, and the seconds of the window."""
+    match = BUDGET.fullmatch(value)
+    if match is None or int(match[2]) * SECONDS[match[3]] > MAX_WINDOW_S:
+        raise PydanticCustomError("budget", "must be like 5/24h: restarts in a window of s, m, h or d, up to 31d")
+    return int(match[1]), int(match[2]) * SECONDS[match[3]]
+
+
+def _budget(value: str) -> str:
+    parse_budget(value)
+    return value
+
+
+def _ledger(value: SecretStr) -> SecretStr:
+    """`memory://`, or an address that the Redis client understands; it may hold a password."""
+    address = value.get_secret_value()
+    if address == "memory://":
+        return value
+    if not address.startswith(("redis://", "rediss://")):
+        raise PydanticCustomError("ledger", "must be memory://, redis:// or rediss://")
+    try:
+        from redis.asyncio.connection import parse_url  # noqa: PLC0415  # an extra: only where it is configured
+
+        parse_url(address)
+    except ImportError:
+        raise PydanticCustomError("ledger", "needs the package redis: install the extra of that name") from None
+    except ValueError:
+        raise PydanticCustomError("ledger", "is not an address of Redis") from None
+    return value
+
+
+Endpoint = Annotated[str, AfterValidator(_origin)]
+Region = Annotated[str, AfterValidator(_known_region)]
+# It becomes part of a path and of a header.
+ProjectId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,1024}$")]
+Key = Annotated[SecretStr, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+Token = Annotated[SecretStr, Field(min_length=1, max_length=16384), AfterValidator(_printable)]
+CallerToken = Annotated[SecretStr, Field(min_length=24, max_length=16384), AfterValidator(_printable)]
+ConnectionString = Annotated[SecretStr, Field(max_length=2048), AfterValidator(_azure)]
+JsonAuthFile = Annotated[SecretStr, Field(max_length=65535), AfterValidator(_json_text)]
+Password = Annotated[SecretStr, Field(max_length=128), AfterValidator(_not_blank)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
+ProfileName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+CdnKey = Annotated[SecretStr, Field(max_length=255), AfterValidator(_not_blank)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
+TopicUrn = Annotated[
+    str, StringConstraints(pattern=r"^urn:smn:[a-z0-9-]{1,64}:[A-Za-z0-9_-]{1,64}:[A-Za-z0-9_-]{1,255}$")
+]
+Domain = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")]
+Certificates = Annotated[str, AfterValidator(_certificates)]
+KeySet = Annotated[str, AfterValidator(_key_set)]
+Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
+Origin = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z0-9.:-]{1,253})$")]
+RestartBudget = Annotated[str, AfterValidator(_budget)]
+LedgerAddress = Annotated[SecretStr, AfterValidator(_ledger)]
+CryptoType = Literal["DEFAULT", "KMS"]
+KmsKeyId = Annotated[str, StringConstraints(pattern=r"^[!-~]{36}$")]

@@ -1,0 +1,105 @@
+"""What the flow tells while it handles a delivery, and who listens: nobody by default.
+
+The pipeline reports each step to one `Observer`. OpenTelemetry is one, `explain` another.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
+
+from restarter.http.call import Answer, Call, NoAnswer
+from restarter.http.transport import Sender
+from restarter.model import Delivery
+
+
+class CallSpan(Protocol):
+    """One call while it is made."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Trace headers to send with the call; they are never signed."""
+        ...
+
+    def end(self, answer: Answer | NoAnswer) -> None:
+        """Take note of the answer, or of its absence."""
+        ...
+
+
+class Observer(Protocol):
+    """What is told of a delivery and of its calls. No method raises."""
+
+    def delivery(self, delivery: Delivery) -> AbstractContextManager[str | None]:
+        """A block around the handling of a delivery; gives a trace id or None."""
+        ...
+
+    def step(self, name: str, found: object) -> None:
+        """One step of the flow, and the value that came out of it.
+
+        Names: `authenticated`, `decoded`, `claimed`, `looked`, `decided`.
+        """
+        ...
+
+    def call(self, call: Call) -> AbstractContextManager[CallSpan]:
+        """A block around one call."""
+        ...
+
+    def replied(self, status: int, receipts: Sequence[Mapping[str, Any]], seconds: float) -> None:
+        """The reply's status, the receipts of the delivery, and how long it took."""
+        ...
+
+
+class NoSpan:
+    """A call that nobody watches."""
+
+    headers: Mapping[str, str] = {}
+
+    def end(self, answer: Answer | NoAnswer) -> None:
+        """Nothing."""
+
+
+NO_SPAN = NoSpan()
+
+
+class NoObserver:
+    """Nobody listens."""
+
+    def delivery(self, delivery: Delivery) -> AbstractContextManager[str | None]:
+        """An empty block."""
+        return nullcontext()
+
+    def step(self, name: str, found: object) -> None:
+        """Nothing."""
+
+    def call(self, call: Call) -> AbstractContextManager[CallSpan]:
+        """An empty block."""
+        return nullcontext(NO_SPAN)
+
+    def replied(self, status: int, receipts: Sequence[Mapping[str, Any]], seconds: float) -> None:
+        """Nothing."""
+
+
+NO_OBSERVER = NoObserver()
+
+
+class ObservedTransport:
+    """A transport whose calls are told to an observer, which may add trace headers."""
+
+    def __init__(self, transport: Sender, observer: Observer) -> None:
+        self._transport = transport
+        self._observer = observer
+
+    async def send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
+        """Send the call within `seconds`, inside the observer's block."""
+        with self._observer.call(call) as span:
+            answer = await self._transport.send(call, {**headers, **span.headers}, seconds)
+            span.end(answer)
+            return answer
+
+    async def close(self) -> None:
+        """Close the transport."""
+        await self._transport.close()
+
+
+def observed(transport: Sender, observer: Observer) -> Sender:
+    """The transport, watched; without an observer it is the same object."""
+    return transport if observer is NO_OBSERVER else ObservedTransport(transport, observer)

@@ -1,0 +1,116 @@
+"""OpenTelemetry as an observer: spans with the conventions for HTTP and FaaS, sent by OTLP over HTTP in the background.
+
+https://opentelemetry.io/docs/specs/semconv/http/http-spans/, https://opentelemetry.io/docs/specs/semconv/faas/
+"""
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from opentelemetry import propagate, trace
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import SpanKind, StatusCode
+
+from restarter import __version__
+from restarter.http.call import Answer, Call, NoAnswer
+from restarter.model import Delivery
+
+REQUESTS = "restarter.requests"
+DELIVERY_SECONDS = "restarter.delivery.duration"
+CALL_SECONDS = "restarter.http.call.duration"
+METRICS = {REQUESTS: "{request}", DELIVERY_SECONDS: "s", CALL_SECONDS: "s"}
+IN_BODY = re.compile(rb'"traceparent"\s*:\s*"([0-9a-f-]{55})"')
+
+
+class Span:
+    """One call while it is made."""
+
+    def __init__(self, span: trace.Span) -> None:
+        self._span = span
+        self.headers: dict[str, str] = {}
+        propagate.inject(self.headers)
+
+    def end(self, answer: Answer | NoAnswer) -> None:
+        """Record the status or the kind of failure; never a body, a header or a query."""
+        if isinstance(answer, Answer):
+            self._span.set_attribute("http.response.status_code", answer.status)
+            failed = answer.status >= 400
+        else:
+            self._span.set_attribute("error.type", answer.reason)
+            failed = True
+        if failed:
+            self._span.set_status(StatusCode.ERROR)
+
+
+class OpenTelemetry:
+    """Spans and metrics of this process; OTEL_* variables say where they go."""
+
+    def __init__(self, spans: SpanProcessor | None = None, metrics: MetricReader | None = None) -> None:
+        resource = Resource.create({"service.name": "oms-task-restarter", "service.version": __version__})
+        self._tracers = TracerProvider(resource=resource)
+        self._tracers.add_span_processor(spans or BatchSpanProcessor(OTLPSpanExporter()))
+        reader = metrics or PeriodicExportingMetricReader(OTLPMetricExporter())
+        self._meters = MeterProvider([reader], resource=resource)
+        self._tracer = self._tracers.get_tracer("restarter", __version__)
+        meter = self._meters.get_meter("restarter", __version__)
+        self._requests = meter.create_counter(REQUESTS, METRICS[REQUESTS], "Requests by how they ended")
+        self._delivery_seconds = meter.create_histogram(DELIVERY_SECONDS, "s", "Time of a delivery")
+        self._call_seconds = meter.create_histogram(CALL_SECONDS, "s", "Time of a call")
+
+    @contextmanager
+    def delivery(self, delivery: Delivery) -> Iterator[str | None]:
+        """A span in the sender's trace, where the delivery names one."""
+        attributes = {"faas.trigger": "http", "http.request.method": delivery.method, "url.path": delivery.path}
+        parent = propagate.extract({"traceparent": _parent(delivery)})
+        with self._tracer.start_as_current_span("delivery", parent, SpanKind.SERVER, attributes) as span:
+            yield trace.format_trace_id(span.get_span_context().trace_id)
+
+    def step(self, name: str, found: object) -> None:
+        """Steps are not recorded: the receipt's facts are in the counters."""
+
+    @contextmanager
+    def call(self, call: Call) -> Iterator[Span]:
+        """A span for one call, named like the operation."""
+        attributes = {"http.request.method": call.method, "server.address": call.host.partition(":")[0]}
+        started_at, operation = time.perf_counter(), call.operation or call.method
+        with self._tracer.start_as_current_span(operation, None, SpanKind.CLIENT, attributes) as span:
+            try:
+                yield Span(span)
+            finally:
+                self._call_seconds.record(time.perf_counter() - started_at, {"operation": operation})
+
+    def replied(self, status: int, receipts: Sequence[Mapping[str, Any]], seconds: float) -> None:
+        """Count requests and record the delivery's time. `reason` is an attribute only where it is a rule's word."""
+        for receipt in receipts:
+            attributes = {"outcome": str(receipt["outcome"]), "dialect": str(receipt.get("dialect", "unknown"))}
+            if receipt.get("reason") and receipt["outcome"] in (
+                "refused",
+                "deferred",
+                "unavailable",
+                "rejected",
+                "ignored",
+            ):
+                attributes["reason"] = str(receipt["reason"])
+            self._requests.add(1, attributes)
+        self._delivery_seconds.record(seconds, {"http.response.status_code": status})
+        trace.get_current_span().set_attribute("http.response.status_code", status)
+
+    def close(self) -> None:
+        """Flush and shut down."""
+        self._tracers.shutdown()
+        self._meters.shutdown()
+
+
+def _parent(delivery: Delivery) -> str:
+    """`traceparent` of the request, or of the CloudEvent (its distributed tracing extension), binary or structured."""
+    in_headers = delivery.headers.get("traceparent") or delivery.headers.get("ce-traceparent")
+    in_body = None if in_headers else IN_BODY.search(delivery.body)
+    return in_headers or (in_body[1].decode() if in_body else "")

@@ -1,0 +1,96 @@
+"""What goes into the function and what comes out, as JSON Schema. No I/O here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from restarter.model import Intent, Kind, RestartRequest
+
+Document = dict[str, Any]
+
+TEXT: Document = {"type": "string"}
+COUNT: Document = {"type": "integer", "minimum": 0}
+FLAG: Document = {"type": "boolean"}
+# What `identifier` takes: no control characters.
+ID: Document = {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}
+
+TYPE: Document = {
+    "anyOf": [{"enum": ["oms.task.failed", "oms.task.start"]}, ID],
+    "description": "oms.task.failed or oms.task.start; EVENT_TYPES_FAILED adds more, and any other is ignored.",
+}
+DATA: Document = {
+    "anyOf": [{"$ref": "#/components/schemas/RestartRequest"}, {}],
+    "description": "A RestartRequest, where the type is one of ours; fields that it does not know are passed over.",
+}
+ATTRIBUTES: Mapping[str, Document] = {
+    "specversion": {"const": "1.0"},
+    "id": ID,
+    "source": ID,
+    "type": TYPE,
+    "time": {"type": "string", "format": "date-time"},
+}
+
+
+# The facts of a receipt; what is not known is left out and never null.
+FACTS: Mapping[str, Document] = {
+    "severity": {"enum": ["INFO", "WARNING", "ERROR"]},
+    "message": TEXT,
+    "outcome": {"enum": list(Kind)},
+    "reason": TEXT,
+    "dialect": TEXT,
+    "intent": {"enum": list(Intent)},
+    "event_id": ID,
+    "event_age_s": {"type": "integer"},
+    "task_id": {"type": "string", "pattern": "^[0-9]{1,15}$"},
+    "task_name": TEXT,
+    "project_id": TEXT,
+    "region": TEXT,
+    "credentials": TEXT,
+    "migrate_failed_object": FLAG,
+    "start_called": FLAG,
+    "oms_status": {"type": "integer"},
+    "oms_error_code": TEXT,
+    "oms_request_id": TEXT,
+    "attempt": COUNT,
+    "duration_ms": COUNT,
+    "trace_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+}
+ALWAYS = ("severity", "message", "outcome", "start_called", "duration_ms")
+
+
+def restart_request() -> Document:
+    """The model's schema, and the rule between two of its fields, which pydantic keeps to itself."""
+    given = [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in ("task_id", "task_name")]
+    return RestartRequest.model_json_schema() | {"oneOf": given}
+
+
+def ref(name: str, part: str = "schemas") -> Document:
+    """A place in the document."""
+    return {"$ref": f"#/components/{part}/{name}"}
+
+
+def an_object(properties: Mapping[str, Document], *required: str, **more: object) -> Document:
+    """The schema of an object."""
+    return {"type": "object", "properties": dict(properties), "required": list(required), **more}
+
+
+def shapes() -> Document:
+    """All of them by name."""
+    notice = an_object(
+        {"message_id": ID, "message": TEXT, "topic_urn": TEXT, "timestamp": ATTRIBUTES["time"]}, "message_id", "message"
+    )
+    record = an_object({"smn": notice}, "smn")
+    request = {"httpMethod": TEXT, "requestContext": {"type": "object"}, "path": TEXT, "body": TEXT}
+    apig = request | {"headers": {"type": "object", "additionalProperties": TEXT}, "isBase64Encoded": FLAG}
+    problem = {"type": {"const": "subject:blank"}, "title": TEXT, "status": {"type": "integer"}, "detail": TEXT}
+    answer = {"isBase64Encoded": {"const": False}, "statusCode": COUNT, "headers": {"type": "object"}, "body": TEXT}
+    return {
+        "RestartRequest": restart_request(),
+        "CloudEvent": an_object({**ATTRIBUTES, "data": DATA}, "specversion", "id", "source", "type"),
+        "SmnEvent": an_object({"record": {"type": "array", "items": record, "minItems": 1}}, "record"),
+        "ApigEvent": an_object(apig, "httpMethod", "requestContext", "body"),
+        "ApigResponse": an_object(answer, *answer, additionalProperties=False),
+        "Receipt": an_object(FACTS, *ALWAYS, additionalProperties=False),
+        "Problem": an_object(
+            problem | {"outcome": FACTS["outcome"], "reason": TEXT}, *problem, "outcome", additionalProperties=False
+        ),
+    }

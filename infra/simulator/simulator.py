@@ -1,0 +1,142 @@
+"""A stand-in for Huawei Cloud OMS that keeps its documented rules and breaks them on request. Never shipped.
+
+    python infra/simulator/simulator.py --port 0 [--world FILE]
+
+It shares no code with what it tests, so that a signature both agree on is right.
+"""
+
+import argparse
+import json
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oms_calls import Call
+from oms_connection import Message, Patience, Receive, Send, drop, read, say
+from oms_control import PREFIX, Clock, Controls, control
+from oms_faults import Hang, Reset, Say
+from oms_messages import Answer, Request, turned_away
+from oms_operations import Route, list_tasks, route, show, start
+from oms_server import Server, listen, serving
+
+MAX_BODY = 12 * 1024 * 1024
+DEMO_WORLD = Path(__file__).with_name("world.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One call on its way through the simulator."""
+
+    request: Request
+    where: Route
+    call: Call
+    receive: Receive
+    send: Send
+
+
+class Simulator(Controls):
+    """An ASGI application. Without a world it is the one of the demo."""
+
+    def __init__(self, world: Mapping[str, Any] | None = None, clock: Clock = time.time) -> None:
+        super().__init__(json.loads(DEMO_WORLD.read_text("utf-8")) if world is None else world, clock)
+        self.patience = Patience()
+
+    def serving(self, http: str = "auto") -> AbstractContextManager[str]:
+        """The simulator behind a real socket: `with simulator.serving() as url`."""
+        return serving(self, self.patience, http)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            message = "the simulator speaks HTTP only"
+            raise RuntimeError(message)
+        request = await read(scope, receive)
+        if request is None:
+            return
+        if request.path.startswith(PREFIX):
+            await say(send, control(self, request), secrets.token_hex(16))
+            return
+        where = route(request.method, request.path)
+        call = self._log.open(request, where, self._clock())
+        await self._serve(Exchange(request, where, call, receive, send))
+
+    async def _serve(self, exchange: Exchange) -> None:
+        """Rules come first: they stand for the network and whatever else is in front of OMS."""
+        seconds, action = self._rules.fire(exchange.where.operation, exchange.where.task_id)
+        if seconds:
+            exchange.call.fault = "delay"
+            # A client that gives up meanwhile changes nothing: its call is still carried out.
+            await self.patience.pause(seconds)
+        request_id = secrets.token_hex(16)
+        if action is None:
+            await self._answer(exchange, self._handle(exchange, request_id), request_id)
+            return
+        exchange.call.fault = action.name
+        if action.commit:
+            self._handle(exchange, request_id)
+        match action:
+            case Say(answer):
+                await self._answer(exchange, answer, request_id)
+            case Reset():
+                await drop(exchange.receive, exchange.send, hard=action.hard)
+            case Hang():
+                await self.patience.until_gone(exchange.receive)
+                await drop(exchange.receive, exchange.send, hard=False)
+
+    async def _answer(self, exchange: Exchange, answer: Answer, request_id: str) -> None:
+        exchange.call.status, exchange.call.error_code = answer.status, answer.code
+        await say(exchange.send, answer, request_id)
+
+    def _handle(self, exchange: Exchange, request_id: str) -> Answer:
+        """The gateway's checks in its order, then OMS itself."""
+        request, where, now = exchange.request, exchange.where, self._clock()
+        if where.operation == "unknown":
+            message = "The API does not exist or has not been published in the environment"
+            return turned_away("APIGW.0101", message, request_id)
+        if len(request.body) > MAX_BODY:
+            return turned_away("APIGW.0201", "Request entity too large", request_id)
+        denial = self._gateway.refuse(request, where.project_id, now)
+        if denial is not None:
+            return turned_away(denial.code, denial.message, request_id)
+        if where.operation == "start" and not self._bucket.reserve(now):
+            return turned_away("APIGW.0308", self._bucket.words(), request_id)
+        return self._operate(exchange, now)
+
+    def _operate(self, exchange: Exchange, now: float) -> Answer:
+        where = exchange.where
+        if where.operation == "show":
+            return show(self._world, where, now)
+        if where.operation == "list":
+            return list_tasks(self._world, where, exchange.request, now)
+        answer = start(self._world, where, exchange.request, now)
+        exchange.call.accepted = answer.code is None
+        return answer
+
+
+def announce(url: str) -> None:
+    """One line for whoever started this and needs the port."""
+    sys.stdout.write(f"listening on {url}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Serves until told to stop."""
+    parser = argparse.ArgumentParser(description="A simulator of Huawei Cloud OMS, on the loopback interface.")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--world", type=Path, help="a JSON file; see world.json beside this script")
+    arguments = parser.parse_args()
+    simulator = Simulator(None if arguments.world is None else json.loads(arguments.world.read_text("utf-8")))
+    listening, url = listen(arguments.port)
+    # uvicorn raises the signal again once it has stopped; that must not look like a crash.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    Server(simulator, simulator.patience, announce=lambda: announce(url)).run([listening])
+
+
+if __name__ == "__main__":
+    main()
