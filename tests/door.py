@@ -1,15 +1,14 @@
 """The function as a caller and an operator see it, in the real framework but without a socket."""
 
 import asyncio
+import contextlib
 import io
 import json
-import logging
 from typing import Any
 
 import httpx
 
 from example import BEARER, ENDPOINT, PROJECT, TASK
-from restarter.receipt import RECEIPTS
 
 TASKS = f"{ENDPOINT}/v2/{PROJECT}/tasks"
 SHOW = f"{TASKS}/{TASK}"
@@ -22,8 +21,6 @@ class Function:
     def __init__(self, app: Any) -> None:
         self.app = app
         self._log = io.StringIO()
-        (to_stdout,) = [handler for handler in RECEIPTS.handlers if type(handler) is logging.StreamHandler]
-        to_stdout.setStream(self._log)
 
     def request(self, method: str, path: str = "/", **arguments: Any) -> httpx.Response:
         """One request without any proof of who makes it."""
@@ -33,7 +30,8 @@ class Function:
             async with httpx.AsyncClient(transport=transport, base_url="http://function") as client:
                 return await client.request(method, path, **arguments)
 
-        return asyncio.run(send())
+        with contextlib.redirect_stdout(self._log):
+            return asyncio.run(send())
 
     def post(self, path: str = "/", *, headers: dict[str, str] | None = None, **arguments: Any) -> httpx.Response:
         """One delivery of a caller with the token."""

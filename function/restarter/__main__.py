@@ -1,6 +1,6 @@
 """`python -m restarter`: the operator's command."""
 
-from restarter.cli.check import cli
+from restarter.cli.command import cli
 
 if __name__ == "__main__":
     cli(prog_name="python -m restarter")

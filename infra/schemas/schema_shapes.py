@@ -81,7 +81,7 @@ def shapes() -> Document:
     record = an_object({"smn": notice}, "smn")
     request = {"httpMethod": TEXT, "requestContext": {"type": "object"}, "path": TEXT, "body": TEXT}
     apig = request | {"headers": {"type": "object", "additionalProperties": TEXT}, "isBase64Encoded": FLAG}
-    problem = {"type": {"const": "subject:blank"}, "title": TEXT, "status": {"type": "integer"}, "detail": TEXT}
+    problem = {"type": {"const": "about:blank"}, "title": TEXT, "status": {"type": "integer"}, "detail": TEXT}
     answer = {"isBase64Encoded": {"const": False}, "statusCode": COUNT, "headers": {"type": "object"}, "body": TEXT}
     return {
         "RestartRequest": restart_request(),

@@ -64,4 +64,4 @@ def test_one_delivery_gives_one_trace_of_delivery_list_show_and_start(collector:
         "StartTask",
         "delivery",
     ]
-    assert {"restarter.requests", "restarter.delivery.duration", "restarter.http.call.duration"} <= Collector.metrics
+    assert {"restarter.requests", "restarter.delivery.duration", "restarter.call.duration"} <= Collector.metrics

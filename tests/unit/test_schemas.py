@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from pydantic import ValidationError
 import schemas
 from door import Function
 from example import TASK
-from restarter.model import Event, Intent, Kind, Outcome, RestartRequest
-from restarter.receipt import receipt_of
+from example import settings as example_settings
+from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, RestartRequest
+from restarter.receipt import build
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 REQUEST = json.loads((schemas.SCHEMAS / "restart_request.schema.json").read_text("utf-8"))
@@ -124,7 +125,12 @@ def full_receipt() -> dict[str, Any]:
     everything: dict[str, Any] = {field.name: "1" for field in fields(Outcome)} | {"kind": Kind.STARTED}
     request = RestartRequest(task_name="a", reason="nightly run")
     event = Event(request=request, dialect="cloudevent", intent=Intent.FAILED, project_id="p", event_id="1")
-    return receipt_of(Outcome(**everything), event)
+    now = datetime.now(UTC)
+    event = replace(event, occurred_at=now)
+    context = DeliveryContext(now, 0.0, 1.0)
+    trace = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+    known = example_settings(oms_projects={"p": "cn-north-1"})
+    return build(Outcome(**everything), event, context, known, trace)
 
 
 def written_receipts() -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from door import SHOW, START, Function
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, settings, shown
 from restarter.app import Application
 from restarter.model import AccessKey, Delivery, DeliveryContext
+from restarter.oms.credentials import BREAKER_CACHE_SIZE
 from restarter.pipeline import Pipeline
 from restarter.reply import Reply
 
@@ -302,7 +303,7 @@ def test_of_many_keys_the_oldest_is_forgotten(make_world: Callable[..., World]) 
     """An agency brings a new one every day, and a process may live for years."""
     world = make_world(**NO_KEY, caller_trust_platform=True)
     world.oms, world.pause = refusing(), 0
-    for number in range(KEPT + 1):
+    for number in range(BREAKER_CACHE_SIZE + 1):
         world.agency = lent(number)
         assert world.said() == REFUSED
     assert world.said() == LEFT_ALONE

@@ -1,6 +1,7 @@
 """The function in FunctionGraph's built-in runtime: what is returned, what is raised, and what 1,000 calls leave."""
 
 import asyncio
+import contextlib
 import gc
 import importlib.util
 import io
@@ -22,7 +23,6 @@ from pytest_httpx import HTTPXMock
 from door import SHOW, START, TASKS
 from example import ENVIRONMENT, PROJECT, TASK, TASK_NAME, shown
 from restarter.http import transport
-from restarter.receipt import RECEIPTS
 from restarter.settings.errors import SettingsError
 from simulator import Simulator
 
@@ -108,18 +108,16 @@ class Instance:
     def initialize(self, context: Context | None = None) -> None:
         """The call before the first event."""
         self.module.initializer(context or Context())
-        for to_stdout in RECEIPTS.handlers:
-            if type(to_stdout) is logging.StreamHandler:
-                to_stdout.setStream(self._log)
 
     def handle(self, event: Any, context: Context | None = None) -> Any:
         """One event; what is returned must be what the platform can write as JSON."""
-        returned = self.module.handler(event, context or Context())
+        with contextlib.redirect_stdout(self._log):
+            returned = self.module.handler(event, context or Context())
         return json.loads(json.dumps(returned))
 
     def not_done(self, event: Any, context: Context | None = None) -> str:
         """The text of what is raised."""
-        with pytest.raises(self.module.EventNotHandled) as raised:
+        with contextlib.redirect_stdout(self._log), pytest.raises(self.module.EventNotHandled) as raised:
             self.module.handler(event, context or Context())
         return str(raised.value)
 

@@ -24,12 +24,11 @@ from pytest_httpx import HTTPXMock
 from door import SHOW, START, Function
 from example import BEARER, ENVIRONMENT, TASK, TASK_NAME, settings, shown
 from restarter.app import Application
-from restarter.http.call import Call
 from restarter.model import Delivery, Kind
 from restarter.reply import Reply
 from restarter.telemetry.configured import configured_observer
 from restarter.telemetry.observer import NO_OBSERVER
-from restarter.telemetry.opentelemetry import METRICS, OpenTelemetry, operation_of
+from restarter.telemetry.opentelemetry import METRICS, OpenTelemetry
 
 ROOT = Path(__file__).parents[2]
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -43,7 +42,7 @@ def context_of(span: ReadableSpan) -> SpanContext:
     return context
 
 
-class FileWatcher:
+class Watched:
     """The pipeline with telemetry that a test can look into."""
 
     def __init__(self) -> None:
@@ -51,7 +50,7 @@ class FileWatcher:
         self.metrics = InMemoryMetricReader()
         telemetry = OpenTelemetry(SimpleSpanProcessor(self.spans), self.metrics)
         fixed = settings()
-        self._application = Application(lambda: fixed, telemetry=telemetry)
+        self._application = Application(lambda: fixed, observer=telemetry)
         self.close = telemetry.close
 
     def post(self, document: Any, **headers: str) -> Reply:
@@ -78,14 +77,14 @@ class FileWatcher:
 
 
 @pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileWatcher]:
+def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     monkeypatch.setattr("restarter.http.transport.connections", httpx.AsyncHTTPTransport)
-    watched = FileWatcher()
+    watched = Watched()
     yield watched
     watched.close()
 
 
-def test_one_delivery_is_one_trace_of_delivery_list_show_and_start(watched: FileWatcher, httpx_mock: HTTPXMock) -> None:
+def test_one_delivery_is_one_trace_of_delivery_list_show_and_start(watched: Watched, httpx_mock: HTTPXMock) -> None:
     listing = re.compile(r".*/tasks\?.*")
     httpx_mock.add_response(url=listing, json={"tasks": [shown()], "count": 1})
     httpx_mock.add_response(url=SHOW, json=shown())
@@ -108,7 +107,7 @@ def test_one_delivery_is_one_trace_of_delivery_list_show_and_start(watched: File
 
 
 @pytest.mark.parametrize("mode", ["header", "binary", "structured", "none"])
-def test_the_trace_is_the_senders_if_it_told_of_one(mode: str, watched: FileWatcher, httpx_mock: HTTPXMock) -> None:
+def test_the_trace_is_the_senders_if_it_told_of_one(mode: str, watched: Watched, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(url=SHOW, json=shown(2))
     event = {"specversion": "1.0", "type": "oms.task.failed", "source": "/oms", "id": "1", "data": {"task_id": TASK}}
     binary = {"ce_specversion": "1.0", "ce_type": "oms.task.failed", "ce_source": "/oms", "ce_id": "1"}
@@ -128,7 +127,7 @@ def test_the_trace_is_the_senders_if_it_told_of_one(mode: str, watched: FileWatc
 
 
 def test_requests_are_counted_by_outcome_dialect_and_reason_and_calls_are_timed(
-    watched: FileWatcher, httpx_mock: HTTPXMock
+    watched: Watched, httpx_mock: HTTPXMock
 ) -> None:
     httpx_mock.add_response(url=SHOW, json=shown(2))
     httpx_mock.add_response(url=SHOW, status_code=503)
@@ -145,16 +144,12 @@ def test_requests_are_counted_by_outcome_dialect_and_reason_and_calls_are_timed(
         (direct, ("outcome", "unavailable"), ("reason", "no_connection")): 1,
         (direct, ("outcome", "malformed")): 1,
     }
-    assert sum(point.count for point in points["restarter.http.call.duration"]) == 3
+    assert sum(point.count for point in points["restarter.call.duration"]) == 3
     assert sum(point.count for point in points["restarter.delivery.duration"]) == 4
     failed = [span for span in watched.spans.get_finished_spans() if not span.status.is_ok and span.name == "ShowTask"]
     assert [
         dict(span.attributes or {}).get("error.type") for span in failed if "error.type" in (span.attributes or {})
     ] == ["no_connection"]
-
-
-def test_a_call_of_another_kind_is_named_by_its_method(watched: FileWatcher) -> None:
-    assert operation_of(Call("GET", "https://smn.example.com/smn/x.pem", "")) == "GET"
 
 
 def test_without_the_variable_nothing_is_told_and_nothing_of_it_is_imported(

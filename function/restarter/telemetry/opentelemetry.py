@@ -25,7 +25,7 @@ from restarter.model import Delivery
 
 REQUESTS = "restarter.requests"
 DELIVERY_SECONDS = "restarter.delivery.duration"
-CALL_SECONDS = "restarter.http.call.duration"
+CALL_SECONDS = "restarter.call.duration"
 METRICS = {REQUESTS: "{request}", DELIVERY_SECONDS: "s", CALL_SECONDS: "s"}
 IN_BODY = re.compile(rb'"traceparent"\s*:\s*"([0-9a-f-]{55})"')
 
