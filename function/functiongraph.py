@@ -12,8 +12,7 @@ from typing import Any
 from restarter import receipt
 from restarter.app import Application
 from restarter.errors import ContentTooLarge, check_body_size
-from restarter.model import AccessKey, Delivery, DeliveryContext
-from restarter.pipeline import Pipeline
+from restarter.model import AccessKey, Delivery
 from restarter.reply import Reply, apig_response
 from restarter.settings.model import FunctionGraphSettings
 from restarter.settings.reload import SettingsReloader
@@ -48,11 +47,7 @@ class Runtime:
             check_body_size(len(delivery.body))
         except ContentTooLarge as error:
             return pipeline.reject(error, ours, {})
-        return asyncio.run_coroutine_threadsafe(self._observed(pipeline, delivery, ours), self._loop).result()
-
-    async def _observed(self, pipeline: Pipeline, delivery: Delivery, context: DeliveryContext) -> Reply:
-        with self._application.observer.delivery(delivery):
-            return await pipeline.handle(delivery, context)
+        return asyncio.run_coroutine_threadsafe(pipeline.handle(delivery, ours), self._loop).result()
 
     def close(self) -> None:
         """End the thread, for tests; the platform ends the process."""

@@ -46,8 +46,7 @@ async def restart(request: Request) -> Response:
     except Rejected as error:
         reply = pipeline.reject(error, context, headers)
     else:
-        with application.observer.delivery(delivery):
-            reply = await pipeline.handle(delivery, context)
+        reply = await pipeline.handle(delivery, context)
     return Response(reply.body, reply.status, reply.headers)
 
 

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import io
 import json
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import httpx
 
 from example import BEARER, ENDPOINT, PROJECT, TASK
 
+T = TypeVar("T")
 TASKS = f"{ENDPOINT}/v2/{PROJECT}/tasks"
 SHOW = f"{TASKS}/{TASK}"
 START = f"{SHOW}/start"
@@ -30,8 +32,12 @@ class Function:
             async with httpx.AsyncClient(transport=transport, base_url="http://function") as client:
                 return await client.request(method, path, **arguments)
 
+        return self.run(send())
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in which the function handles deliveries, and keep the lines that it writes."""
         with contextlib.redirect_stdout(self._log):
-            return asyncio.run(send())
+            return asyncio.run(coroutine)
 
     def post(self, path: str = "/", *, headers: dict[str, str] | None = None, **arguments: Any) -> httpx.Response:
         """One delivery of a caller with the token."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -117,13 +117,19 @@ TaskId = Annotated[
 ]
 
 
+# What may stand beside `sweep`.
+SWEEP_FIELDS = frozenset({"sweep", "project_id", "credentials", "reason"})
+
+
 class RestartRequest(BaseModel):
-    """What a caller asks for. Exactly one of `task_id` and `task_name`; credentials never travel in here."""
+    """What a caller asks for: exactly one of `task_id`, `task_name`, `group_id`, `sweep`. It holds no credentials."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
     task_id: TaskId | None = Field(None, description="OMS task id: an integer or digits, 1 to 15 of them.")
     task_name: str | None = Field(None, min_length=1, max_length=1024, description="Exact OMS task name.")
+    group_id: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]{1,255}$", description="Id of a task group.")
+    sweep: Literal[True] | None = Field(None, description="true: look for failed tasks and restart them.")
     project_id: str | None = Field(
         None, min_length=1, max_length=1024, description="One of the configured projects; the default one if left out."
     )
@@ -139,9 +145,12 @@ class RestartRequest(BaseModel):
     reason: str | None = Field(None, max_length=256, description="Free text for the receipt.")
 
     @model_validator(mode="after")
-    def _one_task(self) -> Self:
-        if (self.task_id is None) == (self.task_name is None):
-            raise PydanticCustomError("exactly_one_of_task_id_and_task_name", "exactly one must be given")
+    def _one_target(self) -> Self:
+        targets = (self.task_id, self.task_name, self.group_id, self.sweep)
+        if len([target for target in targets if target is not None]) != 1:
+            raise PydanticCustomError("exactly_one_target", "exactly one must be given")
+        if self.sweep and self.model_fields_set - SWEEP_FIELDS:
+            raise PydanticCustomError("sweep_with_other_fields", "sweep stands alone")
         return self
 
 

@@ -72,10 +72,15 @@ class Pipeline:
         allowed = self.settings.restart_deadline if seconds is None else min(seconds, self.settings.restart_deadline)
         return DeliveryContext(self._now(), started_at, started_at + allowed, platform_key)
 
-    async def handle(
+    async def handle(self, delivery: Delivery, context: DeliveryContext) -> Reply:
+        """Handle one delivery. Never raises: a Rejected becomes its reply."""
+        with self._observer.delivery(delivery):
+            return await self._handle(delivery, context)
+
+    async def _handle(
         self, delivery: Delivery, context: DeliveryContext, outer: AuthenticatedDelivery | None = None
     ) -> Reply:
-        """Handle one delivery. Never raises: a Rejected becomes its reply. `outer`: the APIG event around it."""
+        """The steps. `outer` is the authenticated APIG event around the delivery, if there is one."""
         try:
             control = control_reply(delivery, self.settings.caller_origins)
             if control is not None:
@@ -86,10 +91,13 @@ class Pipeline:
             if functiongraph_apig.recognises(parsed):
                 inside = functiongraph_apig.unwrap(parsed, outer)
                 self._observer.step("unwrapped", inside)
-                return apig_response(await self.handle(inside, context, authenticated))
+                return apig_response(await self._handle(inside, context, authenticated))
             parts = decode(parsed, self._options)
             with self._slots(len(parts)):
-                outcomes = await self._restart_each(parts, context)
+                if len(parts) == 1:  # as nearly always: no extra task
+                    outcomes = [await self._act(parts[0], context)]
+                else:
+                    outcomes = await asyncio.gather(*(self._act(part, context) for part in parts))
         except Rejected as error:
             return self.reject(error, context, delivery.headers)
         return self._reply(parts, outcomes, context, delivery.headers)
@@ -98,15 +106,11 @@ class Pipeline:
         """The receipt and reply of a delivery that is not taken."""
         return self._reply([error], [_outcome_of(error)], context, headers)
 
-    async def _restart_each(self, parts: Sequence[Decoded], context: DeliveryContext) -> list[Outcome]:
-        """The outcome of each part; a single one, as nearly always, is handled without the tasks that several need."""
-        if len(parts) == 1:
-            return [await self._act(parts[0], context)]
-        return await asyncio.gather(*(self._act(part, context) for part in parts))
-
     async def _act(self, part: Decoded, context: DeliveryContext) -> Outcome:
         self._observer.step("decoded", part)
         match part:
+            case Event() if part.request.sweep:
+                return Outcome(kind=Kind.IGNORED, reason="sweep_off")
             case Event():
                 outcome = await self._restarter.restart(part, context)
                 return CREDENTIALS_CHANGED if is_refused_key(outcome) and not self._is_current() else outcome

@@ -16,7 +16,12 @@ from restarter.settings.model import Settings
 
 # Refusals that last until a person acts.
 NEEDS_A_PERSON = ("permanent_failure", "budget_exhausted")
-NOT_SHOWN = {"kind", "retry_after", "repeated"}
+# Every field that a receipt may have, in this order.
+FIELDS = (
+    *("severity", "message", "outcome", "reason", "dialect", "intent", "event_id", "event_age_s"),
+    *("task_id", "task_name", "project_id", "region", "credentials", "migrate_failed_object"),
+    *("start_called", "oms_status", "oms_error_code", "oms_request_id", "attempt", "duration_ms", "trace_id"),
+)
 
 # One sentence for each outcome; {task} is the id or name.
 SENTENCES = {
@@ -103,12 +108,12 @@ def build(
     facts: dict[str, Any] = {"dialect": subject.dialect, "event_id": subject.event_id}
     if isinstance(subject, Event):
         facts |= _facts_of_event(subject, context, settings)
-    found = {field.name: getattr(outcome, field.name) for field in fields(outcome) if field.name not in NOT_SHOWN}
-    facts |= {name: value for name, value in found.items() if value is not None} | {"outcome": outcome.kind}
+    found = {field.name: getattr(outcome, field.name) for field in fields(outcome)} | {"outcome": outcome.kind}
+    facts |= {name: value for name, value in found.items() if value is not None}
     facts["duration_ms"] = round(1000 * context.elapsed())
     facts["trace_id"] = trace_id_of(headers.get("traceparent") or headers.get("ce-traceparent", ""))
-    receipt = {"severity": severity_of(outcome), "message": _sentence(outcome, facts)} | facts
-    return {name: value for name, value in receipt.items() if value is not None}
+    facts |= {"severity": severity_of(outcome), "message": _sentence(outcome, facts)}
+    return {name: facts[name] for name in FIELDS if facts.get(name) is not None}
 
 
 def _facts_of_event(event: Event, context: DeliveryContext, settings: Settings) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def test_every_failure_reason_has_one_cure_and_an_unknown_one_is_worth_a_restart
     assert sum(map(len, FAILURE_CLASSES.values())) == len(BY_CODE) == 46
     assert classify_failure("TRF.0003") is FailureClass.TRANSIENT
     assert classify_failure("TRF.0055") is FailureClass.PERMANENT
-    assert classify_failure(None) is classify_failure("") is classify_failure("S3M.0001") is FailureClass.TRANSIENT
+    assert classify_failure(None) is classify_failure("") is classify_failure("S3M.0001") is FailureClass.UNKNOWN
 
 
 events = st.builds(

@@ -223,12 +223,12 @@ async def settle(ledger, first, last):
 async def main():
     ledger = MemoryLedger(lambda: 1_800_000_000.0)
     tracemalloc.start()
-    await settle(ledger, 0, 2 * EVENTS)
+    await settle(ledger, 0, 2 * EVENT_CACHE_SIZE)
     full = tracemalloc.get_traced_memory()[0]
-    await settle(ledger, 2 * EVENTS, 5 * EVENTS)
+    await settle(ledger, 2 * EVENT_CACHE_SIZE, 5 * EVENT_CACHE_SIZE)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    await settle(ledger, 5 * EVENTS, 1_000_000)
+    await settle(ledger, 5 * EVENT_CACHE_SIZE, 1_000_000)
     newest, oldest = await ledger.claim(f"{999_999:040}", 1), await ledger.claim(f"{0:040}", 1)
     print(full, peak, len(ledger._events), newest is Claim.SETTLED, oldest is Claim.OURS)
 

@@ -135,10 +135,10 @@ def refused(function: Function, reply: httpx.Response, tried: str) -> None:
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.headers["www-authenticate"] == "Bearer"
     assert reply.json() == {
-        "type": "subject:blank",
+        "type": "about:blank",
         "title": "Unauthorized",
         "status": 401,
-        "detail": f"The caller was not proved: {tried}",
+        "detail": f"The caller was not authenticated: {tried}",
         "outcome": "unauthenticated",
         "reason": tried,
     }

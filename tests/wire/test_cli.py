@@ -105,7 +105,7 @@ def explained(tmp_path: Path, delivery: str, task: dict[str, object] | None = No
 
 def test_a_start_is_explained_with_the_call_and_its_secrets_masked(tmp_path: Path) -> None:
     output = explained(tmp_path, f'{{"task_id": {TASK}}}', shown())
-    assert "caller    NOT PROVED (no credentials)" in output
+    assert "caller    NOT AUTHENTICATED (no credentials)" in output
     assert f"look      GET {SHOW}" in output
     assert f"task      {TASK}, status 4, NORMAL_TASK, TRF.0001" in output
     assert f"decided   start: {RULES['start']}" in output
@@ -137,15 +137,15 @@ Content-Type: application/json
 {{"task_name": "{TASK_NAME}"}}
 """
     output = explained(tmp_path, request)
-    assert "caller    proved by bearer" in output
+    assert "caller    authenticated by bearer" in output
     assert f"task_name={TASK_NAME}" in output
-    assert "task      {task_id}, status 4, kind unknown, taken as failed" in output
+    assert "outcome   unavailable offline: OMS is not asked; give the task with --task FILE" in output
 
 
 @pytest.mark.parametrize(
     ("delivery", "said"),
     [
-        ("GET /healthz HTTP/1.1\n\n", "answered  without being a delivery"),
+        ("GET /healthz HTTP/1.1\n\n", "answered  200, without being a delivery"),
         ("GET / HTTP/1.1\n\n", "outcome   method_not_allowed"),
         ('{"task_id": true}', "outcome   malformed task_id: task_id_type"),
         ('{"task_id": 1, "task_status": "SUCCESS"}', "outcome   ignored task_succeeded"),
@@ -177,7 +177,7 @@ def test_a_file_that_is_nothing_and_settings_that_do_not_load_are_errors(
     assert run("explain", str(tmp_path / "file")) == (2, run("explain", str(tmp_path / "file"))[1])
     environment.delenv("OMS_DST_SK")
     status, output = run("explain", str(tmp_path / "file"))
-    assert (status, "OMS_DST_SK: Field required" in output) == (1, True)
+    assert (status, "OMS_DST_SK: Field required" in output) == (2, True)
 
 
 @pytest.mark.parametrize("sample", sorted(EVENTS.glob("*/*.http")), ids=lambda path: path.stem)
@@ -203,7 +203,7 @@ def test_a_topic_that_asks_is_explained_and_no_certificate_is_fetched(
     pem.write_bytes(certificate(rsa_key("smn")))
     environment.setenv("CALLER_SMN_TOPICS", TOPIC)
     message = json.dumps(sign_smn(smn_message("SubscriptionConfirmation"), rsa_key("smn")))
-    assert "NOT PROVED (smn: the certificate could not be fetched)" in explained(tmp_path, message)
+    assert "NOT AUTHENTICATED (smn: the certificate could not be fetched)" in explained(tmp_path, message)
     environment.setenv("CALLER_SMN_CERTIFICATE", str(pem))
     assert "confirmed by one GET" in explained(tmp_path, message)
 

@@ -690,17 +690,17 @@ def test_whoever_is_not_trusted_as_the_platform_cannot_lend_a_key(
     trusted: str | None, taken: str | None, make_function: Callable[..., Function], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where no platform is trusted there is always another key before it, so it is the context that tells."""
-    visits: list[AccessKey | None] = []
+    lent: list[AccessKey | None] = []
     made = Pipeline.begin
 
-    def note(pipeline: Pipeline, seconds: float | None = None, agency: AccessKey | None = None) -> DeliveryContext:
-        visits.append(agency)
-        return made(pipeline, seconds, agency)
+    def note(pipeline: Pipeline, platform_key: AccessKey | None = None) -> DeliveryContext:
+        lent.append(platform_key)
+        return made(pipeline, None, platform_key)
 
     monkeypatch.setattr(Pipeline, "begin", note)
     function = make_function(CALLER_TRUST_PLATFORM=trusted)
     assert function.post(json={}, headers=LENT).status_code == 400
-    assert [agency and agency.ak.get_secret_value() for agency in visits] == [taken]
+    assert [agency and agency.ak.get_secret_value() for agency in lent] == [taken]
 
 
 @pytest.mark.parametrize("value", [b"\xe9", b"a b"])

@@ -212,7 +212,7 @@ def test_a_caller_that_hangs_up_leaves_a_receipt(function: Function) -> None:
         pass
 
     scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": b"", "http_version": "1.1"}
-    asyncio.run(function.app(scope, receive, send))
+    function.run(function.app(scope, receive, send))
     assert function.receipt()["reason"] == "body: the caller hung up"
 
 

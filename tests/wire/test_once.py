@@ -133,7 +133,7 @@ def test_the_same_event_many_times_at_once_is_one_start_and_the_others_are_told_
 
     httpx_mock.add_callback(slow, url=SHOW)
     httpx_mock.add_response(method="POST", url=START)
-    assert sorted(asyncio.run(all_at_once())) == [204] + [503] * 49
+    assert sorted(function.run(all_at_once())) == [204] + [503] * 49
     receipts = function.receipts()
     assert sorted({(line["outcome"], line.get("reason")) for line in receipts}) == [
         ("deferred", "in_progress"),
@@ -156,9 +156,9 @@ def test_when_all_places_are_taken_a_delivery_is_turned_away_at_once_and_nobody_
             replies = await asyncio.gather(*posts, client.get("/healthz"))
             return [reply.status_code for reply in replies]
 
-    monkeypatch.setattr("restarter.pipeline.MAX_IN_FLIGHT", 3)
+    monkeypatch.setattr("restarter.app.MAX_IN_FLIGHT", 3)
     httpx_mock.add_callback(slow, url=SHOW, is_reusable=True)
-    *statuses, health = asyncio.run(all_at_once())
+    *statuses, health = function.run(all_at_once())
     assert sorted(statuses) == [200] * 3 + [503] * 7
     assert health == 200
     assert {line["reason"] for line in function.receipts() if line["outcome"] == "unavailable"} == {
@@ -303,10 +303,10 @@ class Broken:
     [
         ("claim", "unavailable", 0),
         ("history", "unavailable", 0),
-        ("spend", "unavailable", 0),
+        ("reserve", "unavailable", 0),
         ("settle", "unconfirmed", 1),
         ("release", "started", 1),
-        ("cancel", "started", 1),
+        ("unreserve", "started", 1),
     ],
 )
 def test_a_ledger_that_cannot_be_asked_starts_nothing_and_one_that_cannot_be_told_changes_nothing(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -25,7 +26,7 @@ def notice(message: str, **changes: Any) -> dict[str, Any]:
     """What FunctionGraph's SMN trigger posts for one message."""
     smn = {
         "topic_urn": f"urn:smn:cn-north-4:{PROJECT}:oms-failed",
-        "timestamp": "2026-11-24T02:34:29Z",
+        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "message_attributes": None,
         "message": message,
         "type": "notification",

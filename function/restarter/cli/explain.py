@@ -40,6 +40,14 @@ RULES = {
     "offline": "OMS is not asked; give the task with --task FILE",
     "start": "no rule forbids it",
 }
+# Settings by which every delivery is authenticated, to explain one on that is not.
+ONLY_PLATFORM = {
+    "caller_trust_platform": True,
+    "caller_bearer_tokens": (),
+    "caller_webhook_secrets": (),
+    "caller_smn_topics": (),
+    "caller_oidc_audience": None,
+}
 PLACEHOLDER_KEY = AccessKey(SecretStr("offline"), SecretStr("offline"), SecretStr("offline"))
 Line = tuple[str, str]
 
@@ -145,7 +153,7 @@ async def explain_delivery(delivery: Delivery, shown: bytes | None, settings: Se
     refusal = reply.receipts[0] if reply.receipts and found.lines == [] else {}
     if refusal.get("outcome") in (Kind.UNAUTHENTICATED, Kind.UNAVAILABLE):
         why = f"NOT AUTHENTICATED ({refusal.get('reason')}): the function answers {reply.status}; to go on:"
-        found, _ = await _run(delivery, shown, settings.model_copy(update={"caller_trust_platform": True}))
+        found, _ = await _run(delivery, shown, settings.model_copy(update=ONLY_PLATFORM))
         found.lines = [("caller", why), *found.lines[1:]]
     if not found.lines and not reply.receipts:
         return [*lines, ("answered", f"{reply.status}, without being a delivery")]

@@ -1,0 +1,82 @@
+"""`explain` says what the function does: for every sample of events/ both end in the same outcomes and status."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from pytest_httpx import HTTPXMock
+
+from door import Function
+from example import TASK, TASK_NAME, shown
+from restarter.cli.explain import explain_delivery
+from restarter.model import Delivery
+from restarter.settings.model import load
+from samples import Sample, fill, read_all
+from signing_keys import SigningKeys, signing_keys
+
+SAMPLES = list(read_all())
+TASKS = {
+    "failed": shown(),
+    "paused": shown(3),
+    "running": shown(2),
+    "out of space": shown(error_reason={"error_code": "TRF.0055"}),
+}
+
+
+@pytest.fixture(scope="module")
+def keys() -> Iterator[SigningKeys]:
+    """One set of the senders' keys for all samples."""
+    with signing_keys() as made:
+        yield made
+
+
+def answer_with(task: dict[str, object]) -> Callable[[httpx.Request], httpx.Response]:
+    """OMS with one task, whatever is asked."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET" and request.url.path.endswith("/tasks"):
+            return httpx.Response(200, json={"tasks": [task]})
+        return httpx.Response(200, json=task) if request.method == "GET" else httpx.Response(200)
+
+    return answer
+
+
+def inner_status(reply: httpx.Response) -> int:
+    """The status that the sender sees: of an APIG event it is inside the body."""
+    is_json = reply.headers.get("content-type") == "application/json"
+    document: dict[str, Any] = reply.json() if is_json and reply.content else {}
+    return int(document.get("statusCode", reply.status_code))
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("sample", SAMPLES, ids=[f"{sample.folder}/{sample.name}" for sample in SAMPLES])
+def test_explain_and_the_function_agree(
+    sample: Sample, task: str, keys: SigningKeys, make_function: Callable[..., Function], httpx_mock: HTTPXMock
+) -> None:
+    trust = {"CALLER_BEARER_TOKENS": None, "CALLER_TRUST_PLATFORM": "true"} if sample.by_platform else keys.settings
+    function = make_function(**trust, OMS_PROJECTS='{"00000000000000000000000000000001": "cn-north-1"}')
+    httpx_mock.add_callback(answer_with(TASKS[task]), is_reusable=True, is_optional=True)
+    sent = fill(sample, keys)
+    reply = function.request(sent.method, sent.path, headers=sent.headers, content=sent.body.encode())
+    outcomes = [" ".join(filter(None, [one["outcome"], one.get("reason")])) for one in function.receipts()]
+
+    headers = {name.lower(): value for name, value in sent.headers.items()}
+    delivery = Delivery(sent.method, sent.path, headers, sent.body.encode())
+    lines = asyncio.run(explain_delivery(delivery, json.dumps(TASKS[task]).encode(), load()))
+    refusal = next((text for step, text in lines if step == "caller" and text.startswith("NOT")), None)
+    if refusal is not None:
+        assert f"the function answers {reply.status_code}" in refusal
+        assert all(outcome.startswith("unauthenticated") for outcome in outcomes)
+        return
+    assert [text.partition(": ")[0] for step, text in lines if step == "outcome"] == [
+        outcome.partition(": ")[0] for outcome in outcomes
+    ]
+    assert [int(text.split()[0]) for step, text in lines if step == "reply"] == [inner_status(reply)]
+
+
+def test_the_name_and_the_id_of_the_task_are_those_of_the_samples() -> None:
+    """Otherwise the samples above would be about a task that no answer is about."""
+    assert sum(str(TASK) in sample.body or TASK_NAME in sample.body for sample in SAMPLES) > 50
