@@ -15,15 +15,18 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock upgrade package bench clean anew
+.PHONY: help demo run test check lock upgrade package bench clean anew
 
 help: ## this list
-	@echo "Targets; all that they make is inside this folder:"
+	@echo "Targets; all that they write is in this folder, but for the caches of pip and uv:"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 	@echo "PYTHON=python3.12 chooses the Python (3.11 or newer), WORKERS=1 the processes that run tests."
 
 demo: .venv/demo ## start simulator and function, play every sample of events/, print what became of each
 	$(BIN)/python infra/demo/demo.py
+
+run: .venv/demo ## the playground: simulator and function stay up until Ctrl-C, for every curl of README
+	$(BIN)/python infra/demo/playground.py
 
 test: .venv/dev check ## everything that the gate runs: make check, then the tests
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --cov
@@ -53,7 +56,8 @@ package: .venv/dev ## build/oms-task-restarter.zip for FunctionGraph, and the bi
 	$(BIN)/python infra/package/build.py
 
 bench: .venv/bench ## measure it beside a bare function and one around the official SDK
-	PYTHONPATH=infra/simulator:infra/demo:tests/bench $(BIN)/python tests/bench/bench.py --plot .github/bench.png
+	PYTHONPATH=infra/simulator:infra/demo:tests/bench MPLCONFIGDIR=$(CURDIR)/.venv/matplotlib \
+		$(BIN)/python tests/bench/bench.py --plot .github/bench.png
 
 clean: ## remove .venv and all that was built
 	rm -rf .venv build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
