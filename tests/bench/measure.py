@@ -1,0 +1,198 @@
+"""The measures, one function and one round at a time; what would mean nothing is refused."""
+
+import http.client
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from load import Loaded, load, requests
+from proc import Sample, family_peak, family_seconds, sample
+from servers import TOKEN, Function, Machine, Server, StandIn, serving
+
+T = TypeVar("T")
+
+START_TIMEOUT_S = 30.0
+TRIES = 3
+WARM_UP_S = 1.0
+OMS_DELAY_S = 0.1
+"""Seconds that OMS takes for each answer in the measure with 200 connections."""
+
+
+class Disturbed(Exception):
+    """Others had too much of a core meanwhile: the measurement may be made again."""
+
+
+class Miscounted(Exception):
+    """Starts, good answers and receipts differ: the function, or the bench, is wrong."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long each load lasts, and the share of a core above which others disturb: of a load, and of a short start."""
+
+    seconds: float = 4.0
+    others: float = 0.03
+    others_at_start: float = 0.1
+
+
+def check_cores(others: dict[str, float], limit: float) -> None:
+    """Check the shares of the cores that others had, by the core's name.
+
+    Raises:
+        Disturbed: one of them is over `limit`.
+    """
+    for name, share in others.items():
+        if share > limit:
+            raise Disturbed(f"others had {share:.1%} of the core of the {name}; at most {limit:.0%} are accepted")
+
+
+def check_counts(function: Function, loaded: Loaded, seen: dict[str, Any], receipts: int) -> None:
+    """Compare what the load, the stand-in and the function's stdout have counted.
+
+    Raises:
+        Miscounted: an answer was bad, or there was not exactly one start, of its own task, and one receipt for each.
+    """
+    expected = loaded.good if function.calls else 0
+    told = {
+        "answers other than 2xx": (loaded.sent - loaded.good, 0),
+        "calls": (seen["calls"], expected * function.calls),
+    }
+    told |= {"starts": (seen["starts"], expected), "tasks started": (seen["tasks"], expected)}
+    told |= {"receipts": (receipts, loaded.good if function.receipts else 0)}
+    wrong = [f"{count} {name}, not {right}" for name, (count, right) in told.items() if count != right]
+    if wrong:
+        raise Miscounted(f"{function.name}: {loaded.good} good answers of {dict(loaded.statuses)}; {', '.join(wrong)}")
+
+
+def cold_start(function: Function, oms: StandIn, address: str, machine: Machine, limits: Limits) -> float:
+    """Seconds from exec to the first 2xx of a start call; `address` is the one of OMS that the function is given.
+
+    Raises:
+        Disturbed: others had too much of the core meanwhile.
+        Miscounted: the answer was no 2xx, or the stand-in did not see exactly one start.
+    """
+    oms.reset()
+    before = sample(machine.server_core, 0.0)
+    began = time.perf_counter()
+    with serving(function, address, machine) as server:
+        status = first_answer(server)
+        elapsed = time.perf_counter() - began
+        after = sample(machine.server_core, family_seconds(server.pid))
+        starts = oms.counts()["starts"]
+        if not 200 <= status < 300 or starts != bool(function.calls):
+            raise Miscounted(f"{function.name}: {status} and {starts} starts at first")
+    check_cores({"server": before.others_until(after)}, limits.others_at_start)
+    return elapsed
+
+
+def first_answer(server: Server) -> int:
+    """The status of the first start call; while nobody listens, it is tried again at once.
+
+    Raises:
+        RuntimeError: the function ended, or did not listen in time.
+    """
+    address = urlsplit(server.url)
+    request = next(requests(server.url, TOKEN))
+    give_up = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < give_up and server.process.poll() is None:
+        try:
+            connection = socket.create_connection((address.hostname or "", address.port or 80), START_TIMEOUT_S)
+        except ConnectionRefusedError:
+            time.sleep(0.0005)
+            continue
+        with connection:
+            connection.sendall(request)
+            response = http.client.HTTPResponse(connection, method="POST")
+            response.begin()
+            return response.status
+    raise RuntimeError(f"{server.function.name} did not start")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A load, the server's CPU seconds for it, what the stand-in saw, and the share of each core that others had."""
+
+    loaded: Loaded
+    cpu_seconds: float
+    seen: dict[str, Any]
+    others: dict[str, float]
+
+    @property
+    def share_of_possible(self) -> float:
+        """Throughput by what the connections allow when nothing takes time but OMS's own answers."""
+        delay = self.seen["delayed"] / self.loaded.good
+        return self.loaded.rate * delay / len(self.loaded.connections)
+
+
+class Bench:
+    """One running function before the stand-in, and the load before it."""
+
+    def __init__(self, server: Server, oms: StandIn, machine: Machine) -> None:
+        self._server, self._oms, self._machine = server, oms, machine
+        self._requests = requests(server.url, TOKEN)
+        next(self._requests)  # the first answer's
+
+    def phase(self, connections: int, seconds: float, delay: float = 0.0) -> Phase:
+        """Load the function, and compare what all sides have counted.
+
+        Raises:
+            Miscounted: starts, good answers and receipts differ.
+        """
+        self._oms.reset(delay)
+        before = self._samples()
+        loaded = load(self._server.url, self._requests, connections=connections, seconds=seconds)
+        after, seen = self._samples(), self._oms.counts()
+        function = self._server.function
+        check_counts(function, loaded, seen, self._server.new_receipts(loaded.good if function.receipts else 0))
+        others = {name: before[name].others_until(after[name]) for name in before}
+        return Phase(loaded, after["server"].ours - before["server"].ours, seen, others)
+
+    def _samples(self) -> dict[str, Sample]:
+        load_seconds = time.process_time() + family_seconds(self._oms.pid)
+        return {
+            "server": sample(self._machine.server_core, family_seconds(self._server.pid)),
+            "load": sample(self._machine.load_core, load_seconds),
+        }
+
+
+def loads(function: Function, oms: StandIn, machine: Machine, limits: Limits) -> dict[str, float]:
+    """All figures of one function in one round but its cold start: CPU in ms a call, memory in MiB.
+
+    Raises:
+        Disturbed: others had too much of one of the cores.
+        Miscounted: starts, good answers and receipts differ.
+    """
+    oms.reset()
+    with serving(function, oms.url, machine) as server:
+        first_answer(server)
+        server.new_receipts(int(function.receipts))
+        bench = Bench(server, oms, machine)
+        bench.phase(16, WARM_UP_S)
+        narrow = bench.phase(16, limits.seconds)
+        check_cores(narrow.others, limits.others)
+        wide = bench.phase(200, limits.seconds, OMS_DELAY_S)
+        check_cores(wide.others, limits.others)
+        return {
+            "throughput": narrow.loaded.rate,
+            "cpu": narrow.cpu_seconds / narrow.loaded.good * 1000,
+            "throughput_200": wide.loaded.rate,
+            "share_200": wide.share_of_possible,
+            "memory": family_peak(server.pid) / 2**20,
+        }
+
+
+def undisturbed(measure: Callable[[], T], report: Callable[[str], None]) -> T:
+    """The first of three tries that others did not disturb.
+
+    Raises:
+        Disturbed: they disturbed all of them.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return measure()
+        except Disturbed as error:
+            report(f"measured again: {error}")
+    return measure()

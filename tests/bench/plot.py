@@ -1,0 +1,37 @@
+"""The figures as a picture: one panel for each measure, a bar for each function, lowest and highest as whiskers."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from report import COLUMNS, Results, Spread
+
+COLOURS = ("#2a9d6f", "#1d6f4f", "#b5483a", "#d98b6a", "#9a9a9a")
+
+
+def draw(results: Results, title: str, file: Path) -> None:
+    """Write the picture to a file; its ending chooses the format."""
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt  # noqa: PLC0415  # after the choice of a backend
+
+    figure, axes = plt.subplots(2, 3, figsize=(13, 5.4), sharey=True)
+    for axis, (measure, name, digits) in zip(axes.flat, COLUMNS, strict=True):
+        _panel(axis, {function: Spread.of(found[measure]) for function, found in results.items()}, digits)
+        axis.set_title(name, fontsize=9, loc="left")
+    axes[0][0].invert_yaxis()
+    figure.suptitle(title, fontsize=9, x=0.01, ha="left")
+    figure.tight_layout()
+    figure.savefig(file, dpi=110)
+    plt.close(figure)
+
+
+def _panel(axis: Any, spreads: dict[str, Spread], digits: int) -> None:
+    medians = [spread.median for spread in spreads.values()]
+    whiskers = [[one.median - one.low for one in spreads.values()], [one.high - one.median for one in spreads.values()]]
+    axis.barh(list(spreads), medians, xerr=whiskers, color=COLOURS, error_kw={"elinewidth": 1, "capsize": 2})
+    highest = max(spread.high for spread in spreads.values())
+    for row, spread in enumerate(spreads.values()):
+        axis.text(spread.high + highest * 0.02, row, f"{spread.median:,.{digits}f}", va="center", fontsize=8)
+    axis.set_xlim(0, highest * 1.18)
+    axis.tick_params(labelsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
