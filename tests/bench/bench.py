@@ -1,6 +1,6 @@
 """How fast the function is, beside an empty one and two around the official SDK, in one interleaved run on two cores.
 
-    python tests/bench/bench.py [--rounds 5] [--starts 10] [--seconds 4] [--plot FILE] [--markdown FILE]
+    python tests/bench/bench.py [--rounds 5] [--starts 10] [--seconds 3] [--plot FILE] [--markdown FILE]
 
 The function under test has one core to itself; the load and the stand-in for OMS share the other. Ratios are made
 within a round; the median of the rounds is printed with the lowest and the highest. It ends with an error, and without
@@ -57,15 +57,17 @@ def measure(machine: Machine, oms: StandIn, rounds: int, starts: int, limits: Li
     return results
 
 
-def head(rounds: int, starts: int, began: float) -> str:
+def head(chosen: argparse.Namespace, began: float) -> str:
     """When, where, and with which versions it was measured."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in VERSIONS)
+    seconds, today = time.monotonic() - began, dt.datetime.now(dt.UTC)
     return (
-        f"Measured on {dt.datetime.now(dt.UTC):%Y-%m-%d} by `make bench` in {time.monotonic() - began:.0f} s: "
-        f"two cores ({model}), Python {platform.python_version()}, {versions}. {starts} cold starts and {rounds} "
-        "rounds of loads, interleaved; ratios within a round; median (lowest to highest)."
+        f"Measured on {today:%Y-%m-%d} by `make bench` in {seconds:.0f} s: two cores ({model}), "
+        f"Python {platform.python_version()}, {versions}. {chosen.starts} cold starts and {chosen.rounds} rounds of "
+        f"loads of {chosen.seconds:g} s each, interleaved; ratios within a round; median (lowest to highest). "
+        f"Others had at most {chosen.others:.0%} of a core."
     )
 
 
@@ -104,7 +106,7 @@ def main() -> int:
         except (Disturbed, Miscounted) as error:
             _say(f"refused: {error}")
             return 1
-    summary = text(results, head(chosen.rounds, chosen.starts, began))
+    summary = text(results, head(chosen, began))
     sys.stdout.write(summary + "\n")
     if chosen.markdown:
         chosen.markdown.write_text(summary + "\n")

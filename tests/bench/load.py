@@ -38,15 +38,15 @@ class Loaded:
         return sum(answers / seconds for answers, seconds in self.connections if answers)
 
 
-def requests(url: str, token: str) -> Iterator[bytes]:
-    """Direct calls without end, each with a task and an `Idempotency-Key` of its own."""
+def requests(url: str, token: str, *, named: bool = False) -> Iterator[bytes]:
+    """Direct calls without end, each for a task of its own; `named` ones have an `Idempotency-Key` of their own."""
     head = f"POST / HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nAuthorization: Bearer {token}\r\n"
     body = f'{{"task_id": {FIRST_TASK}}}'
-    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nIdempotency-Key: event-"
-    before, between = head.encode(), b'\r\n\r\n{"task_id": '
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    before = head.encode()
     for number in itertools.count(FIRST_TASK):
-        digits = b"%d" % number
-        yield before + digits + between + digits + b"}"
+        name = b"Idempotency-Key: event-%d\r\n" % number if named else b""
+        yield before + name + b'\r\n{"task_id": %d}' % number
 
 
 class Connection(asyncio.Protocol):

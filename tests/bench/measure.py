@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from load import Loaded, load, requests
-from proc import Sample, family_peak, family_seconds, sample
+from proc import Sample, family_peak, family_seconds, family_waited, sample
 from servers import TOKEN, Function, Machine, Server, StandIn, serving
 
 T = TypeVar("T")
 
 START_TIMEOUT_S = 30.0
-TRIES = 3
+TRIES = 5
+PAUSE_S = 1.0
 WARM_UP_S = 1.0
 OMS_DELAY_S = 0.1
 """Seconds that OMS takes for each answer in the measure with 200 connections."""
@@ -31,11 +32,11 @@ class Miscounted(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """How long each load lasts, and the share of a core above which others disturb: of a load, and of a short start."""
+    """How long each load lasts, and the share of a core above which others disturb a load, or a start."""
 
-    seconds: float = 4.0
+    seconds: float = 3.0
     others: float = 0.03
-    others_at_start: float = 0.1
+    others_at_start: float = 0.05
 
 
 def check_cores(others: dict[str, float], limit: float) -> None:
@@ -75,16 +76,15 @@ def cold_start(function: Function, oms: StandIn, address: str, machine: Machine,
         Miscounted: the answer was no 2xx, or the stand-in did not see exactly one start.
     """
     oms.reset()
-    before = sample(machine.server_core, 0.0)
     began = time.perf_counter()
     with serving(function, address, machine) as server:
         status = first_answer(server)
         elapsed = time.perf_counter() - began
-        after = sample(machine.server_core, family_seconds(server.pid))
+        waited = family_waited(server.pid)
         starts = oms.counts()["starts"]
         if not 200 <= status < 300 or starts != bool(function.calls):
             raise Miscounted(f"{function.name}: {status} and {starts} starts at first")
-    check_cores({"server": before.others_until(after)}, limits.others_at_start)
+    check_cores({"server": waited / elapsed}, limits.others_at_start)
     return elapsed
 
 
@@ -121,6 +121,11 @@ class Phase:
     others: dict[str, float]
 
     @property
+    def cpu_ms(self) -> float:
+        """CPU for one call, in ms."""
+        return self.cpu_seconds / self.loaded.good * 1000
+
+    @property
     def share_of_possible(self) -> float:
         """Throughput by what the connections allow when nothing takes time but OMS's own answers."""
         delay = self.seen["delayed"] / self.loaded.good
@@ -132,18 +137,18 @@ class Bench:
 
     def __init__(self, server: Server, oms: StandIn, machine: Machine) -> None:
         self._server, self._oms, self._machine = server, oms, machine
-        self._requests = requests(server.url, TOKEN)
-        next(self._requests)  # the first answer's
+        self._plain, self._named = (requests(server.url, TOKEN, named=named) for named in (False, True))
 
-    def phase(self, connections: int, seconds: float, delay: float = 0.0) -> Phase:
-        """Load the function, and compare what all sides have counted.
+    def phase(self, connections: int, seconds: float, delay: float = 0.0, *, named: bool = False) -> Phase:
+        """Load the function, and compare what all sides have counted; `named` calls have an event id each.
 
         Raises:
             Miscounted: starts, good answers and receipts differ.
         """
         self._oms.reset(delay)
         before = self._samples()
-        loaded = load(self._server.url, self._requests, connections=connections, seconds=seconds)
+        to_send = self._named if named else self._plain
+        loaded = load(self._server.url, to_send, connections=connections, seconds=seconds)
         after, seen = self._samples(), self._oms.counts()
         function = self._server.function
         check_counts(function, loaded, seen, self._server.new_receipts(loaded.good if function.receipts else 0))
@@ -175,17 +180,21 @@ def loads(function: Function, oms: StandIn, machine: Machine, limits: Limits) ->
         check_cores(narrow.others, limits.others)
         wide = bench.phase(200, limits.seconds, OMS_DELAY_S)
         check_cores(wide.others, limits.others)
+        memory = family_peak(server.pid) / 2**20
+        named = bench.phase(16, limits.seconds, named=True)
+        check_cores(named.others, limits.others)
         return {
             "throughput": narrow.loaded.rate,
-            "cpu": narrow.cpu_seconds / narrow.loaded.good * 1000,
+            "cpu": narrow.cpu_ms,
+            "cpu_named": named.cpu_ms,
             "throughput_200": wide.loaded.rate,
             "share_200": wide.share_of_possible,
-            "memory": family_peak(server.pid) / 2**20,
+            "memory": memory,
         }
 
 
 def undisturbed(measure: Callable[[], T], report: Callable[[str], None]) -> T:
-    """The first of three tries that others did not disturb.
+    """The first of TRIES tries that others did not disturb.
 
     Raises:
         Disturbed: they disturbed all of them.
@@ -195,4 +204,5 @@ def undisturbed(measure: Callable[[], T], report: Callable[[str], None]) -> T:
             return measure()
         except Disturbed as error:
             report(f"measured again: {error}")
+            time.sleep(PAUSE_S)
     return measure()

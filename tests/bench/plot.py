@@ -14,11 +14,13 @@ def draw(results: Results, title: str, file: Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt  # noqa: PLC0415  # after the choice of a backend
 
-    figure, axes = plt.subplots(2, 3, figsize=(13, 5.4), sharey=True)
-    for axis, (measure, name, digits) in zip(axes.flat, COLUMNS, strict=True):
+    figure, axes = plt.subplots(2, 4, figsize=(16, 5.4), sharey=True)
+    for axis, (measure, name, digits) in zip(axes.flat, COLUMNS, strict=False):
         _panel(axis, {function: Spread.of(found[measure]) for function, found in results.items()}, digits)
         axis.set_title(name, fontsize=9, loc="left")
     axes[0][0].invert_yaxis()
+    for axis in axes.flat[len(COLUMNS) :]:
+        axis.set_visible(False)
     figure.suptitle(title, fontsize=9, x=0.01, ha="left")
     figure.tight_layout()
     figure.savefig(file, dpi=110)

@@ -50,6 +50,17 @@ def family_seconds(pid: int) -> float:
     return sum(process_seconds((PROC / str(one) / "stat").read_text()) for one in family(pid))
 
 
+def waited_seconds(schedstat: str) -> float:
+    """Seconds for which a thread could have run and others had its core, from the text of its schedstat."""
+    return int(schedstat.split()[1]) / 1e9
+
+
+def family_waited(pid: int) -> float:
+    """Seconds for which the threads of a process and all of its descendants waited for their core."""
+    threads = (thread for one in family(pid) for thread in (PROC / str(one) / "task").iterdir())
+    return sum(waited_seconds((thread / "schedstat").read_text()) for thread in threads)
+
+
 def family_peak(pid: int) -> int:
     """Bytes that the largest process of a family held at its peak."""
     return max(peak_bytes((PROC / str(one) / "status").read_text()) for one in family(pid))
