@@ -128,7 +128,7 @@ class Phase:
     @property
     def share_of_possible(self) -> float:
         """Throughput by what the connections allow when nothing takes time but OMS's own answers."""
-        delay = self.seen["delayed"] / self.loaded.good
+        delay: float = self.seen["delayed"] / self.loaded.good
         return self.loaded.rate * delay / len(self.loaded.connections)
 
 

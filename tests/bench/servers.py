@@ -79,7 +79,8 @@ class Server:
 
     def new_receipts(self, expected: int, seconds: float = 2.0) -> int:
         """Receipts of starts written since the last call; waits so long for those that are expected and not there."""
-        found, give_up = 0, time.monotonic() + seconds
+        found: int = 0
+        give_up = time.monotonic() + seconds
         while True:
             with self.stdout.open("rb") as file:
                 file.seek(self._read)
