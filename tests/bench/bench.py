@@ -19,10 +19,12 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+from checks import Disturbed, Miscounted, undisturbed
 from environment import make_certificate, make_environment
-from measure import Disturbed, Limits, Miscounted, cold_start, loads, undisturbed
+from functions import FUNCTIONS, Function
+from measure import Limits, cold_start, loads
 from report import Results, text
-from servers import FUNCTIONS, Function, Machine, StandIn, stand_in
+from servers import Machine, StandIn, stand_in
 
 VERSIONS = ("functions-framework", "uvicorn", "httpx", "pydantic", "huaweicloudsdkoms")
 
@@ -55,6 +57,12 @@ def measure(machine: Machine, oms: StandIn, rounds: int, starts: int, limits: Li
             for name, figure in found.items():
                 note(function, name, figure)
     return results
+
+
+def title() -> str:
+    """The title of the picture."""
+    today = dt.datetime.now(dt.UTC)
+    return f"{today:%Y-%m-%d}: medians, whiskers from the lowest to the highest, one core for the function"
 
 
 def head(chosen: argparse.Namespace, began: float) -> str:
@@ -90,6 +98,8 @@ def options() -> argparse.Namespace:
 def main() -> int:
     """Measure, and print what may be claimed; 1 where the run was refused."""
     chosen, began = options(), time.monotonic()
+    if chosen.plot:
+        from plot import draw  # noqa: PLC0415  # needs matplotlib: to be missed before the minutes of measuring
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         _say("refused: two cores are needed, one for the function and one for the load")
@@ -111,9 +121,7 @@ def main() -> int:
     if chosen.markdown:
         chosen.markdown.write_text(summary + "\n")
     if chosen.plot:
-        from plot import draw  # noqa: PLC0415  # matplotlib is here only for those who want the picture
-
-        draw(results, summary.partition("\n")[0], chosen.plot)
+        draw(results, title(), chosen.plot)
     return 0
 
 

@@ -1,33 +1,22 @@
-"""The measures, one function and one round at a time; what would mean nothing is refused."""
+"""The measures, one function and one round at a time."""
 
 import http.client
 import socket
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
+from checks import Miscounted, check_cores, check_counts
+from functions import TOKEN, Function
 from load import Loaded, load, requests
 from proc import Sample, family_peak, family_seconds, family_waited, sample
-from servers import TOKEN, Function, Machine, Server, StandIn, serving
-
-T = TypeVar("T")
+from servers import Machine, Server, StandIn, serving
 
 START_TIMEOUT_S = 30.0
-TRIES = 5
-PAUSE_S = 1.0
 WARM_UP_S = 1.0
 OMS_DELAY_S = 0.1
 """Seconds that OMS takes for each answer in the measure with 200 connections."""
-
-
-class Disturbed(Exception):
-    """Others had too much of a core meanwhile: the measurement may be made again."""
-
-
-class Miscounted(Exception):
-    """Starts, good answers and receipts differ: the function, or the bench, is wrong."""
 
 
 @dataclass(frozen=True)
@@ -37,35 +26,6 @@ class Limits:
     seconds: float = 3.0
     others: float = 0.03
     others_at_start: float = 0.05
-
-
-def check_cores(others: dict[str, float], limit: float) -> None:
-    """Check the shares of the cores that others had, by the core's name.
-
-    Raises:
-        Disturbed: one of them is over `limit`.
-    """
-    for name, share in others.items():
-        if share > limit:
-            raise Disturbed(f"others had {share:.1%} of the core of the {name}; at most {limit:.0%} are accepted")
-
-
-def check_counts(function: Function, loaded: Loaded, seen: dict[str, Any], receipts: int) -> None:
-    """Compare what the load, the stand-in and the function's stdout have counted.
-
-    Raises:
-        Miscounted: an answer was bad, or there was not exactly one start, of its own task, and one receipt for each.
-    """
-    expected = loaded.good if function.calls else 0
-    told = {
-        "answers other than 2xx": (loaded.sent - loaded.good, 0),
-        "calls": (seen["calls"], expected * function.calls),
-    }
-    told |= {"starts": (seen["starts"], expected), "tasks started": (seen["tasks"], expected)}
-    told |= {"receipts": (receipts, loaded.good if function.receipts else 0)}
-    wrong = [f"{count} {name}, not {right}" for name, (count, right) in told.items() if count != right]
-    if wrong:
-        raise Miscounted(f"{function.name}: {loaded.good} good answers of {dict(loaded.statuses)}; {', '.join(wrong)}")
 
 
 def cold_start(function: Function, oms: StandIn, address: str, machine: Machine, limits: Limits) -> float:
@@ -191,18 +151,3 @@ def loads(function: Function, oms: StandIn, machine: Machine, limits: Limits) ->
             "share_200": wide.share_of_possible,
             "memory": memory,
         }
-
-
-def undisturbed(measure: Callable[[], T], report: Callable[[str], None]) -> T:
-    """The first of TRIES tries that others did not disturb.
-
-    Raises:
-        Disturbed: they disturbed all of them.
-    """
-    for _ in range(TRIES - 1):
-        try:
-            return measure()
-        except Disturbed as error:
-            report(f"measured again: {error}")
-            time.sleep(PAUSE_S)
-    return measure()

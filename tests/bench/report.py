@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from functions import EMPTY, FUNCTIONS, LOOK, NO_LOOK, SDK, SDK_CHECKED
 from scale import Scale
-from servers import EMPTY, FUNCTIONS, LOOK, NO_LOOK, SDK, SDK_CHECKED
 
 # By function, then by measure: one figure a round.
 Results = dict[str, dict[str, list[float]]]

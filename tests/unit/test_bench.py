@@ -10,12 +10,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
+from checks import TRIES, Disturbed, Miscounted, check_cores, check_counts, undisturbed
+from functions import EMPTY, FUNCTIONS, LOOK, NO_LOOK, SDK, Function
 from load import Loaded, requests  # found only now
-from measure import Disturbed, Miscounted, Phase, check_cores, check_counts, undisturbed
+from measure import Phase
 from proc import Sample, core_seconds, peak_bytes, process_seconds, waited_seconds
 from report import CLAIMS, Claim, Spread, claims, figures, markdown, ratios, scale
 from scale import Scale
-from servers import EMPTY, FUNCTIONS, LOOK, NO_LOOK, SDK, Function
+from split import split
 from stand_in import Connection, Counts
 
 sys.path.remove(str(Path(__file__).parents[1] / "bench"))
@@ -110,7 +112,7 @@ def test_what_others_disturbed_is_measured_again_and_refused_in_the_end(monkeypa
     tries.clear()
     with pytest.raises(Disturbed):
         undisturbed(lambda: quiet_from(99), told.append)
-    assert len(tries) == 5
+    assert len(tries) == TRIES
 
 
 def test_what_was_miscounted_is_not_measured_again() -> None:
@@ -283,3 +285,12 @@ def test_ours_differ_in_the_look_alone() -> None:
     assert NO_LOOK.source == LOOK.source
     assert (NO_LOOK.calls, LOOK.calls) == (1, 2)
     assert NO_LOOK.settings == {"RESTART_LOOK_FIRST": "false"}
+
+
+def test_a_sample_counts_for_the_innermost_frame_whose_area_is_known() -> None:
+    loop = "run (/usr/lib/python3.11/asyncio/runners.py:190)"
+    sign = "sign (/tmp/x/function/restarter/oms/signing.py:30)"
+    send = "request (/x/lib/python3.11/site-packages/h11/_connection.py:5)"
+    digest = "new (/usr/lib/python3.11/hmac.py:160)"
+    lines = [f"{loop};{sign};{digest} 7", f"{loop};{sign};{send} 2", f"{loop} 3", "main (x.py:1) 1", f"{loop};{sign} 1"]
+    assert split(lines) == {"ours: oms": 8, "h11": 2, "event loop": 3, "other": 1}
