@@ -92,7 +92,10 @@ def options() -> argparse.Namespace:
     parser.add_argument("--others", type=float, default=Limits.others, help="share of a core that others may have")
     parser.add_argument("--plot", type=Path, help="write a picture")
     parser.add_argument("--markdown", type=Path, help="write the tables to a file, too")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if min(chosen.rounds, chosen.starts, chosen.seconds) < 1:
+        parser.error("rounds, starts and seconds: at least 1")
+    return chosen
 
 
 def main() -> int:

@@ -92,7 +92,8 @@ class Connection(asyncio.Protocol):
             self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._statuses[0] += self._waiting
+        if self._waiting:
+            self._statuses[0] += 1
         self._waiting, self._buffer, self.closed = False, b"", True
         self._finish()
 
