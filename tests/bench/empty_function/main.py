@@ -1,4 +1,4 @@
-"""The least that the framework allows: a function that does nothing."""
+"""An empty function: takes the body of a request and answers 204."""
 
 import functions_framework.aio
 from starlette.requests import Request

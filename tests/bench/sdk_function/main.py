@@ -1,4 +1,4 @@
-"""What somebody would write otherwise: a function around the official client, as its documentation shows it."""
+"""A function around the official SDK client, as its documentation shows: it starts the task and checks nobody."""
 
 import os
 
