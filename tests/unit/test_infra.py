@@ -568,7 +568,7 @@ CHECKS: dict[Callable[[Path], Faults], tuple[str, ...]] = {
 # watches by test_telemetry.py.
 ELSEWHERE = ("local/*.py", "local/world.json", "local/requirements.txt", "package/*.py", "observability/*")
 # `secrets` looks at every file, and that alone would not do for a file of a kind that nobody here knows.
-LITTLE = ("*/README.md", "*/.gitignore", "*/*.example")
+LITTLE = ("README.md", "*/README.md", "*/.gitignore", "*/*.example")
 
 
 def covered(root: Path) -> Faults:

@@ -22,7 +22,7 @@ from example import settings as example_settings
 from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, RestartRequest
 from restarter.receipt import build
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+README = (Path(__file__).parents[2] / "function" / "README.md").read_text("utf-8")
 REQUEST = json.loads((schemas.SCHEMAS / "restart_request.schema.json").read_text("utf-8"))
 OPENAPI = json.loads((schemas.SCHEMAS / "openapi.json").read_text("utf-8"))
 RECEIPT = OPENAPI["components"]["schemas"]["Receipt"]
