@@ -35,7 +35,7 @@ WRAPPED = {"httpMethod": "POST", "requestContext": {}, "path": "/", "headers": {
 
 ABOUT = """Starts a failed or paused migration task of Huawei Cloud OMS again. A direct call gets its receipt; an event
 gets an empty 204 or an error that tells its sender whether to repeat. SMN and Pub/Sub deliver to POST / as well, and
-callers prove themselves by a bearer token here, or else by their signature (Standard Webhooks, SMN) or ID token."""
+callers authenticate by a bearer token here, or else by their signature (Standard Webhooks, SMN) or ID token."""
 
 
 @dataclass
@@ -116,7 +116,7 @@ def invoke() -> Document:
     return {
         "operationId": "invoke",
         "summary": "FunctionGraph's events: of an SMN trigger, of API Gateway.",
-        "description": "Without a token where the platform has proved the caller: CALLER_TRUST_PLATFORM=true.",
+        "description": "Without a token where the platform has authenticated the caller: CALLER_TRUST_PLATFORM=true.",
         "security": [{"bearer": []}, {}],
         "requestBody": {"required": True, "content": {JSON: content}},
         "responses": responses,

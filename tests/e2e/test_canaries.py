@@ -414,7 +414,7 @@ def scene() -> Iterator[Scene]:
 
 
 def platform_of(scene: Scene, iam_url: str) -> dict[str, str]:
-    """The same by a login, behind a platform that proves the callers."""
+    """The same by a login, behind a platform that authenticates callers."""
     unsigned = {
         name: value
         for name, value in scene.settings.items()

@@ -134,7 +134,7 @@ def full_receipt() -> dict[str, Any]:
 
 
 def written_receipts() -> list[dict[str, Any]]:
-    """Of an event that is turned away before OMS is asked, and of a context that never became a request."""
+    """Of an event that is refused before OMS is asked, and of a context that never became a request."""
     function = Function(create_asgi_app("restart", "function/main.py", "http"))
     event = {"specversion": "1.0", "type": "oms.task.failed", "source": "/oms", "id": "1", "data": {"task_id": 1}}
     content = json.dumps(event | {"time": datetime.now(UTC).isoformat()})

@@ -30,7 +30,7 @@ Answers = Callable[[httpx.Request], httpx.Response]
 
 
 def running(_request: httpx.Request) -> httpx.Response:
-    """The task is on its way: one look ends a delivery."""
+    """The task is already running: one look ends a delivery."""
     return httpx.Response(200, json=shown(2))
 
 

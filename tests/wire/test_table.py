@@ -58,7 +58,7 @@ def notice(request: Any) -> dict[str, Any]:
 
 
 def smn(request: Any) -> Arguments:
-    """The message is signed by nobody here: the caller is proved by a token, which SMN can send as a header."""
+    """The message is signed by nobody here: a token, which SMN can send as a header, authenticates the caller."""
     signed = {"type": "Notification", "signature": "c2ln", "signature_version": "v1"}
     return {"json": notice(request) | signed}
 

@@ -146,7 +146,7 @@ def read_delivery(text: str) -> Delivery:
 async def explain_delivery(delivery: Delivery, shown: bytes | None, settings: Settings) -> list[Line]:
     """Step and finding, in order. `shown` is the task as ShowTask answers it; None means that OMS does not answer.
 
-    A delivery that would be turned away for its caller is explained on as if the platform had authenticated it.
+    A delivery whose caller is not authenticated is explained on as if the platform had authenticated it.
     """
     lines: list[Line] = [("delivery", f"{delivery.method} {delivery.path}, {len(delivery.body)} bytes")]
     found, reply = await _run(delivery, shown, settings)
