@@ -70,14 +70,14 @@ def report_command(files: tuple[TextIO, ...], *, as_json_lines: bool, since: str
     """
     try:
         earliest = datetime.now(UTC) - timedelta(seconds=parse_duration(since)) if since else None
-    except PydanticCustomError as error:
-        raise click.BadParameter(str(error), param_hint="--since") from None
+    except PydanticCustomError:
+        raise click.BadParameter("must be like 12h: a number of s, m, h or d", param_hint="--since") from None
     found = report.Report()
-    for file in files or (click.get_text_stream("stdin", errors="replace"),):
+    for file in files or (sys.stdin,):
         with click.progressbar(
             file, label=getattr(file, "name", "standard input"), file=sys.stderr, hidden=not sys.stderr.isatty()
         ) as lines:
             for line in lines:
                 found.add(line, earliest)
-    for line in report.as_json(found) if as_json_lines else report.as_lines(found):
-        click.echo(line)
+    for text in report.as_json(found) if as_json_lines else report.as_lines(found):
+        click.echo(text)
