@@ -1,0 +1,1 @@
+"""A call before it is made, its answer, and the transport that carries both."""
