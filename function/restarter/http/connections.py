@@ -273,7 +273,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._transport.resume_reading()
 
     def alive(self) -> bool:
-        """Whether an idle connection still stands. The socket is asked, for the event loop may not know its news yet."""
+        """Whether an idle connection still stands. The socket is asked: the event loop may not know its news yet."""
         return not (self.ended or self._transport.is_closing() or self._poll.poll(0))
 
     def abort(self) -> None:
