@@ -645,6 +645,61 @@ async def test_bytes_that_nobody_asked_for_end_the_connection(pause: float) -> N
         assert server.connections == 3
 
 
+@in_loop
+async def test_bytes_that_nobody_asked_for_end_the_connection_also_while_the_answer_waits_to_be_read() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.say(OK)
+        await asyncio.sleep(0.02)
+        await peer.say(b"HTTP/1.1 500 Forged\r\nContent-Length: 0\r\n\r\n")
+        await peer.reader.read()
+
+    async with serving(script) as server, pooling() as pool:
+        for count in (1, 2):
+            response = await pool.handle_async_request(build(server.url))
+            await asyncio.sleep(0.05)
+            assert (response.status_code, await response.aread()) == (200, b"hi")
+            assert server.connections == count
+
+
+@in_loop
+async def test_an_idle_connection_whose_server_hangs_up_is_closed_at_once() -> None:
+    """Also one that had been told to pause, for nobody read the answer."""
+    closed = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.say(OK[:-1])
+        await asyncio.sleep(0.02)
+        await peer.say(OK[-1:])
+        await asyncio.sleep(0.05)
+        peer.writer.write_eof()
+        await peer.reader.read()
+        closed.set()
+
+    async with serving(script) as server, pooling() as pool:
+        response = await pool.handle_async_request(build(server.url))
+        await asyncio.sleep(0.05)
+        assert await response.aread() == b"hi"
+        await asyncio.wait_for(closed.wait(), 2)
+
+
+@in_loop
+async def test_the_connection_that_was_used_last_is_used_next() -> None:
+    """So those that load no longer needs grow old."""
+
+    async def script(peer: Peer) -> None:
+        name = peer.server.connections
+        while True:
+            await peer.request()
+            await asyncio.sleep(0.02 * name)
+            await peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % name)
+
+    async with serving(script) as server, pooling() as pool:
+        await asyncio.gather(*(fetch(pool, build(server.url)) for _ in range(2)))
+        assert [await fetch(pool, build(server.url)) for _ in range(2)] == [(200, b"2"), (200, b"2")]
+
+
 @pytest.mark.parametrize("said", [OK, b""])
 @in_loop
 async def test_a_server_that_speaks_or_ends_with_its_handshake_gets_no_request(said: bytes, tmp_path: Path) -> None:
@@ -798,6 +853,22 @@ async def test_cancelled_at_any_moment_the_mark_and_the_server_agree() -> None:
             outcomes.add((may_have_been_sent(request), any(f"/{steps} ".encode() in each for each in server.requests)))
         assert outcomes - {(True, False)} == {(False, False), (True, True)}
         assert await fetch(pool, build(server.url)) == (200, b"hi")
+
+
+@in_loop
+async def test_an_answer_that_is_closed_while_another_task_reads_it_is_not_taken_for_complete() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.say(b"HTTP/1.1 200 OK\r\n\r\nno length")
+        await peer.reader.read()
+
+    async with serving(script) as server, pooling() as pool:
+        response = await pool.handle_async_request(build(server.url))
+        reading = asyncio.create_task(response.aread())
+        await asyncio.sleep(0.05)
+        await response.aclose()
+        with pytest.raises(httpx.ReadError):
+            await reading
 
 
 @in_loop

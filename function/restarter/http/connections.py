@@ -46,9 +46,7 @@ Origin = tuple[str, bytes, int]
 @cache
 def tls_context() -> ssl.SSLContext:
     """The TLS settings of every pool: certifi's roots, TLS 1.2 or later. Made once; that takes some 15 ms."""
-    context = httpx.create_ssl_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
+    return httpx.create_ssl_context()
 
 
 def may_have_been_sent(request: httpx.Request) -> bool:
