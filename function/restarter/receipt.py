@@ -88,27 +88,13 @@ def severity_of(outcome: Outcome) -> str:
             return "ERROR"
         case Kind.REFUSED if outcome.reason in NEEDS_A_PERSON:
             return "INFO" if outcome.repeated else "ERROR"
-        case (
-            Kind.REFUSED
-            | Kind.DEFERRED
-            | Kind.UNAVAILABLE
-            | Kind.UNCONFIRMED
-            | Kind.MALFORMED
-            | Kind.UNAUTHENTICATED
-            | Kind.CONTENT_TOO_LARGE
-            | Kind.UNSUPPORTED_MEDIA_TYPE
-            | Kind.METHOD_NOT_ALLOWED
-        ):
+        case Kind.REFUSED | Kind.DEFERRED | Kind.UNAVAILABLE | Kind.UNCONFIRMED | Kind.MALFORMED:
             return "WARNING"
-        case (
-            Kind.STARTED
-            | Kind.WOULD_START
-            | Kind.ALREADY_RUNNING
-            | Kind.NOTHING_TO_DO
-            | Kind.DUPLICATE
-            | Kind.IGNORED
-            | Kind.SWEPT
-        ):
+        case Kind.UNAUTHENTICATED | Kind.CONTENT_TOO_LARGE | Kind.UNSUPPORTED_MEDIA_TYPE | Kind.METHOD_NOT_ALLOWED:
+            return "WARNING"
+        case Kind.STARTED | Kind.WOULD_START | Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO:
+            return "INFO"
+        case Kind.DUPLICATE | Kind.IGNORED | Kind.SWEPT:
             return "INFO"
         case _:  # pragma: no cover
             assert_never(outcome.kind)
