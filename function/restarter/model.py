@@ -192,6 +192,12 @@ class Task:
     enable_restore: bool = False
     failed_objects_listed: bool = False
     """OMS has a list of the failed objects from which they can be sent again."""
+    started_at_ms: int | None = None
+    """When OMS started it last, in milliseconds since 1970."""
+    ended_at_ms: int | None = None
+    """When it ended, as far as OMS tells how long it ran; else as `started_at_ms`."""
+    notice_sent: bool | None = None
+    """Whether OMS's own SMN notice went out; None where OMS does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +210,23 @@ class Start:
     """False for tasks from a URL list: these take no keys of a source."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepCounts:
+    """What a sweep found; the names are those of its receipt."""
+
+    seen: int = 0
+    """Failed tasks in the list, each counted once."""
+    too_old: int = 0
+    """Tasks that were started before RESTART_SWEEP_AGE."""
+    not_ours: int = 0
+    """Tasks whose names do not begin with RESTART_SWEEP_PREFIX."""
+    started: int = 0
+    held_back: int = 0
+    """Candidates that were looked at and not started."""
+    left: int = 0
+    """Candidates that were not reached."""
+
+
 class Kind(StrEnum):
     """The outcomes: a closed list, matched completely by `reply` and `receipt`."""
 
@@ -213,6 +236,7 @@ class Kind(StrEnum):
     NOTHING_TO_DO = "nothing_to_do"
     DUPLICATE = "duplicate"
     IGNORED = "ignored"
+    SWEPT = "swept"
     REFUSED = "refused"
     MALFORMED = "malformed"
     UNAUTHENTICATED = "unauthenticated"
@@ -242,6 +266,8 @@ class Outcome:
     """HTTP status of the OMS answer that decided."""
     oms_error_code: str | None = None
     oms_request_id: str | None = None
+    counts: SweepCounts | None = None
+    """Of a sweep alone."""
     attempt: int | None = None
     """Which restart of the task within the window this is."""
     repeated: bool = False

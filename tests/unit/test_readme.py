@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+import tomllib
 
 import pytest
 from pydantic import SecretStr
@@ -11,7 +11,7 @@ import schemas
 from readmes import ROOT, Document
 from restarter.cli.command import cli
 from restarter.cli.explain import RULES
-from restarter.model import Kind, RestartRequest
+from restarter.model import Kind
 from restarter.settings.model import Settings
 
 README = Document.read("README.md")
@@ -23,8 +23,6 @@ EVERY = sorted(
     for pattern in ("*.md", "function/*.md", "events/*.md", "infra/*.md", "infra/*/*.md", "tests/*.md", ".github/*.md")
     for path in ROOT.glob(pattern)
 )
-# Those whose calls are run against the playground.
-PLAYED = ("README.md", "README.zh-CN.md", "function/README.md", "events/README.md", "infra/README.md")
 # What `explain` says beside the words of rules.
 NO_RULES = {"offline", "start"}
 
@@ -75,7 +73,8 @@ def test_the_table_of_replies_has_every_outcome_once() -> None:
 
 
 def test_the_table_of_the_request_has_every_field_once() -> None:
-    assert [named(row[0])[0] for row in rows(FUNCTION, "## The request")] == list(RestartRequest.model_fields)
+    document = json.loads((schemas.SCHEMAS / "restart_request.schema.json").read_text("utf-8"))
+    assert [named(row[0])[0] for row in rows(FUNCTION, "## The request")] == list(document["properties"])
 
 
 def test_the_table_of_receipts_has_every_field_once() -> None:
@@ -95,13 +94,17 @@ def test_the_table_of_the_operators_command_has_every_subcommand_once() -> None:
     assert sorted(stated) == sorted(cli.commands)
 
 
-def test_the_house_names_what_is_there() -> None:
-    """Each file and folder of the package has its line, and each line its file or folder."""
+def test_the_house_has_a_row_for_each_part_in_the_order_of_imports() -> None:
+    """As import-linter has it, but for rows beside each other."""
     (tree,) = [block for block in FUNCTION.section("## The house").code_blocks if "restarter/" in block]
-    stated = set(re.findall(r"^ {4,}([a-z_]+(?:\.py|/)) +\w", tree, re.MULTILINE))
-    package = ROOT / "function" / "restarter"
-    there = {f"{path.name}/" if path.is_dir() else path.name for path in package.iterdir() if path.name[0] not in "_."}
-    assert stated - {"function/", "main.py", "functiongraph.py", "restarter/"} == there
+    stated = [
+        name.strip("/").removesuffix(".py") for name in re.findall(r"^ {8}([a-z_]+(?:\.py|/)) +\w", tree, re.MULTILINE)
+    ]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    layers = [layer.split(" | ") for layer in reversed(project["tool"]["importlinter"]["contracts"][0]["layers"])]
+    assert sorted(stated) == sorted(name for layer in layers for name in layer if name != "__main__")
+    floor = {name: number for number, layer in enumerate(layers) for name in layer}
+    assert [floor[name] for name in stated] == sorted(floor[name] for name in stated)
 
 
 def test_readme_has_under_200_lines() -> None:
@@ -153,30 +156,3 @@ def test_both_languages_name_the_same_settings_and_commands() -> None:
         return sorted(set(re.findall(r"`([^`\n]+)`", document.prose)))
 
     assert names(CHINESE) == names(README)
-
-
-def calls(document: Document) -> Iterator[tuple[str, str]]:
-    """Each curl of the playground, and the line below it."""
-    for block in document.code_blocks:
-        lines = [line.strip() for line in block.splitlines()]
-        starts = [number for number, line in enumerate(lines) if line.startswith("curl ")]
-        for start in starts:
-            end = start
-            while end + 1 < len(lines) and lines[end + 1] and not lines[end + 1].startswith("#"):
-                end += 1
-            if any("http://localhost:8080" in line for line in lines[start : end + 1]):
-                yield lines[start], lines[end + 1] if end + 1 < len(lines) else ""
-
-
-@pytest.mark.parametrize("name", PLAYED)
-def test_every_call_of_the_playground_says_its_status(name: str) -> None:
-    """So that another test can make the call and compare."""
-    for call, below in calls(Document.read(name)):
-        assert re.fullmatch(r"# [1-5][0-9]{2}", below), call
-
-
-def test_the_calls_are_found() -> None:
-    assert [below for _, below in calls(README)] == ["# 200", "# 204", "# 204"]
-    assert list(calls(Document(ROOT, "\n\n    curl http://localhost:8080/\n\n"))) == [
-        ("curl http://localhost:8080/", "")
-    ]
