@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oms_calls import Call
-from oms_connection import Message, Patience, Receive, Send, drop, read, say
-from oms_control import PREFIX, Clock, Controls, control
-from oms_faults import Hang, Reset, Say
-from oms_messages import Answer, Request, turned_away
-from oms_operations import Route, list_tasks, route, show, start
-from oms_server import Server, listen, serving
+from oms_simulator.calls import Call
+from oms_simulator.connection import Message, Patience, Receive, Send, drop, read, say
+from oms_simulator.controls import PREFIX, Clock, Controls, control
+from oms_simulator.fault_actions import Hang, Reset, Say
+from oms_simulator.messages import Answer, Request, turned_away
+from oms_simulator.operations import Route, list_tasks, route, show, start
+from oms_simulator.server import Server, listen, serving
 
 MAX_BODY = 12 * 1024 * 1024
 DEMO_WORLD = Path(__file__).with_name("world.json")
@@ -67,7 +67,7 @@ class Simulator(Controls):
 
     async def _serve(self, exchange: Exchange) -> None:
         """Rules come first: they stand for the network and whatever else is in front of OMS."""
-        seconds, action = self._rules.fire(exchange.where.operation, exchange.where.task_id)
+        seconds, action = self._rules.apply(exchange.where.operation, exchange.where.task_id)
         if seconds:
             exchange.call.fault = "delay"
             # A client that gives up meanwhile changes nothing: its call is still carried out.
@@ -104,7 +104,7 @@ class Simulator(Controls):
         if denial is not None:
             return turned_away(denial.code, denial.message, request_id)
         if where.operation == "start" and not self._bucket.reserve(now):
-            return turned_away("APIGW.0308", self._bucket.words(), request_id)
+            return turned_away("APIGW.0308", self._bucket.message(), request_id)
         return self._operate(exchange, now)
 
     def _operate(self, exchange: Exchange, now: float) -> Answer:

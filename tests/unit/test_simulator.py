@@ -24,10 +24,9 @@ from huaweicloudsdkcore.sdk_request import SdkRequest
 from huaweicloudsdkcore.signer.signer import Signer
 from huaweicloudsdkoms.v2.model.show_task_response import ShowTaskResponse
 
-import oms_messages
-import oms_signature
 import simulator as door
-from oms_shapes import Unusable
+from oms_simulator import messages, signature
+from oms_simulator.documents import InvalidDocument
 from simulator import Simulator
 
 # The official SDK has no types.
@@ -107,8 +106,8 @@ def signed(
 
 
 def canonical_of(method: str, path: str, query: str, headers: dict[str, str], body: bytes) -> str:
-    request = oms_messages.Request(method, path, query, headers, body)
-    return oms_signature.canonical_request(request, tuple(headers))
+    request = messages.Request(method, path, query, headers, body)
+    return signature.canonical_request(request, tuple(headers))
 
 
 START_BODY = (
@@ -180,7 +179,7 @@ VECTORS = {
 def test_signatures_are_those_of_the_reference(name: str) -> None:
     given, expected = VECTORS[name]
     date = given[3]["x-sdk-date"]
-    assert oms_signature.signature(SK, date, canonical_of(*given)) == expected
+    assert signature.signature(SK, date, canonical_of(*given)) == expected
 
 
 def test_the_signature_printed_in_the_signing_guide_is_reproduced() -> None:
@@ -205,7 +204,7 @@ def test_the_signature_printed_in_the_signing_guide_is_reproduced() -> None:
     )
     expected = "7be6668032f70418fcc22abc52071e57aff61b84a1d2381bb430d6870f4f6ebe"
     secret = "MFyfvK41ba2giqM7Uio6PznpdUKGpownRZlmVmHc"
-    assert oms_signature.signature(secret, "20191115T033655Z", canonical) == expected
+    assert signature.signature(secret, "20191115T033655Z", canonical) == expected
 
 
 def test_what_the_official_sdk_signs_is_accepted(sim: Simulator) -> None:
@@ -960,7 +959,7 @@ def test_a_task_cannot_be_added_twice(sim: Simulator) -> None:
 
 
 def test_a_world_that_is_not_understood_is_refused_at_once() -> None:
-    with pytest.raises(Unusable, match=r"world\.task"):
+    with pytest.raises(InvalidDocument, match=r"world\.task"):
         Simulator({"task": []})
 
 

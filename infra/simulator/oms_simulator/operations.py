@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from oms_messages import Answer, Request, found, refused
-from oms_start_body import read_body, refuse_body, refuse_source
-from oms_world import REFUSALS, Task, World, has_failed_list
+from oms_simulator.messages import Answer, Request, found, refused
+from oms_simulator.storage_keys import read_body, refuse_body, refuse_source
+from oms_simulator.world import REFUSALS, Task, World, has_failed_list
 
 ID = re.compile(r"[0-9]{1,15}")
 PAGE_DEFAULT, PAGE_MAX, NAME_MAX = 10, 100, 255

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from oms_messages import decode
+from oms_simulator.messages import decode
 
 # https://support.huaweicloud.com/api-oms/StartTask.html
 TEXT_BOUNDS = {

@@ -2,10 +2,22 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
-import oms_shapes as shapes
-from oms_fields import DEFAULTS, FAILED, PAUSING, RETRYING, RUNNING, SUCCEEDED, WAITING, read_facts
+from pydantic import AfterValidator, Field
+
+from oms_simulator.documents import InvalidDocument, ProjectId, Seconds
+from oms_simulator.task_fields import (
+    FAILED,
+    PAUSING,
+    RETRYING,
+    RUNNING,
+    SUCCEEDED,
+    TASK_FIELDS,
+    WAITING,
+    Status,
+    TaskFields,
+)
 
 # Which status StartTask refuses, and with which words; paused and failed start. Nothing documents 6 and 7: a
 # retrying task has started, and a pausing one is still in progress, so of the two documented refusals only
@@ -18,8 +30,32 @@ REFUSALS = {
     SUCCEEDED: "OMS.0070",
 }
 
-EXTRAS = ("project_id", "after_start", "after_seconds", "omit", "starts")
 DEFAULT_PROJECT = "2c0689c860ad4728a497ffffc0844383"
+
+
+def _know_field(name: str) -> str:
+    if name not in TASK_FIELDS:
+        message = "is no field of a task"
+        raise ValueError(message)
+    return name
+
+
+FieldName = Annotated[str, AfterValidator(_know_field)]
+
+
+class TaskDocument(TaskFields):
+    """A task of a control document: what OMS shows of it, and how the simulator treats it."""
+
+    project_id: ProjectId = DEFAULT_PROJECT
+    after_start: Status | None = None
+    after_seconds: Seconds = 0.0
+    omit: list[FieldName] = Field(default_factory=list)
+    starts: Annotated[int, Field(ge=0, le=2**31)] = 0
+
+    def task(self) -> "Task":
+        """The task that this document describes."""
+        facts = self.model_dump(include=set(TASK_FIELDS), warnings=False)
+        return Task(self.project_id, facts, tuple(self.omit), self.after_start, self.after_seconds, self.starts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,34 +121,17 @@ def has_failed_list(task: Task) -> bool:
     return recorded and bool(task.facts["failed_num"])
 
 
-def read_task(value: object, where: str) -> Task:
-    """A task of a control document, with defaults for what it leaves out."""
-    given = shapes.members(value, where, (*DEFAULTS, *EXTRAS))
-    after = given.get("after_start")
-    omit = shapes.texts(given.get("omit", []), f"{where}.omit")
-    for n, name in enumerate(omit):
-        shapes.one_of(name, f"{where}.omit[{n}]", DEFAULTS)
-    return Task(
-        project_id=shapes.text(given.get("project_id", DEFAULT_PROJECT), f"{where}.project_id"),
-        facts=read_facts(given, where),
-        omit=omit,
-        after_start=None if after is None else shapes.whole(after, f"{where}.after_start", WAITING, PAUSING),
-        after_seconds=shapes.number(given.get("after_seconds", 0), f"{where}.after_seconds"),
-        starts=shapes.whole(given.get("starts", 0), f"{where}.starts", 0, 2**31),
-    )
-
-
 class World:
     """All tasks by id. An id belongs to one task of one project."""
 
     def __init__(self) -> None:
         self._tasks: dict[int, Task] = {}
 
-    def put(self, value: object) -> None:
-        self._tasks = self._extended({}, value)
+    def put(self, documents: Iterable[TaskDocument]) -> None:
+        self._tasks = self._extended({}, documents)
 
-    def add(self, value: object) -> None:
-        self._tasks = self._extended(self._tasks, value)
+    def add(self, documents: Iterable[TaskDocument]) -> None:
+        self._tasks = self._extended(self._tasks, documents)
 
     def all(self, now: float) -> list[Task]:
         return [self._now(task_id, now) for task_id in self._tasks]
@@ -136,11 +155,10 @@ class World:
         return task
 
     @staticmethod
-    def _extended(tasks: Mapping[int, Task], value: object) -> dict[int, Task]:
+    def _extended(tasks: Mapping[int, Task], documents: Iterable[TaskDocument]) -> dict[int, Task]:
         extended = dict(tasks)
-        for n, item in enumerate(shapes.items(value, "tasks")):
-            task = read_task(item, f"tasks[{n}]")
-            if task.id in extended:
-                raise shapes.Unusable(f"tasks[{n}].id", "is taken by another task")
-            extended[task.id] = task
+        for n, document in enumerate(documents):
+            if document.id in extended:
+                raise InvalidDocument(f"tasks[{n}].id", "is taken by another task")
+            extended[document.id] = document.task()
         return extended

@@ -4,30 +4,41 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import oms_shapes as shapes
-from oms_calls import Calls
-from oms_faults import Rules, read_rules
-from oms_gateway import Auth, Gateway, read_auth
-from oms_messages import JSON, Answer, Request, decode, encode, found
-from oms_throttle import Bucket, read_limit
-from oms_world import World
+from pydantic import Field
+
+from oms_simulator.calls import Calls
+from oms_simulator.documents import Document, InvalidDocument, parse
+from oms_simulator.faults import Rule, Rules
+from oms_simulator.gateway import Auth, Gateway
+from oms_simulator.messages import JSON, Answer, Request, decode, encode, found
+from oms_simulator.throttle import Bucket, Limit
+from oms_simulator.world import TaskDocument, World
 
 PREFIX = "/_sim/"
 Clock = Callable[[], float]
 
 # The example key of the reference, so that its printed signatures can be tried out.
 EXAMPLE_AUTH = Auth(
-    tokens=("example-token",),
-    expired=("expired-token",),
+    tokens=["example-token"],
+    expired=["expired-token"],
     keys={"AKEXAMPLE0000000001": "SKEXAMPLE00000000000000000000000000000001"},
 )
+
+
+class WorldDocument(Document):
+    """What the simulator begins with, and what a reset brings back."""
+
+    tasks: list[TaskDocument] = Field(default_factory=list)
+    rules: list[Rule] = Field(default_factory=list)
+    throttle: Limit = Limit()
+    auth: Auth = Auth()
 
 
 class Controls:
     """Everything the simulator knows, and the ways to set and read it."""
 
     def __init__(self, world: Mapping[str, Any], clock: Clock = time.time) -> None:
-        self._initial = shapes.members(world, "world", ("tasks", "rules", "throttle", "auth"))
+        self._initial = parse(WorldDocument, world, "world")
         self._clock = clock
         self._world = World()
         self._log = Calls()
@@ -35,17 +46,18 @@ class Controls:
 
     def reset(self) -> None:
         """Back to the start: the world it was made with, no calls, no failures, no locks."""
-        self._gateway = Gateway(read_auth(self._initial.get("auth", {}), EXAMPLE_AUTH))
+        initial = self._initial
+        self._gateway = Gateway(EXAMPLE_AUTH.changed(initial.auth))
         self._log.clear()
-        self.set_tasks(self._initial.get("tasks", []))
-        self.set_rules(self._initial.get("rules", []))
-        self.set_throttle(self._initial.get("throttle", {}))
+        self._world.put(initial.tasks)
+        self._rules = Rules(initial.rules)
+        self._bucket = Bucket(initial.throttle)
 
     def set_tasks(self, tasks: object) -> None:
-        self._world.put(tasks)
+        self._world.put(parse(list[TaskDocument], tasks, "tasks"))
 
     def add_tasks(self, tasks: object) -> None:
-        self._world.add(tasks)
+        self._world.add(parse(list[TaskDocument], tasks, "tasks"))
 
     def tasks(self) -> list[dict[str, Any]]:
         return [task.described() for task in self._world.all(self._clock())]
@@ -67,14 +79,14 @@ class Controls:
         self._log.clear()
 
     def set_rules(self, rules: object) -> None:
-        self._rules = Rules(read_rules(rules))
+        self._rules = Rules(parse(list[Rule], rules, "rules"))
 
     def set_throttle(self, throttle: object) -> None:
-        self._bucket = Bucket(read_limit(throttle))
+        self._bucket = Bucket(parse(Limit, throttle, "throttle"))
 
     def set_auth(self, auth: object) -> None:
         """Changes what is given, keeps the rest, and forgets failures and locks."""
-        self._gateway = Gateway(read_auth(auth, self._gateway.auth))
+        self._gateway = Gateway(self._gateway.auth.changed(parse(Auth, auth, "auth")))
 
 
 SETTERS: dict[tuple[str, str], Callable[[Controls, object], None]] = {
@@ -110,7 +122,7 @@ def control(controls: Controls, request: Request) -> Answer:
 def _set(controls: Controls, setter: Callable[[Controls, object], None], body: bytes) -> Answer:
     try:
         setter(controls, decode(body))
-    except shapes.Unusable as error:
+    except InvalidDocument as error:
         return _wrong(400, error.field, error.problem)
     except ValueError:
         return _wrong(400, "body", "is not JSON")

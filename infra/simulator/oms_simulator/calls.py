@@ -4,9 +4,9 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from oms_messages import Request
-from oms_operations import Route
-from oms_start_body import read_body
+from oms_simulator.messages import Request
+from oms_simulator.operations import Route
+from oms_simulator.storage_keys import read_body
 
 # A benchmark must not fill the memory.
 KEPT = 20_000

@@ -13,8 +13,9 @@ OMS_MESSAGES = {
     "OMS.0065": "The task has already started.",
     "OMS.0067": "The parameters are not in JSON format.",
     "OMS.0070": "The task is complete. You cannot start or stop it.",
-    "OMS.0074": ("The parameters must be the same as those in the Object Storage Migration Service API Reference."),
+    "OMS.0074": "The parameters must be the same as those in the Object Storage Migration Service API Reference.",
     "OMS.0167": "Failed to find the list of failed objects.",
+    "OMS.0206": "Insufficient permissions. You do not have the OMS operation permissions.",
     "OMS.1004": "Some required parameters are missing.",
     "OMS.1009": "No resources found.",
 }
