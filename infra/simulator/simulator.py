@@ -19,10 +19,12 @@ from typing import Any
 
 from oms_simulator.calls import Call
 from oms_simulator.connection import Message, Patience, Receive, Send, drop, read, say
-from oms_simulator.controls import PREFIX, Clock, Controls, control
+from oms_simulator.control_calls import PREFIX, control
+from oms_simulator.controls import Clock, Controls
 from oms_simulator.fault_actions import Hang, Reset, Say
 from oms_simulator.messages import Answer, Request, turned_away
-from oms_simulator.operations import Route, list_tasks, route, show, start
+from oms_simulator.operations import OPERATIONS
+from oms_simulator.routes import CHANGES, STARTS, Route, route
 from oms_simulator.server import Server, listen, serving
 
 MAX_BODY = 12 * 1024 * 1024
@@ -61,13 +63,13 @@ class Simulator(Controls):
         if request.path.startswith(PREFIX):
             await say(send, control(self, request), secrets.token_hex(16))
             return
-        where = route(request.method, request.path)
+        where = route(request.method, request.path, request.query)
         call = self._log.open(request, where, self._clock())
         await self._serve(Exchange(request, where, call, receive, send))
 
     async def _serve(self, exchange: Exchange) -> None:
         """Rules come first: they stand for the network and whatever else is in front of OMS."""
-        seconds, action = self._rules.apply(exchange.where.operation, exchange.where.task_id)
+        seconds, action = self._rules.apply(exchange.where)
         if seconds:
             exchange.call.fault = "delay"
             # A client that gives up meanwhile changes nothing: its call is still carried out.
@@ -103,18 +105,10 @@ class Simulator(Controls):
         denial = self._gateway.refuse(request, where.project_id, now)
         if denial is not None:
             return turned_away(denial.code, denial.message, request_id)
-        if where.operation == "start" and not self._bucket.reserve(now):
+        if where.operation in STARTS and not self._bucket.reserve(now):
             return turned_away("APIGW.0308", self._bucket.message(), request_id)
-        return self._operate(exchange, now)
-
-    def _operate(self, exchange: Exchange, now: float) -> Answer:
-        where = exchange.where
-        if where.operation == "show":
-            return show(self._world, where, now)
-        if where.operation == "list":
-            return list_tasks(self._world, where, exchange.request, now)
-        answer = start(self._world, where, exchange.request, now)
-        exchange.call.accepted = answer.code is None
+        answer = OPERATIONS[where.operation](self._world, where, request, self._now())
+        exchange.call.accepted = where.operation in CHANGES and answer.code is None
         return answer
 
 

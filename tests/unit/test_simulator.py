@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,33 +28,18 @@ import simulator as door
 from oms_simulator import messages, signature
 from oms_simulator.documents import InvalidDocument
 from simulator import Simulator
+from simulator_calls import BODY, BROKEN, NOON, PROJECT, TASKS, TOKEN, Clock, ask, code
 
 # The official SDK has no types.
 ORACLE: Any = Signer
-PROJECT = "2c0689c860ad4728a497ffffc0844383"
 ID = 191297407830872
-TASKS = f"/v2/{PROJECT}/tasks"
 START = f"{TASKS}/{ID}/start"
 AK, SK = "AKEXAMPLE0000000001", "SKEXAMPLE00000000000000000000000000000001"
-TOKEN = {"X-Auth-Token": "example-token"}
 STS = {"X-Security-Token": "sts"}
-BODY = {"src_ak": "a", "src_sk": "b", "dst_ak": "c", "dst_sk": "d"}
 DST = {"dst_ak": "c", "dst_sk": "d"}
-BROKEN = {"error_code": "TRF.0001", "error_msg": "System error."}
 LIST = {"result": True, "list_file_key": "oms/list.txt"}
 FAILED = {"id": ID, "name": "photos", "status": 4, "error_reason": BROKEN}
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
 NOON_TEXT = "20261124T120000Z"
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -67,24 +52,8 @@ def sim(clock: Clock) -> Simulator:
     return Simulator({"tasks": [FAILED]}, clock)
 
 
-def ask(sim: Simulator, method: str, path: str, **options: Any) -> httpx.Response:
-    """One call in-process, with the known token unless other headers are given."""
-    options.setdefault("headers", TOKEN)
-
-    async def call() -> httpx.Response:
-        transport = httpx.ASGITransport(app=sim)
-        async with httpx.AsyncClient(transport=transport, base_url="http://oms.test") as client:
-            return await client.request(method, path, **options)
-
-    return asyncio.run(call())
-
-
 def start(sim: Simulator, task_id: object = ID, body: object = BODY, **options: Any) -> httpx.Response:
     return ask(sim, "POST", f"{TASKS}/{task_id}/start", json=body, **options)
-
-
-def code(response: httpx.Response) -> str:
-    return str(response.json()["error_code"])
 
 
 def signed(
@@ -345,7 +314,7 @@ def test_the_project_of_the_header_must_be_that_of_the_path(sim: Simulator) -> N
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("PUT", START), ("POST", TASKS), ("GET", f"/v1/{PROJECT}/tasks"), ("POST", f"{START}/x"), ("GET", "/")],
+    [("PUT", START), ("PUT", TASKS), ("GET", f"/v1/{PROJECT}/tasks"), ("POST", f"{START}/x"), ("GET", "/")],
 )
 def test_other_calls_are_no_api(sim: Simulator, method: str, path: str) -> None:
     response = ask(sim, method, path)
@@ -376,6 +345,81 @@ def test_no_other_task_starts(sim: Simulator, status: int, expected: str) -> Non
     response = start(sim)
     assert (response.status_code, code(response)) == (400, expected)
     assert (sim.starts(ID), sim.task(ID)["status"]) == (0, status)
+
+
+def stop(sim: Simulator, task_id: object = ID) -> httpx.Response:
+    return ask(sim, "POST", f"{TASKS}/{task_id}/stop")
+
+
+@pytest.mark.parametrize("status", [1, 2, 6])
+def test_a_task_in_progress_is_pausing_and_then_paused(sim: Simulator, clock: Clock, status: int) -> None:
+    sim.set_tasks([FAILED | {"status": status, "pause_seconds": 5}])
+    response = stop(sim)
+    assert (response.status_code, response.content, sim.task(ID)["status"]) == (200, b"", 7)
+    assert (code(stop(sim)), code(start(sim))) == ("OMS.0066", "OMS.0065")
+    clock.now += 5
+    assert sim.task(ID)["status"] == 3
+    assert start(sim).status_code == 200
+
+
+def test_a_stop_calls_off_the_end_of_a_started_task(sim: Simulator, clock: Clock) -> None:
+    sim.set_tasks([FAILED | {"after_start": 4, "after_seconds": 10}])
+    start(sim)
+    clock.now += 5
+    stop(sim)
+    clock.now += 60
+    assert sim.task(ID)["status"] == 3
+
+
+@pytest.mark.parametrize(("status", "expected"), [(3, "OMS.0066"), (4, "OMS.0066"), (5, "OMS.0070"), (7, "OMS.0066")])
+def test_no_other_task_stops(sim: Simulator, status: int, expected: str) -> None:
+    sim.set_tasks([FAILED | {"status": status}])
+    assert (code(stop(sim)), sim.task(ID)["status"]) == (expected, status)
+
+
+@pytest.mark.parametrize("status", [1, 2, 3, 4, 5, 6, 7])
+def test_a_task_in_progress_cannot_be_deleted(sim: Simulator, status: int) -> None:
+    sim.set_tasks([FAILED | {"status": status}])
+    response = ask(sim, "DELETE", f"{TASKS}/{ID}")
+    if status in {3, 4, 5}:
+        assert (response.status_code, sim.tasks()) == (200, [])
+        assert code(ask(sim, "GET", f"{TASKS}/{ID}")) == "OMS.1009"
+    else:
+        assert (code(response), len(sim.tasks())) == ("OMS.0063", 1)
+
+
+@pytest.mark.parametrize(("method", "action"), [("POST", "/stop"), ("DELETE", "")])
+def test_a_stop_or_delete_needs_a_task_of_its_own(sim: Simulator, method: str, action: str) -> None:
+    sim.add_tasks([{"id": 1, "status": 2, "group_id": "g"}])
+    told = [code(ask(sim, method, f"{TASKS}/{task_id}{action}")) for task_id in ("x", 5, 1)]
+    assert told == ["OMS.0054", "OMS.1009", "OMS.1036"]
+
+
+NEW = {"src_node": {"bucket": "photos"}, "dst_node": {"ak": "c", "sk": "d", "bucket": "backup"}}
+
+
+def test_a_new_task_has_a_name_of_oms_and_runs(sim: Simulator) -> None:
+    answer = ask(sim, "POST", TASKS, json=NEW | {"enable_restore": True}).json()
+    assert answer == {"id": ID + 1, "task_name": "photos-backup-20261124120000000_873"}
+    shown = ask(sim, "GET", f"{TASKS}/{ID + 1}").json()
+    assert (shown["status"], shown["enable_restore"], shown["start_time"]) == (2, True, int(NOON * 1000))
+    assert "sk" not in shown["dst_node"]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ([], "OMS.0067"),
+        ({}, "OMS.1004"),
+        (NEW | {"name": "mine"}, "OMS.0074"),
+        (NEW | {"task_type": "folder"}, "OMS.0064"),
+        (NEW | {"dst_node": {"ak": "c", "bucket": "b"}}, "OMS.1004"),
+        (NEW | {"dst_node": {"ak": "", "sk": "d", "bucket": "b"}}, "OMS.0064"),
+    ],
+)
+def test_the_body_of_a_new_task_is_checked(sim: Simulator, body: object, expected: str) -> None:
+    assert code(ask(sim, "POST", TASKS, json=body)) == expected
+    assert len(sim.tasks()) == 1
 
 
 def test_refusals_carry_the_documented_words(sim: Simulator) -> None:
@@ -695,9 +739,9 @@ def test_a_delay_waits_and_lets_the_next_rule_decide(sim: Simulator) -> None:
     assert time.monotonic() - begun >= 0.1
 
 
-@pytest.fixture(scope="module", params=["h11", "httptools"])
+@pytest.fixture(scope="module", params=[name for name in ("h11", "httptools") if find_spec(name)])
 def server(request: pytest.FixtureRequest) -> Iterator[tuple[Simulator, str]]:
-    """One server for each of uvicorn's protocols."""
+    """One server for each of uvicorn's protocols that is installed."""
     sim = Simulator({"tasks": [FAILED]})
     with sim.serving(http=request.param) as url:
         yield sim, url
@@ -815,6 +859,7 @@ def test_a_call_is_remembered_without_its_credentials(sim: Simulator, clock: Clo
         "path": START,
         "query": "",
         "task_id": str(ID),
+        "group_id": None,
         "body": BODY,
         "status": 200,
         "error_code": None,
@@ -916,6 +961,14 @@ def test_a_reset_brings_back_the_world_it_began_with(sim: Simulator) -> None:
         ("tasks", [{"id": 1, "group_type": "X"}], "tasks[0].group_type"),
         ("tasks", [{"id": 1, "src_node": {"buckets": "x"}}], "tasks[0].src_node.buckets"),
         ("tasks", [{"id": 1, "error_reason": {"code": "x"}}], "tasks[0].error_reason.code"),
+        ("groups", [{"group_id": "../x"}], "groups[0].group_id"),
+        ("groups", [{"group_id": "a"}, {"group_id": "a"}], "groups[1].group_id"),
+        ("groups", [{"group_id": "a", "status": 10}], "groups[0].status"),
+        ("groups", [{"group_id": "a", "members": []}], "groups[0].members"),
+        ("groups", [{"group_id": "a", "omit": ["name"]}], "groups[0].omit[0]"),
+        ("listing", {"order": "random"}, "listing.order"),
+        ("listing", {"changes": [{"after_lists": 0, "task_id": 1}]}, "listing.changes[0].after_lists"),
+        ("listing", {"raw_rows": [{"page": 1}]}, "listing.raw_rows[0].rows"),
         ("tasks", [{"id": 1, "after_start": 9}], "tasks[0].after_start"),
         ("tasks", [{"id": 1, "omit": ["x"]}], "tasks[0].omit[0]"),
         ("rules", [{}], "rules[0].action"),
@@ -929,7 +982,7 @@ def test_a_reset_brings_back_the_world_it_began_with(sim: Simulator) -> None:
         ("rules", [{"action": {"answer": "nope"}}], "rules[0].action.answer"),
         ("rules", [{"action": {"answer": {"status": 99}}}], "rules[0].action.answer.status"),
         ("rules", [{"action": {"answer": {"headers": {"a": 1}}}}], "rules[0].action.answer.headers.a"),
-        ("rules", [{"operation": "stop", "action": {"delay": 1}}], "rules[0].operation"),
+        ("rules", [{"operation": "explode", "action": {"delay": 1}}], "rules[0].operation"),
         ("rules", [{"probability": 2, "action": {"delay": 1}}], "rules[0].probability"),
         ("rules", [{"times": 2, "action": {"delay": 1}}], "rules[0].times"),
         ("throttle", {"rate": 1}, "throttle.rate"),

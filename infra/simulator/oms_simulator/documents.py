@@ -10,12 +10,16 @@ T = TypeVar("T")
 
 
 class InvalidDocument(ValueError):
-    """A control document that the simulator cannot use. `field` names the place, `problem` says what is wrong."""
+    """A document that the simulator cannot use: `field` names the place, `problem` says what is wrong in words.
 
-    def __init__(self, field: str, problem: str) -> None:
+    `kind` is pydantic's name for it, like "missing".
+    """
+
+    def __init__(self, field: str, problem: str, kind: str = "value_error") -> None:
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
+        self.kind = kind
 
 
 class Document(BaseModel):
@@ -34,7 +38,7 @@ def parse(kind: type[T], value: object, name: str) -> T:
         return TypeAdapter(kind).validate_json(json.dumps(value))
     except ValidationError as error:
         first, *_ = error.errors(include_url=False, include_context=False, include_input=False)
-        raise InvalidDocument(name + _path(first["loc"]), first["msg"]) from None
+        raise InvalidDocument(name + _path(first["loc"]), first["msg"], first["type"]) from None
 
 
 def _path(places: tuple[int | str, ...]) -> str:
@@ -49,5 +53,6 @@ def _pass_blank(value: Any, validate: Validate) -> Any:
 Blank = WrapValidator(_pass_blank)
 
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
+Times = Annotated[int, Field(ge=0, le=2**31)]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 ProjectId = Annotated[str, Field(min_length=1, max_length=1024)]

@@ -1,29 +1,19 @@
-"""What StartTask accepts as its body: one table of bounds and three questions. No I/O here."""
+"""What StartTask, StartTaskGroup and RetryTaskGroup accept as their body. No I/O here."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from oms_simulator.messages import decode
 
 # https://support.huaweicloud.com/api-oms/StartTask.html
-TEXT_BOUNDS = {
-    "src_ak": (1, 100),
-    "src_sk": (1, 100),
-    "connection_string": (0, 2048),
-    "json_auth_file": (0, 65535),
-    "src_security_token": (0, 16384),
-    "dst_ak": (1, 100),
-    "dst_sk": (1, 100),
-    "dst_security_token": (0, 16384),
-    "source_cdn_authentication_key": (0, 255),
-    "src_kms_key_id": (36, 36),
-    "dst_kms_key_id": (36, 36),
-    "source_cdn_kms_key_id": (36, 36),
-}
+KEYS = {"src_ak": 100, "src_sk": 100, "dst_ak": 100, "dst_sk": 100}
+TOKENS = {"src_security_token": 16384, "dst_security_token": 16384}
+OTHER_TEXTS = {"connection_string": 2048, "json_auth_file": 65535, "source_cdn_authentication_key": 255}
+KMS_IDS = {"src_kms_key_id", "dst_kms_key_id", "source_cdn_kms_key_id"}
 CRYPTO_FIELDS = {"src_crypto_type", "dst_crypto_type", "source_cdn_crypto_type"}
 CRYPTO_TYPES = ("DEFAULT", "KMS")
 FLAG = "migrate_failed_object"
-FIELDS = {*TEXT_BOUNDS, *CRYPTO_FIELDS, FLAG}
-REQUIRED = ("dst_ak", "dst_sk")
 SOURCE_FIELDS = {
     "src_ak",
     "src_sk",
@@ -33,6 +23,23 @@ SOURCE_FIELDS = {
     "src_crypto_type",
     "src_kms_key_id",
 }
+COMMON = {*KEYS, *OTHER_TEXTS, *KMS_IDS, *CRYPTO_FIELDS}
+
+
+@dataclass(frozen=True, slots=True)
+class BodyRules:
+    """Which fields a call knows and needs, and how short a key may be."""
+
+    fields: Collection[str]
+    required: Collection[str] = ("dst_ak", "dst_sk")
+    shortest_key: int = 1
+
+
+START_TASK = BodyRules({*COMMON, *TOKENS, FLAG})
+# https://support.huaweicloud.com/api-oms/StartTaskGroup.html
+START_GROUP = BodyRules(COMMON)
+# https://support.huaweicloud.com/api-oms/RetryTaskGroup.html
+RETRY_GROUP = BodyRules({*COMMON, FLAG}, required=(), shortest_key=0)
 
 
 def read_body(raw: bytes) -> dict[str, Any] | None:
@@ -44,13 +51,13 @@ def read_body(raw: bytes) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def refuse_body(body: dict[str, Any]) -> str | None:
-    """The code for a body that no task would take, or None."""
-    if not body.keys() <= FIELDS:
+def refuse_body(body: dict[str, Any], rules: BodyRules) -> str | None:
+    """The code for a body that the call would never take, or None."""
+    if not body.keys() <= set(rules.fields):
         return "OMS.0074"
-    if any(body.get(name) is None for name in REQUIRED):
+    if any(body.get(name) is None for name in rules.required):
         return "OMS.1004"
-    if not all(_fits(name, value) for name, value in body.items()):
+    if not all(_fits(name, value, rules.shortest_key) for name, value in body.items()):
         return "OMS.0064"
     return None
 
@@ -61,19 +68,27 @@ def refuse_source(body: dict[str, Any], task_type: str) -> str | None:
     OMS may well ignore keys it does not need. This refuses them, so that a leak shows.
     """
     if task_type == "url_list":
-        return "OMS.0057" if body.keys() & SOURCE_FIELDS else None
+        return refuse_source_keys(body)
     pair = body.get("src_ak") and body.get("src_sk")
     if pair or body.get("connection_string") or body.get("json_auth_file"):
         return None
     return "OMS.0057"
 
 
-def _fits(name: str, value: object) -> bool:
+def refuse_source_keys(body: dict[str, Any]) -> str | None:
+    """The code for a body that holds any key of a source where there is none to open, or None."""
+    return "OMS.0057" if body.keys() & SOURCE_FIELDS else None
+
+
+def _fits(name: str, value: object, shortest_key: int) -> bool:
     if name == FLAG:
         return isinstance(value, bool)
     if not isinstance(value, str):
         return False
     if name in CRYPTO_FIELDS:
         return value in CRYPTO_TYPES
-    low, high = TEXT_BOUNDS[name]
-    return low <= len(value) <= high
+    if name in KMS_IDS:
+        return len(value) == 36
+    if name in KEYS:
+        return shortest_key <= len(value) <= KEYS[name]
+    return len(value) <= (TOKENS | OTHER_TEXTS)[name]
