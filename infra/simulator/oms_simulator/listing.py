@@ -3,7 +3,7 @@
 Nothing documents the order of ListTasks, and rows of the real one move while a caller reads page after page.
 """
 
-import zlib
+import hashlib
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -65,7 +65,11 @@ class Listing:
             case "start_time":
                 return sorted(tasks, key=lambda task: task.facts["start_time"] or 0)
             case "shuffled":
-                return sorted(tasks, key=lambda task: zlib.crc32(f"{self._document.seed}:{task.id}".encode()))
+                return sorted(tasks, key=self._chance)
+
+    def _chance(self, task: Task) -> bytes:
+        """Where the task stands when shuffled: the same for the same seed, whichever others there are."""
+        return hashlib.blake2b(f"{self._document.seed}:{task.id}".encode(), digest_size=8).digest()
 
     def fill(self, page: int | None, rows: list[Any]) -> list[Any]:
         """The page's rows with the raw ones among them."""
