@@ -2,7 +2,20 @@
 
     python infra/simulator/simulator.py --port 0 [--world FILE]
 
-It shares no code with what it tests, so that a signature both agree on is right.
+It shares no code with what it tests, so that a signature both agree on is right. It answers the calls about tasks and
+task groups (oms_simulator/routes.py names them), and these controls:
+
+    GET, PUT, POST /_sim/tasks      all tasks; replace them; add some
+    GET, PUT, POST /_sim/groups     the same for task groups
+    POST /_sim/generate             add many tasks by one template
+    GET /_sim/starts                how many starts of each task were accepted
+    PUT /_sim/rules                 which calls go wrong, and how
+    PUT /_sim/listing               order of ListTasks, changes between its pages, rows that are no tasks
+    PUT /_sim/throttle              starts per second
+    PUT /_sim/auth                  who may call
+    POST /_sim/clock                move the world's time forward
+    GET, DELETE /_sim/calls         what was asked and answered; forget it
+    POST /_sim/reset                back to the world that it began with
 """
 
 import argparse
@@ -124,8 +137,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--world", type=Path, help="a JSON file; see world.json beside this script")
     arguments = parser.parse_args()
-    simulator = Simulator(None if arguments.world is None else json.loads(arguments.world.read_text("utf-8")))
-    listening, url = listen(arguments.port)
+    try:
+        simulator = Simulator(None if arguments.world is None else json.loads(arguments.world.read_text("utf-8")))
+        listening, url = listen(arguments.port)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     # uvicorn raises the signal again once it has stopped; that must not look like a crash.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))

@@ -1029,8 +1029,21 @@ def test_the_demo_world_holds_what_the_demo_needs() -> None:
     assert sum(main["name"] in name for name in all_names) == 3
     assert any(task["enable_restore"] for task in tasks)
     assert any(task["task_type"] == "url_list" for task in tasks)
-    reasons = [(task["error_reason"] or {}).get("error_code") for task in tasks]
-    assert "TRF.0055" in reasons
+    reasons = {(task["error_reason"] or {}).get("error_code") for task in tasks}
+    assert reasons >= {None, "TRF.0001", "TRF.0055", "TRF.0058", "TRF.0151", "TRF.0157", "TRF.0159", "TRF.9999"}
+    assert {bool((task["smn_info"] or {}).get("notify_result")) for task in tasks} == {True, False}
+
+
+def test_the_demo_world_holds_a_group_of_each_kind() -> None:
+    sim = Simulator()
+    failed, *others = sim.groups()
+    assert (failed["group_id"], sim.task(191297407830880)["group_id"]) == (failed["group_id"],) * 2
+    assert failed["group_id"] == "8a1f6f0e-3c0b-4f55-9f0e-2b6a4f1c7d11"
+    told = [failed[name] for name in ("status", "total_task_num", "failed_task_num", "complete_task_num", "fail_num")]
+    assert told == [5, 3, 2, 1, 7]
+    assert {group["status"] for group in others} == {2, 3, 4, 5, 6, 7, 8}
+    assert {group["task_type"] for group in others} == {"PREFIX", "URL_LIST"}
+    assert sum(group["enable_restore"] for group in others) == 1
 
 
 def test_the_simulator_speaks_http_only(sim: Simulator) -> None:
@@ -1064,3 +1077,42 @@ def test_the_command_says_where_it_listens_and_stops_when_told(tmp_path: Path) -
         finally:
             process.kill()
     assert (process.returncode, out, errors) == (0, "", "")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
+    monkeypatch.setattr(sys, "argv", ["simulator.py", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        door.main()
+    return ended.value.code
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"tasks": [{"id": "1"}]}', "world.tasks[0].id: Input should be a valid integer"),
+        ("{", "Expecting"),
+        (None, "No such file"),
+    ],
+)
+def test_the_command_says_in_a_line_what_is_wrong_with_a_world(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    text: str | None,
+    expected: str,
+) -> None:
+    world = tmp_path / "world.json"
+    if text is not None:
+        world.write_text(text, "utf-8")
+    assert run(monkeypatch, "--world", str(world)) == 2
+    out, errors = capsys.readouterr()
+    assert out == ""
+    assert expected in errors.splitlines()[-1]
+
+
+def test_the_command_says_that_its_port_is_taken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert run(monkeypatch, "--port", str(taken.getsockname()[1])) == 2
+    assert "Address already in use" in capsys.readouterr().err
