@@ -11,7 +11,7 @@ from huaweicloudsdkoms.v2.model.start_task_group_req import StartTaskGroupReq
 
 from oms_simulator import storage_keys
 from simulator import Simulator
-from simulator_calls import BODY, BROKEN, GROUPS, PROJECT, TASKS, Clock, ask, code
+from simulator_calls import BODY, BROKEN, GROUPS, NOON, PROJECT, TASKS, Clock, ask, code
 
 GROUP = "8a1f6f0e-3c0b-4f55-9f0e-2b6a4f1c7d11"
 MEMBER = {"group_id": GROUP, "group_type": "GROUP_TASK", "total_num": 10}
@@ -296,7 +296,7 @@ def test_groups_can_be_set_read_and_put_back_over_http(sim: Simulator) -> None:
     assert ask(sim, "POST", "/_sim/groups", json=[{"group_id": "new", "started_ago": 60}]).status_code == 204
     groups = ask(sim, "GET", "/_sim/groups").json()
     assert [group["group_id"] for group in groups] == [GROUP, "new"]
-    assert groups[1]["start_time"] == (1795521600 - 60) * 1000
+    assert groups[1]["start_time"] == (NOON - 60) * 1000
     assert ask(sim, "PUT", "/_sim/groups", json=groups).status_code == 204
     assert sim.groups() == groups
     assert ask(sim, "POST", "/_sim/reset").status_code == 204
@@ -313,6 +313,13 @@ def test_the_worlds_time_can_go_forward_over_http(sim: Simulator) -> None:
     assert show(sim)["status"] == 2
     assert ask(sim, "POST", "/_sim/clock", json={"forward": 3600}).status_code == 204
     assert show(sim)["status"] == 6
+
+
+def test_a_reset_brings_the_worlds_time_back(sim: Simulator) -> None:
+    sim.set_clock({"forward": 3600})
+    sim.reset()
+    sim.add_groups([{"group_id": "new", "started_ago": 0}])
+    assert sim.group("new")["start_time"] == NOON * 1000
 
 
 @pytest.mark.parametrize(

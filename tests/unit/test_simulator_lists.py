@@ -83,15 +83,27 @@ def test_a_task_can_be_gone_between_pages(sim: Simulator) -> None:
     assert len(sim.tasks()) == 5
 
 
+def test_a_change_calls_off_what_was_to_come(sim: Simulator) -> None:
+    sim.set_tasks([FAILED | {"id": 1, "after_start": 4, "after_seconds": 10}])
+    assert ask(sim, "POST", f"{TASKS}/1/start", json=BODY).status_code == 200
+    sim.set_listing({"changes": [{"after_lists": 1, "task_id": 1, "status": 5}]})
+    page(sim, 0)
+    sim.set_clock({"forward": 60})
+    assert sim.task(1)["status"] == 5
+
+
 def test_changes_are_counted_from_when_they_were_set(sim: Simulator) -> None:
     page(sim, 0)
     sim.set_listing({"changes": [{"after_lists": 1, "task_id": 1, "status": 5}]})
     assert sim.task(1)["status"] == 4
     page(sim, 0)
     assert sim.task(1)["status"] == 5
+
+
+def test_a_reset_brings_the_order_back(sim: Simulator) -> None:
+    sim.set_listing({"order": "newest"})
     sim.reset()
-    page(sim, 0)
-    assert sim.task(1)["status"] == 4
+    assert list(pages(sim, 100)) == [[1, 2, 3, 4, 5, 6]]
 
 
 def test_rows_of_garbage_stand_in_the_page_that_is_named(sim: Simulator) -> None:
