@@ -511,7 +511,9 @@ def compose(root: Path) -> Faults:
     docker = os.path.normpath(
         path.parent / build["context"] / build["dockerfile"]
     )  # function/ may not be beside a copy
-    places = [Path(docker), path.parent / "simulator.py"]
+    source, target, *_ = services["simulator"]["volumes"][0].split(":")
+    program = Path(services["simulator"]["command"][1]).relative_to(target)
+    places = [Path(docker), path.parent / source / program]
     return faults + [f"compose: {place.name} is not there" for place in places if not place.exists()]
 
 
@@ -566,7 +568,15 @@ CHECKS: dict[Callable[[Path], Faults], tuple[str, ...]] = {
 }
 # Checked by others: Python by ruff, mypy and the tests that run it, the simulator's world by the demo, what a person
 # watches by test_telemetry.py.
-ELSEWHERE = ("local/*.py", "local/world.json", "local/requirements.txt", "package/*.py", "observability/*")
+ELSEWHERE = (
+    "simulator/*.py",
+    "simulator/world.json",
+    "demo/*.py",
+    "demo/requirements.txt",
+    "schemas/*.py",
+    "package/*.py",
+    "observability/*",
+)
 # `secrets` looks at every file, and that alone would not do for a file of a kind that nobody here knows.
 LITTLE = ("README.md", "*/README.md", "*/.gitignore", "*/*.example")
 
@@ -762,6 +772,7 @@ PLANTED = [
     ),
     ("left out", kustomization, "knative/kustomization.yaml", "  - trigger.yaml\n", "", "trigger.yaml: left out"),
     ("latest", kustomization, "knative/kustomization.yaml", "newTag: 0.1.0", "newTag: latest", "not pinned"),
+    ("simulator not mounted", compose, "local/compose.yaml", "../simulator:", ".:", "simulator.py is not there"),
     ("to the network", compose, "local/compose.yaml", "127.0.0.1:8080:8080", "8080:8080", "listens to the network"),
     ("base not pinned", image, "image/Dockerfile", "3.13.16-slim-trixie", "slim", "base is not pinned"),
     ("no hashes", image, "image/Dockerfile", "--require-hashes ", "", "hashes are not checked"),

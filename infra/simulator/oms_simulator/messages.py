@@ -9,14 +9,21 @@ from dataclasses import dataclass
 OMS_MESSAGES = {
     "OMS.0054": "Invalid task ID.",
     "OMS.0057": "Invalid values for source parameters.",
+    "OMS.0063": "The task is in progress.",
     "OMS.0064": "Invalid request parameters.",
     "OMS.0065": "The task has already started.",
+    "OMS.0066": "Failed to pause the task. The task is not in progress.",
     "OMS.0067": "The parameters are not in JSON format.",
     "OMS.0070": "The task is complete. You cannot start or stop it.",
-    "OMS.0074": ("The parameters must be the same as those in the Object Storage Migration Service API Reference."),
+    "OMS.0074": "The parameters must be the same as those in the Object Storage Migration Service API Reference.",
     "OMS.0167": "Failed to find the list of failed objects.",
+    "OMS.0206": "Insufficient permissions. You do not have the OMS operation permissions.",
     "OMS.1004": "Some required parameters are missing.",
     "OMS.1009": "No resources found.",
+    "OMS.1036": "Operations cannot be performed on task groups in current state.",
+    "OMS.1038": "Only tasks in Executing state can be paused.",
+    "OMS.1039": "Only tasks in Paused state can be resumed.",
+    "OMS.1040": "Only tasks in Creation failed or Failed state can be restarted.",
 }
 
 # https://support.huaweicloud.com/devg-apisign/api-sign-errorcode.html
@@ -59,9 +66,9 @@ def found(value: object) -> Answer:
     return Answer(200, encode(value), (JSON,))
 
 
-def refused(code: str) -> Answer:
+def refused(code: str, status: int = 400) -> Answer:
     """OMS itself says no."""
-    return Answer(400, encode({"error_code": code, "error_msg": OMS_MESSAGES[code]}), (JSON,), code)
+    return Answer(status, encode({"error_code": code, "error_msg": OMS_MESSAGES[code]}), (JSON,), code)
 
 
 def turned_away(code: str, message: str, request_id: str) -> Answer:

@@ -4,9 +4,9 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from oms_messages import Request
-from oms_operations import Route
-from oms_start_body import read_body
+from oms_simulator.messages import Request
+from oms_simulator.routes import Route
+from oms_simulator.storage_keys import read_body
 
 # A benchmark must not fill the memory.
 KEPT = 20_000
@@ -24,6 +24,7 @@ class Call:
     path: str
     query: str
     task_id: str | None
+    group_id: str | None
     headers: dict[str, str]
     body: dict[str, Any] | None
     status: int | None = None
@@ -53,6 +54,7 @@ class Calls:
             path=request.path,
             query=request.query,
             task_id=where.text_id,
+            group_id=where.group_id,
             headers=headers,
             body=read_body(request.body) if request.body else None,
         )

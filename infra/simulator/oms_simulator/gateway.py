@@ -2,13 +2,15 @@
 
 import hmac
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Annotated
 
-import oms_shapes as shapes
-from oms_messages import Request
-from oms_signature import Claim, canonical_request, read_claim, signature
+from pydantic import Field
+
+from oms_simulator.documents import Document, Seconds
+from oms_simulator.messages import Request
+from oms_simulator.signature import Claim, canonical_request, read_claim, signature
 
 MUST_SIGN = {"host", "x-sdk-date"}
 MAX_SKEW_SECONDS = 15 * 60
@@ -16,19 +18,22 @@ DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 WRONG = "Incorrect IAM authentication information: "
 
 
-@dataclass(frozen=True, slots=True)
-class Auth:
+class Auth(Document):
     """Whom the gateway knows.
 
     `security_tokens` holds the one token that goes with a temporary key; a key without an entry takes any.
     """
 
-    tokens: tuple[str, ...] = ()
-    expired: tuple[str, ...] = ()
-    keys: Mapping[str, str] = field(default_factory=dict)
-    security_tokens: Mapping[str, str] = field(default_factory=dict)
-    max_failures: int = 5
-    lock_seconds: float = 300.0
+    tokens: list[str] = Field(default_factory=list)
+    expired: list[str] = Field(default_factory=list)
+    keys: dict[str, str] = Field(default_factory=dict)
+    security_tokens: dict[str, str] = Field(default_factory=dict)
+    max_failures: Annotated[int, Field(ge=0, le=1_000_000)] = 5
+    lock_seconds: Seconds = 300.0
+
+    def changed(self, change: "Auth") -> "Auth":
+        """This one with what `change` was given; the rest stays."""
+        return self.model_copy(update={name: getattr(change, name) for name in change.model_fields_set})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +42,6 @@ class Denial:
 
     code: str
     message: str
-
-
-def read_auth(value: object, base: Auth) -> Auth:
-    """What is not given stays as it is in `base`."""
-    given = shapes.members(value, "auth", Auth.__slots__)
-    seconds = given.get("lock_seconds", base.lock_seconds)
-    failures = given.get("max_failures", base.max_failures)
-    security = given.get("security_tokens", dict(base.security_tokens))
-    return Auth(
-        tokens=shapes.texts(given.get("tokens", list(base.tokens)), "auth.tokens"),
-        expired=shapes.texts(given.get("expired", list(base.expired)), "auth.expired"),
-        keys=shapes.text_map(given.get("keys", dict(base.keys)), "auth.keys"),
-        security_tokens=shapes.text_map(security, "auth.security_tokens"),
-        max_failures=shapes.whole(failures, "auth.max_failures", 0, 1_000_000),
-        lock_seconds=shapes.number(seconds, "auth.lock_seconds"),
-    )
 
 
 class Gateway:
@@ -64,6 +53,7 @@ class Gateway:
         self._locked_until: dict[str, float] = {}
 
     def refuse(self, request: Request, project_id: str, now: float) -> Denial | None:
+        """Why the call does not reach OMS, or None. `now`: seconds since 1970."""
         denial = self._refuse_caller(request, now)
         if denial is None and request.headers.get("x-project-id", project_id) != project_id:
             return Denial("APIGW.0310", "The project ID does not match the project in the path")

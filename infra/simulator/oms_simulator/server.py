@@ -9,7 +9,7 @@ from typing import Any
 
 import uvicorn
 
-from oms_connection import Patience
+from oms_simulator.connection import Patience
 
 LOOPBACK = "127.0.0.1"
 # Longer than any client keeps an idle connection, so that a close is always a rule's doing.

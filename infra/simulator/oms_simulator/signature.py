@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from oms_messages import Request
+from oms_simulator.messages import Request
 
 ALGORITHM = "SDK-HMAC-SHA256"
 AUTHORIZATION = re.compile(
