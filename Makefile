@@ -11,10 +11,13 @@ BENCH := tests/bench/requirements.txt
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --custom-compile-command "make lock" pyproject.toml
 
-.PHONY: demo test check lock package bench clean
+.PHONY: demo run test check lock package bench clean
 
 demo: .venv/demo ## start simulator and function, play every sample of events/, print what became of each
 	$(BIN)/python infra/demo/demo.py
+
+run: .venv/demo ## keep simulator and function up until Ctrl-C, and show each receipt as one line
+	$(BIN)/python infra/demo/playground.py
 
 test: .venv/dev check ## everything that the gate runs
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --cov

@@ -168,6 +168,7 @@ def started(
     command: Sequence[str],
     environment: Mapping[str, str],
     *,
+    folder: Path | None = None,
     stdout: Target | int = None,
     stderr: Target | int = None,
 ) -> Iterator["subprocess.Popen[str]"]:
@@ -178,6 +179,7 @@ def started(
     with subprocess.Popen(  # noqa: S603
         command,
         env=_with_path(environment),
+        cwd=folder,
         stdout=_file_of(stdout),
         stderr=_file_of(stderr),
         encoding="utf-8",
