@@ -3,8 +3,8 @@
     python infra/demo/playground.py [--json]
 
 PORT (8080) is the function's port, OMS_PORT (9090) the simulator's. With --json stdout has the receipts as the function
-writes them (on a terminal, control characters are escaped) and nothing else. It ends with 0 after Ctrl-C or SIGTERM, and
-with 1 when it cannot start or one of the two processes ends by itself; the other one is ended, too.
+writes them (on a terminal, control characters are escaped) and nothing else. It ends with 0 after Ctrl-C or SIGTERM,
+and with 1 when it cannot start or one of the two processes ends by itself; the other one is ended, too.
 """
 
 import argparse
