@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
@@ -82,6 +82,16 @@ def lines_until(lines: Lines, text: str) -> str:
     return written
 
 
+def end_with(process: "subprocess.Popen[str]", children: dict[int, str]) -> None:
+    """End it and, where it fails to do so, its children: a red test must not leave what it started."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(TIMEOUT_S)
+    for pid, _, command in processes():
+        if children.get(pid) == command:
+            os.kill(pid, signal.SIGKILL)
+
+
 @contextmanager
 def playing(
     *arguments: str, program: Path = PROGRAM, folder: Path | None = None, stdout: int | None = None
@@ -95,7 +105,12 @@ def playing(
     with started(command, ports | home, folder=folder, stdout=target, stderr=errors) as process:
         welcome = lines_until(errors if "--json" in arguments else lines, LAST_OF_WELCOME)
         function, oms = (f"http://localhost:{port}" for port in ports.values())
-        yield Playing(process, function, oms, lines, errors, welcome)
+        one = Playing(process, function, oms, lines, errors, welcome)
+        children = one.descendants()
+        try:
+            yield one
+        finally:
+            end_with(process, children)
 
 
 @pytest.fixture(scope="module")
