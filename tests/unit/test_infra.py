@@ -695,7 +695,7 @@ PLANTED = [
     ("secret among settings", secrets, "google/locals.tf", "OMS_REGION ", "OMS_DST_SK ", "among plain settings"),
     ("secret in a manifest", secrets, "knative/service.yaml", "name: OMS_REGION", "name: OMS_SRC_SK", "is in clear"),
     ("secret in an example", secrets, "knative/secrets.env.example", "OMS_DST_SK=", "OMS_DST_SK=abc", "written down"),
-    ("key in compose", secrets, "local/compose.yaml", "SK: destination-secret-key", "SK: mine", "is not the demo's"),
+    ("key in compose", secrets, "local/compose.yaml", "SK: dst_sk", "SK: mine", "is not the demo's"),
     ("key of a bucket", secrets, "huawei/example/task.tf", "= var.keys.source_sk", '= "abc"', "looks like a secret"),
     ("tfvars in git", secrets, "huawei/.gitignore", "*.tfvars", "", "not kept out of git"),
     ("no failure destination", dead_letters, "huawei/function.tf", "on_failure", "on_success", "no destination"),
