@@ -149,9 +149,27 @@ class RestartRequest(BaseModel):
         targets = (self.task_id, self.task_name, self.group_id, self.sweep)
         if len([target for target in targets if target is not None]) != 1:
             raise PydanticCustomError("exactly_one_target", "exactly one must be given")
-        if self.sweep and self.model_fields_set - SWEEP_FIELDS:
+        given = {name for name in self.model_fields_set if getattr(self, name) is not None}
+        if self.sweep and given - SWEEP_FIELDS:
             raise PydanticCustomError("sweep_with_other_fields", "sweep stands alone")
         return self
+
+
+class DirectRequest(RestartRequest):
+    """What a direct call may say besides: no envelope says it for such a call."""
+
+    intent: Literal["failed", "requested"] | None = Field(
+        None,
+        description="Direct calls only. failed: the task failed, so budget and backoff hold; it needs an id, by the "
+        "header Idempotency-Key, by a signed webhook-id or by id. requested, the default: start it.",
+    )
+    id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1024,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]*$",
+        description="Direct calls only. Id of the event, where no header gives one; a header must not differ.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

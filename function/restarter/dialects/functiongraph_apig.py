@@ -14,9 +14,13 @@ from restarter.model import AuthenticatedDelivery, Delivery
 
 
 def recognises(parsed: ParsedDelivery) -> bool:
-    """Method, context and body of a request."""
+    """Method, context and body of a request. A signed webhook is none: what it may be is known by its body alone."""
     document = parsed.document
-    return isinstance(document, dict) and {"httpMethod", "requestContext", "body"} <= document.keys()
+    return (
+        not parsed.by_webhook
+        and isinstance(document, dict)
+        and {"httpMethod", "requestContext", "body"} <= document.keys()
+    )
 
 
 def unwrap(parsed: ParsedDelivery, outer: AuthenticatedDelivery | None) -> Delivery:
