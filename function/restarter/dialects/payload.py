@@ -1,7 +1,6 @@
 """The RestartRequest inside a delivery: bounds, refusals and defaults are the same in every dialect. No I/O here."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -134,9 +133,7 @@ def shown(name: str) -> str:
 def _faults(error: ValidationError | None, unknown: list[str]) -> str:
     """Place and kind of each fault, never the value; of more than MAX_FAULTS the others are counted."""
     errors = error.errors(include_url=False, include_input=False, include_context=False) if error else []
-    places: Iterable[tuple[str, str]] = [
-        (str(one["loc"][0]) if one["loc"] else "request", one["type"]) for one in errors
-    ]
+    places = [(str(one["loc"][0]) if one["loc"] else "request", one["type"]) for one in errors]
     named = [*places, *((name, "extra_forbidden") for name in unknown[:MAX_FAULTS])][:MAX_FAULTS]
     rest = len(errors) + len(unknown) - len(named)
     return "; ".join(f"{shown(name)}: {kind}" for name, kind in named) + (f"; and {rest} more" if rest else "")
