@@ -117,6 +117,12 @@ TaskId = Annotated[
 ]
 
 
+def _true(value: Any) -> Any:
+    if value is not True:  # to Python 1 is the same as True
+        raise PydanticCustomError("sweep_true", "must be true")
+    return value
+
+
 # What may stand beside `sweep`.
 SWEEP_FIELDS = frozenset({"sweep", "project_id", "credentials", "reason"})
 
@@ -129,7 +135,9 @@ class RestartRequest(BaseModel):
     task_id: TaskId | None = Field(None, description="OMS task id: an integer or digits, 1 to 15 of them.")
     task_name: str | None = Field(None, min_length=1, max_length=1024, description="Exact OMS task name.")
     group_id: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]{1,255}$", description="Id of a task group.")
-    sweep: Literal[True] | None = Field(None, description="true: look for failed tasks and restart them.")
+    sweep: Annotated[Literal[True], BeforeValidator(_true)] | None = Field(
+        None, description="true: look for failed tasks and restart them."
+    )
     project_id: str | None = Field(
         None, min_length=1, max_length=1024, description="One of the configured projects; the default one if left out."
     )
