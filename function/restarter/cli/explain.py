@@ -139,7 +139,8 @@ def read_delivery(text: str) -> Delivery:
     head, _, body = text.replace("\r\n", "\n").replace("{{now}}", now).partition("\n\n")
     request_line, *lines = [line for line in head.splitlines() if not line.startswith("#")]
     method, path, *_ = request_line.split(" ")
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    fields = [line.partition(":") for line in lines]  # as on the wire: a header's bytes, each one a character
+    headers = {name.strip().lower(): value.strip().encode().decode("latin-1") for name, _, value in fields}
     return Delivery(method, path, headers, body.removesuffix("\n").encode())
 
 
