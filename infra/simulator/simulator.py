@@ -46,7 +46,7 @@ DEMO_WORLD = Path(__file__).with_name("world.json")
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One call on its way through the simulator."""
+    """One call under way through the simulator."""
 
     request: Request
     where: Route

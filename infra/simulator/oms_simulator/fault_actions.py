@@ -35,7 +35,7 @@ NAMED: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Answer this; `commit` does the work first, as when only the answer is lost on its way."""
+    """Answer this; `commit` does the work first, as when only the answer is lost under way."""
 
     answer: Answer
     commit: bool

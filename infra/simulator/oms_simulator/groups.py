@@ -27,7 +27,7 @@ from oms_simulator.group_fields import (
 from oms_simulator.task_fields import FAILED, PAUSED
 from oms_simulator.tasks import ACTIVE, DEFAULT_PROJECT, Task, is_list_usable
 
-# A status on its way to another one refuses every operation; the others say what would be needed instead.
+# A status under way to another one refuses every operation; the others say what would be needed instead.
 ON_THE_WAY = dict.fromkeys((GROUP_WAITING, CREATING, GROUP_PAUSING, TO_BE_DELETED), "OMS.1036")
 START_REFUSALS = ON_THE_WAY | dict.fromkeys((MONITORING, CREATION_FAILED, GROUP_FAILED, COMPLETE), "OMS.1039")
 RETRY_REFUSALS = ON_THE_WAY | dict.fromkeys((MONITORING, GROUP_PAUSED, COMPLETE), "OMS.1040")
