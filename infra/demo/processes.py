@@ -108,13 +108,18 @@ def function(
     """
     port = port or free_port()
     stdout = queue.Queue() if stdout is None else stdout
-    environment = {"PORT": str(port), "HOST": LOOPBACK, **settings}
+    environment = {"PORT": str(port), "HOST": LOOPBACK, **_own_code(source), **settings}
     with started(_framework(source), environment, stdout=stdout, stderr=stderr) as process:
         running = Running(f"http://{LOOPBACK}:{port}", process)
         if isinstance(stdout, queue.Queue):
             running.lines = stdout
         _await_health(running)
         yield running
+
+
+def _own_code(source: Path) -> dict[str, str]:
+    """The framework looks in the function's folder last, so an installed package of the same name would be taken."""
+    return {"PYTHONPATH": str(source.parent)}
 
 
 def _framework(source: Path) -> list[str]:
@@ -130,7 +135,8 @@ def failed_start(settings: Mapping[str, str], folder: Path | None = None) -> "su
         subprocess.TimeoutExpired: It did start.
     """
     source = FUNCTION / "main.py"
-    return run(_framework(source.relative_to(folder) if folder else source), settings, folder)
+    command = _framework(source.relative_to(folder) if folder else source)
+    return run(command, {**_own_code(source), **settings}, folder)
 
 
 def run_python(arguments: Sequence[str], settings: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
