@@ -22,9 +22,10 @@ from datetime import UTC, datetime  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.text import Text  # noqa: E402
 
+from child_processes import Lines  # noqa: E402
 from example_settings import EXAMPLE, REPEATABLE  # noqa: E402
 from ports import Ports, UnusablePort, check_free, read_ports  # noqa: E402
-from processes import Lines, Running, function, simulator  # noqa: E402
+from processes import Running, function, simulator  # noqa: E402
 from receipt_lines import printable, printable_json, readable  # noqa: E402
 from welcome import welcome  # noqa: E402
 

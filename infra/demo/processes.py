@@ -1,4 +1,4 @@
-"""The simulator and the function as real processes; each ends, with its workers, with the block that started it.
+"""The simulator and the function as real processes; each ends with the block that started it.
 
 The demo, the playground, the bench and the tests on real processes start the function here.
 """
@@ -10,15 +10,15 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from child_processes import TIMEOUT_S, Lines, Target, run, started
 from example_settings import EXAMPLE
 
 __all__ = [
@@ -31,17 +31,11 @@ __all__ = [
     "function",
     "run_python",
     "simulator",
-    "started",
 ]
 
 INFRA = Path(__file__).parents[1]
 FUNCTION = INFRA.parent / "function"
 LOOPBACK = "127.0.0.1"
-TIMEOUT_S = 20.0
-
-Lines = queue.Queue[str]
-# Where a process writes: a file, a queue that gets its lines, or where this process writes.
-Target = IO[Any] | Lines | None
 
 
 @dataclass
@@ -114,13 +108,18 @@ def function(
     """
     port = port or free_port()
     stdout = queue.Queue() if stdout is None else stdout
-    environment = {"PORT": str(port), "HOST": LOOPBACK, **settings}
+    environment = {"PORT": str(port), "HOST": LOOPBACK, **_own_code(source), **settings}
     with started(_framework(source), environment, stdout=stdout, stderr=stderr) as process:
         running = Running(f"http://{LOOPBACK}:{port}", process)
         if isinstance(stdout, queue.Queue):
             running.lines = stdout
         _await_health(running)
         yield running
+
+
+def _own_code(source: Path) -> dict[str, str]:
+    """The framework looks in the function's folder last, so an installed package of the same name would be taken."""
+    return {"PYTHONPATH": str(source.parent)}
 
 
 def _framework(source: Path) -> list[str]:
@@ -136,7 +135,8 @@ def failed_start(settings: Mapping[str, str], folder: Path | None = None) -> "su
         subprocess.TimeoutExpired: It did start.
     """
     source = FUNCTION / "main.py"
-    return _run(_framework(source.relative_to(folder) if folder else source), settings, folder)
+    command = _framework(source.relative_to(folder) if folder else source)
+    return run(command, {**_own_code(source), **settings}, folder)
 
 
 def run_python(arguments: Sequence[str], settings: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
@@ -145,85 +145,7 @@ def run_python(arguments: Sequence[str], settings: Mapping[str, str]) -> "subpro
     Raises:
         subprocess.TimeoutExpired: It took too long.
     """
-    return _run([sys.executable, *arguments], {"PYTHONPATH": str(FUNCTION), **settings})
-
-
-def _run(
-    command: Sequence[str], environment: Mapping[str, str], folder: Path | None = None
-) -> "subprocess.CompletedProcess[str]":
-    """The status and the output of a command that ends by itself; it gets PATH and this environment alone."""
-    return subprocess.run(  # noqa: S603
-        command,
-        env=_with_path(environment),
-        cwd=folder,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-
-
-@contextmanager
-def started(
-    command: Sequence[str],
-    environment: Mapping[str, str],
-    *,
-    folder: Path | None = None,
-    stdout: Target | int = None,
-    stderr: Target | int = None,
-) -> Iterator["subprocess.Popen[str]"]:
-    """A process in a group of its own, which ends with the block: first asked to (SIGTERM), then made to (SIGKILL).
-
-    In a group of its own it does not hear the terminal's Ctrl-C, and its workers can be ended with it.
-    """
-    with subprocess.Popen(  # noqa: S603
-        command,
-        env=_with_path(environment),
-        cwd=folder,
-        stdout=_file_of(stdout),
-        stderr=_file_of(stderr),
-        encoding="utf-8",
-        errors="replace",
-        process_group=0,
-    ) as process:
-        collectors = [*_collectors(process.stdout, stdout), *_collectors(process.stderr, stderr)]
-        try:
-            yield process
-        finally:
-            _end(process)
-            for collector in collectors:
-                collector.join(TIMEOUT_S)
-
-
-def _file_of(target: Target | int) -> IO[Any] | int | None:
-    return subprocess.PIPE if isinstance(target, queue.Queue) else target
-
-
-def _collectors(stream: IO[str] | None, target: Target | int) -> Iterator[threading.Thread]:
-    """The thread, if one is needed, that puts each line of the stream into the queue."""
-    if stream is not None and isinstance(target, queue.Queue):
-        collector = threading.Thread(target=_collect, args=(stream, target), daemon=True)
-        collector.start()
-        yield collector
-
-
-def _collect(stream: IO[str], lines: Lines) -> None:
-    for line in stream:
-        lines.put(line)
-
-
-def _with_path(environment: Mapping[str, str]) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], **environment}
-
-
-def _end(process: "subprocess.Popen[str]") -> None:
-    """The process has answered what it was doing, and nothing of its group is left."""
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(TIMEOUT_S)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(TIMEOUT_S)
+    return run([sys.executable, *arguments], {"PYTHONPATH": str(FUNCTION), **settings})
 
 
 def free_port() -> int:

@@ -564,7 +564,7 @@ LOG = logging.getLogger("restarter")
 
 @functions_framework.aio.http
 async def restart(request):
-    settings = main.rotation.current()
+    settings = main.settings.current()
     key = settings.oms_dst_sk.get_secret_value()
     match request.url.path:
         case "/log":

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from example import TASK
-from processes import EXAMPLE, TIMEOUT_S, Running, failed_start, function, run_python, simulator
+from processes import EXAMPLE, FUNCTION, TIMEOUT_S, Running, failed_start, function, run_python, simulator
 from redis_server import RedisServer
 
 HEADERS = {
@@ -214,7 +214,8 @@ def test_while_redis_is_down_nothing_is_started_and_when_it_is_back_the_function
 def test_without_its_package_a_shared_ledger_stops_the_program_and_says_why(tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
     (tmp_path / "redis" / "__init__.py").write_text('raise ImportError("not installed")')
-    ended = failed_start(EXAMPLE | {"RESTART_LEDGER": "redis://127.0.0.1/0", "PYTHONPATH": str(tmp_path)})
+    settings = EXAMPLE | {"RESTART_LEDGER": "redis://127.0.0.1/0"}
+    ended = failed_start(settings | {"PYTHONPATH": f"{tmp_path}:{FUNCTION}"})
     assert ended.returncode == 1
     assert "RESTART_LEDGER: needs the package redis" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -24,10 +24,11 @@ import httpx
 import pytest
 from rich.console import Console
 
+from child_processes import Lines, started
 from example import BEARER, TASK, TASK_NAME
 from markdown_curls import PLAYGROUND, Curl, code_blocks, curls_of
 from ports import UnusablePort, read_ports
-from processes import TIMEOUT_S, Lines, free_port, started
+from processes import TIMEOUT_S, free_port
 from receipt_lines import readable
 
 ROOT = Path(__file__).parents[2]
