@@ -5,15 +5,17 @@ pytest-httpx fails each test here in which a call to OMS is made.
 
 import base64
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pytest_httpx import HTTPXMock
 
-from door import Function
-from example import PROJECT, TASK, TASK_NAME
+from door import SHOW, Function
+from example import PROJECT, TASK, TASK_NAME, shown
 
 JSON = {"Content-Type": "application/json"}
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
@@ -492,3 +494,20 @@ def test_a_secret_is_refused_at_any_depth(depth: int, function: Function) -> Non
     for inner, outer in (('{"a":', "}"), ("[", "]")):
         body = f'{{{ABOUT_A_TASK}, "x": ' + inner * depth + '{"srcSk": "x"}' + outer * depth + "}"
         assert function.post(content=body, headers=JSON).json()["reason"].startswith("srcSk: credentials never travel")
+
+
+@pytest.mark.parametrize("character", ["a", "é", "成", "\U0001f600", "\x01"])
+def test_a_reply_and_a_receipt_stay_under_16_kib_however_long_the_names(
+    character: str, function: Function, httpx_mock: HTTPXMock
+) -> None:
+    name = character * 1024
+    task = shown(2, name=name)
+    httpx_mock.add_response(url=re.compile(r".*/tasks\?"), json={"tasks": [task], "count": 1}, is_reusable=True)
+    httpx_mock.add_response(url=SHOW, json=task)
+    httpx_mock.add_response(url=SHOW, json=shown(3, name=name))
+    for intent, status in (("requested", 200), ("failed", 409)):
+        event_id = intent[0] + "\U0001f600" * 1023
+        request = {"task_name": name, "reason": character * 256, "id": event_id, "intent": intent}
+        reply = function.post(json=request)
+        assert (reply.status_code, len(reply.content) < LIMIT) == (status, True)
+        assert len(json.dumps(function.receipt(), ensure_ascii=False).encode()) < LIMIT
