@@ -6,6 +6,7 @@ pytest-httpx fails each test here in which a call to OMS is made.
 import base64
 import json
 import re
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -474,7 +475,7 @@ def test_nothing_that_is_sent_stalls_the_function_or_makes_it_answer_at_length(
     assert reply.status_code < 500
     assert len(reply.content) < LIMIT
     assert max(len(json.dumps(receipt)) for receipt in function.receipts()) < LIMIT
-    assert took < 0.1
+    assert took < (0.1 if sys.gettrace() is None else 0.5)  # measuring coverage takes most of the time
 
 
 def test_of_many_faults_ten_are_named_and_the_others_counted(function: Function) -> None:
