@@ -17,6 +17,7 @@ from restarter.settings.model import Settings
 # Refusals that last until a person acts.
 NEEDS_A_PERSON = ("permanent_failure", "budget_exhausted")
 SWEEP_FIELDS = tuple(field.name for field in fields(SweepCounts))
+MAX_NAME_IN_SENTENCE = 256
 # Every field that a receipt may have, in this order.
 FIELDS = (
     *("severity", "message", "outcome", "reason", "dialect", "intent", "event_id", "event_age_s"),
@@ -138,7 +139,7 @@ def _facts_of_event(event: Event, context: DeliveryContext, settings: Settings) 
 
 def _sentence(outcome: Outcome, facts: Mapping[str, Any]) -> str:
     """One sentence that says what became of the request, and why."""
-    task = facts.get("task_id") or facts.get("task_name") or ""
+    task = (facts.get("task_id") or facts.get("task_name") or "")[:MAX_NAME_IN_SENTENCE]
     sentence = SENTENCES[outcome.kind].format(task=task).rstrip()
     if outcome.migrate_failed_object is not None:
         sentence += " (failed objects only)" if outcome.migrate_failed_object else " (all objects)"

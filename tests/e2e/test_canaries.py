@@ -313,7 +313,12 @@ class Posted:
         self.send(
             client,
             url,
-            {"method": sample.method, "url": sample.path, "headers": sample.headers, "content": sample.body.encode()},
+            {
+                "method": sample.method,
+                "url": sample.path,
+                "headers": {name.encode(): value.encode() for name, value in sample.headers.items()},
+                "content": sample.body.encode(),
+            },
         )
 
 
