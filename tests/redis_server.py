@@ -19,19 +19,19 @@ class RedisServer:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory()
-        self._port = free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        self.address = f"redis://127.0.0.1:{self._port}/0"
+        self.address = f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         """Listen, and keep what is written."""
-        command = [str(get_binary_path()), "--port", str(self._port), "--bind", "127.0.0.1", "--dir", self._folder.name]
+        command = [str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder.name]
         command += ["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--loglevel", "warning"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
         give_up = time.monotonic() + TIMEOUT_S
         while time.monotonic() < give_up:
             try:
-                socket.create_connection(("127.0.0.1", self._port), 1).close()
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
             except OSError:
                 time.sleep(0.02)
             else:
@@ -40,10 +40,15 @@ class RedisServer:
 
     def empty(self) -> None:
         """Forget everything."""
-        with socket.create_connection(("127.0.0.1", self._port), TIMEOUT_S) as connection:
-            connection.sendall(b"FLUSHALL\r\n")
+        self.command("FLUSHALL")
+
+    def command(self, *words: str) -> None:
+        """Give a command whose answer is OK."""
+        encoded = [f"${len(word.encode())}\r\n{word}\r\n" for word in words]
+        with socket.create_connection(("127.0.0.1", self.port), TIMEOUT_S) as connection:
+            connection.sendall(f"*{len(words)}\r\n{''.join(encoded)}".encode())
             if connection.recv(16) != b"+OK\r\n":
-                raise RuntimeError("the server did not forget")
+                raise RuntimeError(f"the server did not take {words[0]}")
 
     def stop(self) -> None:
         """End at once, as in a crash."""

@@ -1,0 +1,49 @@
+"""Clients of Redis for each kind of address. They connect when first used, and again after a connection broke."""
+
+from typing import Any
+
+from redis.asyncio import Redis, RedisCluster, Sentinel
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from restarter.settings.redis_address import SENTINEL_OPTIONS, RedisAddress, Topology
+
+
+def connect(address: RedisAddress, timeout: float) -> tuple[Any, ...]:
+    """The client that takes commands, and then those that it asks for the way. `timeout`: seconds of one command."""
+    tls = _tls(address)
+    user = {"username": address.username, "password": address.password}
+    match address.topology:
+        case Topology.CLUSTER:
+            nodes = [ClusterNode(host, port) for host, port in address.nodes]
+            return (RedisCluster(startup_nodes=nodes, **_common(timeout), **user, **tls),)
+        case Topology.SENTINEL:
+            names = zip(("username", "password"), SENTINEL_OPTIONS, strict=True)
+            own_user = {name: address.options.get(option) for name, option in names}
+            sentinel = Sentinel(address.nodes, sentinel_kwargs=_common(timeout) | own_user | tls)
+            found = sentinel.master_for(address.master, db=address.database, **_common(timeout), **user, **tls)
+            return found, *sentinel.sentinels
+        case Topology.SINGLE:
+            host, port = address.nodes[0]
+            return (Redis(host=host, port=port, db=address.database, **_common(timeout), **user, **tls),)
+
+
+def _common(timeout: float) -> dict[str, Any]:
+    """Protocol 2 is spoken by every Redis. Nothing is said about the driver: few commands open a connection."""
+    return {
+        "decode_responses": True,
+        "protocol": 2,
+        "driver_info": None,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        # A connection that broke while it was idle is noticed at the next command: that one repetition is enough.
+        "retry": Retry(NoBackoff(), 1),
+    }
+
+
+def _tls(address: RedisAddress) -> dict[str, Any]:
+    if not address.tls:
+        return {}
+    files = {name: value for name, value in address.options.items() if name not in SENTINEL_OPTIONS}
+    return {**files, "ssl": True, "ssl_check_hostname": address.options.get("ssl_check_hostname") != "false"}
