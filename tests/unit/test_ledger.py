@@ -66,14 +66,14 @@ class Time:
     def passes(self, seconds: float) -> None:
         self._clock.now += seconds
         if self._server:
-            self._server.command("EVAL", OLDER, "0", str(seconds))
+            with self._server.client() as client:
+                client.eval(OLDER, 0, seconds)
 
 
 OLDER = """
 for _, key in ipairs(redis.call('keys', '*:restarts:*')) do
   for _, event in ipairs(redis.call('zrange', key, 0, -1)) do redis.call('zincrby', key, '-' .. ARGV[1], event) end
 end
-return redis.status_reply('OK')
 """
 Steps = Callable[[Ledger, Time], Awaitable[Any]]
 

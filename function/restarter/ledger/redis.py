@@ -21,13 +21,16 @@ PREFIX = "oms-task-restarter:"
 TIMEOUT_S = 2.0  # for one command
 MAX_COMMANDS = 16  # at once, each on a connection of its own: more would only wait for each other inside Redis
 SETTLED = "settled:"
+# The last three come from inside the client or uvloop when a connection was cut off while it was used
+# (https://github.com/redis/redis-py/issues/4287).
+CLIENT_ERRORS = (RedisError, OSError, TimeoutError, RuntimeError, AttributeError, TypeError)
 
 
 class RedisLedger:
     """Connections are opened when first needed, and again after they broke. Times are those of Redis's clock."""
 
     def __init__(self, address: RedisAddress) -> None:
-        self._clients = connect(address, TIMEOUT_S)
+        self._clients = connect(address)
         self._redis = self._clients[0]
         self._slots = asyncio.Semaphore(MAX_COMMANDS)
         self._tokens: dict[str, str] = {}
@@ -69,7 +72,8 @@ class RedisLedger:
 
     async def mark_exhausted(self, task: str, window: float) -> bool:
         """Mark the budget as exhausted; True the first time within the window."""
-        return bool(await self._ask(self._redis.set, f"{PREFIX}1:exhausted:{task}", "1", nx=True, ex=int(window) + 1))
+        key, token = f"{PREFIX}1:exhausted:{task}", secrets.token_hex(8)
+        return await self._run(scripts.CLAIM, key, token, int(window * 1000)) is None
 
     async def close(self) -> None:
         """Close all connections."""
@@ -96,7 +100,7 @@ class RedisLedger:
                     return await command(*arguments, **options)
             except NoScriptError:
                 raise
-            except (RedisError, OSError, RuntimeError, TimeoutError) as error:  # RuntimeError: uvloop's, when cut off
+            except CLIENT_ERRORS as error:
                 raise LedgerError(type(error).__name__) from None
 
 
