@@ -175,8 +175,7 @@ def cluster() -> Iterator[tuple[str, list[RedisServer]]]:
             clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
         first = clients[0].execute_command("CLUSTER", "MYID")
         wait_for(lambda: clients[3].execute_command("CLUSTER", "REPLICATE", first))
-        for client in clients:
-            wait_for(lambda client=client: client.cluster("info")["cluster_state"] == "ok")
+        wait_for(lambda: all(client.cluster("info")["cluster_state"] == "ok" for client in clients))
         wait_for(lambda: clients[3].info("replication")["master_link_status"] == "up")
         wait_for(lambda: len(clients[1].execute_command("CLUSTER", "REPLICAS", first)) == 1)
         yield f"127.0.0.1:{nodes[1].port},127.0.0.1:{nodes[2].port}", nodes[:3]

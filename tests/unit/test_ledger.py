@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -26,6 +27,7 @@ from restarter.ledger import (
     open_ledger,
 )
 from restarter.ledger.memory import EVENT_CACHE_SIZE, MemoryLedger
+from restarter.ledger.redis import MAX_COMMANDS
 from restarter.model import Event, Intent, RestartRequest
 
 DAY = 86400.0
@@ -110,7 +112,7 @@ async def ages(ledger: Ledger, keys: LedgerKeys, window: float = DAY) -> list[in
 
 
 def test_an_event_is_claimed_once_and_settled_for_seven_days(run: Callable[[Steps], Any]) -> None:
-    async def steps(ledger: Ledger, time: Time) -> None:
+    async def steps(ledger: Ledger, times: Time) -> None:
         assert await ledger.claim(event("e"), 10) is Claim.OURS
         assert await ledger.claim(event("e"), 10) is Claim.HELD
         assert await ledger.claim(event("other"), 10) is Claim.OURS
@@ -121,7 +123,7 @@ def test_an_event_is_claimed_once_and_settled_for_seven_days(run: Callable[[Step
 
 
 def test_a_released_event_can_be_claimed_again(run: Callable[[Steps], Any]) -> None:
-    async def steps(ledger: Ledger, time: Time) -> None:
+    async def steps(ledger: Ledger, times: Time) -> None:
         assert await ledger.claim(event("e"), 10) is Claim.OURS
         await ledger.release(event("e"))
         await ledger.release(event("e"))
@@ -131,7 +133,7 @@ def test_a_released_event_can_be_claimed_again(run: Callable[[Steps], Any]) -> N
 
 
 def test_of_many_claims_at_once_one_is_ours(run: Callable[[Steps], Any]) -> None:
-    async def steps(ledger: Ledger, time: Time) -> list[Claim]:
+    async def steps(ledger: Ledger, times: Time) -> list[Claim]:
         return await asyncio.gather(*(ledger.claim(event("e"), 10) for _ in range(50)))
 
     claims = run(steps)
@@ -139,7 +141,7 @@ def test_of_many_claims_at_once_one_is_ours(run: Callable[[Steps], Any]) -> None
 
 
 def test_a_settled_event_that_names_another_task_is_told_from_its_own_redelivery(run: Callable[[Steps], Any]) -> None:
-    async def steps(ledger: Ledger, time: Time) -> None:
+    async def steps(ledger: Ledger, times: Time) -> None:
         await ledger.claim(event("e", "one"), 10)
         assert await ledger.claim(event("e", "other"), 10) is Claim.HELD
         await ledger.settle(event("e", "one"))
@@ -150,16 +152,16 @@ def test_a_settled_event_that_names_another_task_is_told_from_its_own_redelivery
 
 
 def test_restarts_of_a_task_are_those_within_the_window_and_of_other_events(run: Callable[[Steps], Any]) -> None:
-    async def steps(ledger: Ledger, time: Time) -> None:
+    async def steps(ledger: Ledger, times: Time) -> None:
         a, b, c = (LedgerKeys(name, "t") for name in "abc")
         assert await ages(ledger, a) == []
         assert await restart(ledger, a)
         assert await restart(ledger, LedgerKeys("a", "other task"))
-        time.passes(100)
+        times.passes(100)
         assert await ages(ledger, b) == [100]
         assert await ages(ledger, a) == []
         assert await restart(ledger, b)
-        time.passes(100)
+        times.passes(100)
         assert await ages(ledger, c) == [200, 100]
         assert await restart(ledger, b)
         assert await ages(ledger, c) == [200, 0]
@@ -168,7 +170,7 @@ def test_restarts_of_a_task_are_those_within_the_window_and_of_other_events(run:
         await ledger.unreserve(LedgerKeys("never", "t"))
         await ledger.unreserve(LedgerKeys("never", "unheard of"))
         assert await ages(ledger, c) == [200]
-        time.passes(DAY - 200)
+        times.passes(DAY - 200)
         assert await ages(ledger, c) == []
         assert await restart(ledger, c)
         assert await ages(ledger, LedgerKeys("d", "t")) == [0]
@@ -179,14 +181,14 @@ def test_restarts_of_a_task_are_those_within_the_window_and_of_other_events(run:
 def test_a_restart_is_recorded_only_by_the_history_as_it_still_is(run: Callable[[Steps], Any]) -> None:
     """Both were recorded before: their number stays the same, and only what they are tells."""
 
-    async def steps(ledger: Ledger, time: Time) -> None:
+    async def steps(ledger: Ledger, times: Time) -> None:
         one, other = LedgerKeys("one", "t"), LedgerKeys("other", "t")
         before = await ledger.history(one, DAY)
         assert await ledger.reserve(one, before, DAY)
         assert not await ledger.reserve(other, before, DAY)
-        time.passes(100)
+        times.passes(100)
         assert await restart(ledger, other)
-        time.passes(1000)
+        times.passes(1000)
         seen_by_one, seen_by_other = await ledger.history(one, DAY), await ledger.history(other, DAY)
         assert await ledger.reserve(one, seen_by_one, DAY)
         assert not await ledger.reserve(other, seen_by_other, DAY)
@@ -194,8 +196,58 @@ def test_a_restart_is_recorded_only_by_the_history_as_it_still_is(run: Callable[
     run(steps)
 
 
+def test_instances_whose_clocks_differ_see_each_others_restarts(server: RedisServer) -> None:
+    """Time in the server is its own, so a clock a day ahead drops nothing and one behind waits for nothing."""
+
+    async def steps() -> None:
+        ahead, behind = Clock(), Clock()
+        ahead.now += 2 * DAY
+        async with opened(server.address, ahead) as one, opened(server.address, behind) as other:
+            keys = [LedgerKeys(name, "clocks") for name in "abc"]
+            assert await restart(one, keys[0])
+            assert await restart(other, keys[1])
+            assert await ages(one, keys[2]) == await ages(other, keys[2]) == [0, 0]
+
+    asyncio.run(steps())
+
+
+def test_restarts_that_release_0_1_0_recorded_count_and_its_marks_of_events_are_passed_over(
+    server: RedisServer,
+) -> None:
+    async def steps() -> None:
+        key, keys = event("old"), LedgerKeys("new event", "old task")
+        with server.client() as client:
+            client.set(f"oms-task-restarter:event:{key.id}", "settled")
+            client.zadd(f"oms-task-restarter:restarts:{keys.task}", {"e" * 40: time.time() - 100})
+        async with opened(server.address, Clock()) as ledger:
+            assert await ledger.claim(key, 10) is Claim.OURS
+            assert await ages(ledger, keys) in ([100], [99])
+            assert await restart(ledger, keys)
+        with server.client() as client:
+            (_, before), (member, after) = client.zrange(
+                f"oms-task-restarter:restarts:{keys.task}", 0, -1, withscores=True
+            )
+        assert member == keys.event
+        assert 99 < after - before < 110
+
+    asyncio.run(steps())
+
+
+def test_hundreds_of_commands_at_once_share_few_connections_and_none_fails(server: RedisServer) -> None:
+    """As a batch of events brings them: a connection for each would be opened at once, and time out."""
+
+    async def steps() -> None:
+        async with opened(server.address, Clock()) as ledger:
+            claims = await asyncio.gather(*(ledger.claim(event(f"crowd-{n}"), 10) for n in range(1000)))
+            assert set(claims) == {Claim.OURS}
+            with server.client() as client:
+                assert 1 < len(client.client_list()) <= MAX_COMMANDS + 1
+
+    asyncio.run(steps())
+
+
 def test_of_many_restarts_at_once_that_saw_the_same_one_is_recorded(run: Callable[[Steps], Any]) -> None:
-    async def steps(ledger: Ledger, time: Time) -> list[bool]:
+    async def steps(ledger: Ledger, times: Time) -> list[bool]:
         seen = await ledger.history(LedgerKeys("e", "t"), DAY)
         return await asyncio.gather(*(ledger.reserve(LedgerKeys(f"e{n}", "t"), seen, DAY) for n in range(20)))
 
@@ -203,7 +255,7 @@ def test_of_many_restarts_at_once_that_saw_the_same_one_is_recorded(run: Callabl
 
 
 def test_a_budget_that_is_used_up_is_news_once_a_window(run: Callable[[Steps], Any]) -> None:
-    async def steps(ledger: Ledger, time: Time) -> list[bool]:
+    async def steps(ledger: Ledger, times: Time) -> list[bool]:
         return [await ledger.mark_exhausted(task, DAY) for task in ("t", "t", "other", "t")]
 
     assert run(steps) == [True, False, True, False]

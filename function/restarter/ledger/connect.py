@@ -14,7 +14,7 @@ CONNECT_TIMEOUT_S = 0.5
 # Protocol 2 is spoken by every Redis, and nothing is said about the driver: few commands open a connection. Commands
 # end with the ledger's own timeout. A connection that broke while it was idle is noticed at the next command: that one
 # repetition is enough, and every command may be repeated.
-COMMON = {
+COMMON: dict[str, Any] = {
     "decode_responses": True,
     "protocol": 2,
     "driver_info": None,
@@ -28,20 +28,19 @@ ASK_SENTINEL = {"socket_timeout": CONNECT_TIMEOUT_S}
 def connect(address: RedisAddress) -> tuple[Any, ...]:
     """The client that takes commands, and then those that it asks for the way."""
     tls = _tls(address)
-    user = {"username": address.username, "password": address.password}
-    match address.topology:
-        case Topology.CLUSTER:
-            nodes = [ClusterNode(host, port) for host, port in address.nodes]
-            return (RedisCluster(startup_nodes=nodes, **COMMON, **user, **tls),)
-        case Topology.SENTINEL:
-            names = zip(("username", "password"), SENTINEL_OPTIONS, strict=True)
-            own_user = {name: address.options.get(option) for name, option in names}
-            sentinel = Sentinel(address.nodes, sentinel_kwargs=COMMON | ASK_SENTINEL | own_user | tls)
-            found = sentinel.master_for(address.master, db=address.database, **COMMON, **user, **tls)
-            return found, *sentinel.sentinels
-        case Topology.SINGLE:
-            host, port = address.nodes[0]
-            return (Redis(host=host, port=port, db=address.database, **COMMON, **user, **tls),)
+    user: dict[str, Any] = {"username": address.username, "password": address.password}
+    if address.topology is Topology.CLUSTER:
+        nodes = [ClusterNode(host, port) for host, port in address.nodes]
+        return (RedisCluster(startup_nodes=nodes, **COMMON, **user, **tls),)
+    if address.topology is Topology.SENTINEL:
+        names = zip(("username", "password"), SENTINEL_OPTIONS, strict=True)
+        own_user = {name: address.options.get(option) for name, option in names}
+        options = COMMON | ASK_SENTINEL | own_user | tls
+        sentinel = Sentinel(address.nodes, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+        found = sentinel.master_for(address.master, db=address.database, **COMMON, **user, **tls)
+        return found, *sentinel.sentinels
+    host, port = address.nodes[0]
+    return (Redis(host=host, port=port, db=address.database, **COMMON, **user, **tls),)
 
 
 def _tls(address: RedisAddress) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from restarter.settings.redis_address import RedisAddress
 
 PREFIX = "oms-task-restarter:"
 TIMEOUT_S = 2.0  # for one command
-MAX_COMMANDS = 16  # at once, each on a connection of its own: more would only wait for each other inside Redis
+MAX_COMMANDS = 32  # at once, each on a connection of its own: more would only wait for each other inside Redis
 SETTLED = "settled:"
 # The last three come from inside the client or uvloop when a connection was cut off while it was used
 # (https://github.com/redis/redis-py/issues/4287).

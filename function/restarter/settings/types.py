@@ -175,7 +175,7 @@ def _ledger(value: SecretStr) -> SecretStr:
     if not re.match(r"rediss?(\+sentinel|\+cluster)?://", text):
         raise PydanticCustomError("ledger", "must be memory://, redis:// or rediss:// (+sentinel, +cluster)")
     try:
-        import redis.asyncio  # noqa: F401, PLC0415  # an extra: only where it is configured
+        import redis.asyncio.connection  # noqa: F401, PLC0415  # an extra: only where it is configured
 
         from restarter.settings.redis_address import parse_redis_address  # noqa: PLC0415  # the same
 
