@@ -4,6 +4,7 @@ Their data is in temporary folders, and all of them end with the block that star
 """
 
 import asyncio
+import signal
 import socket
 import ssl
 import subprocess
@@ -78,6 +79,11 @@ class RedisServer:
             self._process.kill()
             self._process.wait(TIMEOUT_S)
             self._process = None
+
+    def freeze(self, number: int = signal.SIGSTOP) -> None:
+        """Answer nothing more, with connections open, until `freeze(signal.SIGCONT)`."""
+        if self._process is not None:
+            self._process.send_signal(number)
 
     def __enter__(self) -> Self:
         self.start()

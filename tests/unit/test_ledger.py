@@ -1,6 +1,7 @@
 """The same promises of both ledgers: in memory, and in a real server that several clients share."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 import time
@@ -27,7 +28,6 @@ from restarter.ledger import (
     open_ledger,
 )
 from restarter.ledger.memory import EVENT_CACHE_SIZE, MemoryLedger
-from restarter.ledger.redis import MAX_COMMANDS
 from restarter.model import Event, Intent, RestartRequest
 
 DAY = 86400.0
@@ -241,7 +241,7 @@ def test_hundreds_of_commands_at_once_share_few_connections_and_none_fails(serve
             claims = await asyncio.gather(*(ledger.claim(event(f"crowd-{n}"), 10) for n in range(1000)))
             assert set(claims) == {Claim.OURS}
             with server.client() as client:
-                assert 1 < len(client.client_list()) <= MAX_COMMANDS + 1
+                assert 1 < len(client.client_list()) <= 40
 
     asyncio.run(steps())
 
@@ -318,6 +318,26 @@ def test_a_server_that_is_gone_is_an_error_in_time_and_one_that_is_back_is_found
                 assert await ledger.claim(event("e"), 10) is Claim.HELD
 
     asyncio.run(steps())
+
+
+def test_a_server_that_hangs_is_an_error_in_time_and_its_late_answer_is_nobody_elses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def steps(server: RedisServer) -> None:
+        async with opened(server.address, Clock()) as ledger:
+            assert await ledger.claim(event("before"), 10) is Claim.OURS
+            server.freeze()
+            started_at = time.monotonic()
+            claims = [ledger.claim(event(f"e{number}"), 10) for number in range(5)]
+            assert {str(error) for error in await asyncio.gather(*claims, return_exceptions=True)} == {"TimeoutError"}
+            assert time.monotonic() - started_at < 1
+            server.freeze(signal.SIGCONT)
+            assert (await ledger.history(LedgerKeys("e", "t"), DAY)).ages == ()
+            assert await ledger.claim(event("before"), 10) is Claim.HELD
+
+    monkeypatch.setattr("restarter.ledger.redis.TIMEOUT_S", 0.3)
+    with RedisServer() as server:
+        asyncio.run(steps(server))
 
 
 A_MILLION = """
