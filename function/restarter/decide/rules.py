@@ -21,26 +21,24 @@ def admit(event: Event, policy: Policy, now: datetime) -> Outcome | None:
     return None
 
 
-def decide(event: Event, task: Task, history: tuple[float, ...], policy: Policy, now: datetime) -> Start | Outcome:
+def decide(event: Event, task: Task, ages: tuple[float, ...], policy: Policy) -> Start | Outcome:
     """Start the task, or the outcome of the first rule that forbids it.
 
-    `history` has the times of the task's restarts within the window before this one: seconds since 1970, oldest first.
+    `ages`: seconds since each restart of the task within the window, the longest first.
     """
     for rule in (_status, _kind, _archive, _failure):
         outcome = rule(event, task, policy)
         if outcome is not None:
             return outcome
-    return decide_unseen(event, task, history, policy, now)
+    return decide_unseen(event, task, ages, policy)
 
 
-def decide_unseen(
-    event: Event, task: Task, history: tuple[float, ...], policy: Policy, now: datetime
-) -> Start | Outcome:
+def decide_unseen(event: Event, task: Task, ages: tuple[float, ...], policy: Policy) -> Start | Outcome:
     """How to start a task that was not looked at: only budget and backoff apply.
 
     Whether only failed objects are migrated is decided by the request, else by the policy, else by the task's own list.
     """
-    limited = _limited(event, history, policy, now)
+    limited = _limited(event, ages, policy)
     if limited is not None:
         return limited
     asked = event.request.migrate_failed_object
@@ -90,14 +88,14 @@ def _failure(event: Event, task: Task, policy: Policy) -> Outcome | None:
     return None
 
 
-def _limited(event: Event, history: tuple[float, ...], policy: Policy, now: datetime) -> Outcome | None:
+def _limited(event: Event, ages: tuple[float, ...], policy: Policy) -> Outcome | None:
     """Budget and backoff, for intent failed: so many restarts in a window, each after twice the pause before it."""
-    if event.intent is not Intent.FAILED or not history:
+    if event.intent is not Intent.FAILED or not ages:
         return None
-    if len(history) >= policy.budget:
+    if len(ages) >= policy.budget:
         return Outcome(kind=Kind.REFUSED, reason="budget_exhausted")
-    pause = min(policy.backoff * 2 ** min(len(history) - 1, 12), MAX_BACKOFF_S)
-    wait = history[-1] + pause - now.timestamp()
+    pause = min(policy.backoff * 2 ** min(len(ages) - 1, 12), MAX_BACKOFF_S)
+    wait = pause - ages[-1]
     if wait > 0:
         return Outcome(kind=Kind.DEFERRED, reason="backoff", retry_after=int(wait) + 1)
     return None
