@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from restarter.http.call import Answer, Call, NoAnswer
 
-MAX_ANSWER_BYTES = 256 * 1024
+MAX_ANSWER_BYTES = 4 * 1024 * 1024  # a task with the keys of thousands of objects
 KEPT_HEADERS = (b"x-request-id", b"x-subject-token")
 CONNECTIONS = 480
 
