@@ -1,7 +1,7 @@
 """The door: a Starlette request becomes a Delivery, a Reply becomes a response. Everything is built once, at import.
 
-The framework starts this file under gunicorn with uvicorn's worker, whose options are chosen here: h11 reads HTTP with a
-bound on what it keeps of a head, and an `Upgrade` changes nothing, so a request keeps its body.
+The framework starts this file under gunicorn with uvicorn's worker, whose options are chosen here: h11 reads HTTP, with
+a bound on what it keeps of a head, and an `Upgrade` changes nothing, so a request keeps its body.
 """
 
 import gc
@@ -42,8 +42,8 @@ except SettingsError as error:
     raise SystemExit(f"oms-task-restarter cannot start:\n{error}") from None
 receipt.configure_logging(settings.current().log_level)
 settings.warn()
-# The options of uvicorn's worker, which the framework names and gives none. httptools keeps heads without end, and takes
-# the body of a request with `Upgrade` for another request (Kludex/uvicorn#2722); h11 does neither.
+# The options of uvicorn's worker, which the framework names and gives none. httptools keeps heads without end, and
+# takes the body of a request with `Upgrade` for another request (Kludex/uvicorn#2722); h11 does neither.
 UvicornWorker.CONFIG_KWARGS = {
     "loop": "auto",
     "http": "h11",

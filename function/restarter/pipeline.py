@@ -31,6 +31,7 @@ from restarter.oms.credentials import CredentialProvider
 from restarter.reply import Reply, apig_response, reply_to
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
+from restarter.shown import Mask
 from restarter.telemetry.observer import Observer
 
 # The refused key has been replaced meanwhile: the next delivery uses the new one.
@@ -61,6 +62,7 @@ class Pipeline:
         self._now, self._slots = resources.now, resources.slots
         self._transport, self._observer, self._write = resources.transport, resources.observer, resources.write
         self._is_current = is_current
+        self._mask = Mask(settings)
         self._authenticators = configured_authenticators(settings, resources.transport)
         self._options = DecodeOptions.of(settings)
         oms = Oms(settings, resources.transport, resources.credentials, resources.now)
@@ -130,7 +132,7 @@ class Pipeline:
     ) -> Reply:
         """Write a receipt for each outcome, and answer the sender for all of them."""
         receipts = [
-            receipt.build(outcome, subject, context, self.settings, headers)
+            self._mask.receipt(receipt.build(outcome, subject, context, self.settings, headers), context.platform_key)
             for subject, outcome in zip(subjects, outcomes, strict=True)
         ]
         self._write(receipts)

@@ -708,7 +708,9 @@ def test_a_key_in_headers_is_taken_by_oms_agency_alone(
     assert [key and key.ak.get_secret_value() for key in lent] == [taken]
 
 
-def test_without_a_key_of_its_own_the_function_starts_only_with_oms_agency(make_function: Callable[..., Function]) -> None:
+def test_without_a_key_of_its_own_the_function_starts_only_with_oms_agency(
+    make_function: Callable[..., Function],
+) -> None:
     with pytest.raises(SystemExit, match="HUAWEICLOUD_SDK_AK: required unless OMS_AUTH_TOKEN, IAM_USER or OMS_AGENCY"):
         make_function(**UNSIGNED, CALLER_TRUST_PLATFORM="true")
     make_function(OMS_AGENCY="true")

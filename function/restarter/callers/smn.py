@@ -57,8 +57,8 @@ class Smn:
 def is_unambiguous(message: dict[str, str]) -> bool:
     """Whether the signed text can be cut into these fields in one way only.
 
-    It has names and values on lines of their own, so a value of several lines could hold further fields: only `message`,
-    which comes first, may have them, and what comes after it must be there.
+    Names and values have lines of their own there, so a value of several lines could hold further fields: only
+    `message`, which comes first, may have them, and what comes after it must be there.
     """
     single_lines = [message.get(name, "") for name in SIGNED[message["type"]] if name != "message"]
     return bool(message.get("message_id") and message.get("timestamp")) and not any(

@@ -38,7 +38,9 @@ class StandardWebhook:
 def _standard_headers(delivery: Delivery) -> dict[str, str]:
     """The three headers by their standard names; those of Svix count where there is no standard signature."""
     prefix = next(prefix for prefix in PREFIXES if f"{prefix}-signature" in delivery.headers)
-    return {f"webhook-{name}": delivery.headers.get(f"{prefix}-{name}", "") for name in ("id", "timestamp", "signature")}
+    return {
+        f"webhook-{name}": delivery.headers.get(f"{prefix}-{name}", "") for name in ("id", "timestamp", "signature")
+    }
 
 
 def _signed_with(secret: str, body: bytes, headers: dict[str, str]) -> bool:

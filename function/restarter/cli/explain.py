@@ -21,6 +21,7 @@ from restarter.model import (
 )
 from restarter.reply import Reply
 from restarter.settings.model import Settings
+from restarter.shown import Mask
 from restarter.telemetry.observer import NoObserver
 
 TIMEOUT_S = 30.0
@@ -37,6 +38,7 @@ RULES = {
     "group_member": "a member of a group is restarted with its group",
     "archive_restore": "each restart pays for retrieval again, and RESTART_ARCHIVED is false",
     "permanent_failure": "only a person can cure what made the task fail",
+    "another_task": "what OMS answered is about another task than the one that was asked for",
     "offline": "OMS is not asked; give the task with --task FILE",
     "start": "no rule forbids it",
 }
@@ -147,7 +149,13 @@ async def explain_delivery(delivery: Delivery, shown: bytes | None, settings: Se
     """Step and finding, in order. `shown` is the task as ShowTask answers it; None means that OMS does not answer.
 
     A delivery that would be turned away for its caller is explained on as if the platform had authenticated it.
+    No control character and no configured secret of a delivery is in the findings.
     """
+    mask = Mask(settings)
+    return [(step, mask.text(finding)) for step, finding in await _explained(delivery, shown, settings)]
+
+
+async def _explained(delivery: Delivery, shown: bytes | None, settings: Settings) -> list[Line]:
     lines: list[Line] = [("delivery", f"{delivery.method} {delivery.path}, {len(delivery.body)} bytes")]
     found, reply = await _run(delivery, shown, settings)
     refusal = reply.receipts[0] if reply.receipts and found.lines == [] else {}

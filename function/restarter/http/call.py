@@ -9,7 +9,6 @@ from urllib.parse import quote, urlencode, urlsplit
 from pydantic import SecretStr
 from pydantic_core import from_json
 
-
 MAX_ERROR_BYTES = 64 * 1024  # a longer body is no error of OMS, and is not parsed to look for one
 
 
