@@ -67,6 +67,7 @@ async def restart(request: Request) -> Response:
     try:
         check_headers(_sent(request))
         headers = _headers(request)
+        _check_framing(headers)
         if pipeline.settings.oms_agency:
             context = replace(context, platform_key=_agency_key(headers))
         delivery = Delivery(request.method, request.url.path, headers, await _body(request, context))
@@ -74,7 +75,8 @@ async def restart(request: Request) -> Response:
         reply = pipeline.reject(error, context, headers)
     else:
         reply = await pipeline.handle(delivery, context)
-    return Response(reply.body, reply.status, reply.headers)
+    closing = {"Connection": "close"} if _has_two_lengths(headers) else {}
+    return Response(reply.body, reply.status, {**reply.headers, **closing})
 
 
 def _sent(request: Request) -> list[tuple[bytes, bytes]]:
@@ -89,6 +91,20 @@ def _headers(request: Request) -> dict[str, str]:
     for name, value in request.headers.items():
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+def _check_framing(headers: Mapping[str, str]) -> None:
+    """Refuse a body of two lengths, of which a proxy may have used the other (RFC 9112, 6.3).
+
+    Raises:
+        Malformed: There are Content-Length and Transfer-Encoding. The connection must be closed after the reply.
+    """
+    if _has_two_lengths(headers):
+        raise Malformed("content-length: stands beside transfer-encoding")
+
+
+def _has_two_lengths(headers: Mapping[str, str]) -> bool:
+    return "content-length" in headers and "transfer-encoding" in headers
 
 
 def _agency_key(headers: Mapping[str, str]) -> AccessKey | None:
