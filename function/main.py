@@ -16,8 +16,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import functions_framework.aio
+import h11
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn_worker import UvicornWorker
 
 from restarter import receipt
@@ -42,11 +44,24 @@ except SettingsError as error:
     raise SystemExit(f"oms-task-restarter cannot start:\n{error}") from None
 receipt.configure_logging(settings.current().log_level)
 settings.warn()
+
+
+class Http(H11Protocol):
+    """uvicorn's reading of HTTP by h11, which logs a traceback when garbage follows a reply; here it closes."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, if the reply to it has not begun; then close the connection."""
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:
+            self.transport.close()
+
+
 # The options of uvicorn's worker, which the framework names and gives none. httptools keeps heads without end, and
 # takes the body of a request with `Upgrade` for another request (Kludex/uvicorn#2722); h11 does neither.
 UvicornWorker.CONFIG_KWARGS = {
     "loop": "auto",
-    "http": "h11",
+    "http": Http,
     "ws": "none",
     "h11_max_incomplete_event_size": MAX_HEADER_BYTES,
 }

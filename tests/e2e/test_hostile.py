@@ -214,9 +214,9 @@ UPGRADES = {
 @pytest.mark.parametrize("split", [False, True], ids=["one packet", "two packets"])
 def test_a_post_that_offers_an_upgrade_keeps_its_body_and_gets_its_reply(
     upgrade: str,
-    split: bool,
+    split: bool,  # noqa: FBT001  # a column of the table
     public: Running,
-    oms: Running,  # noqa: FBT001  # a column of the table
+    oms: Running,
 ) -> None:
     whole = post(*UPGRADES[upgrade])
     head, body = whole[: -len(CALL)], whole[-len(CALL) :]
@@ -309,10 +309,14 @@ def test_a_host_of_any_kind_is_no_500(host: str, public: Running) -> None:
     assert statuses(answered) in ([200], [400])
 
 
-def test_a_body_that_breaks_off_in_garbage_after_its_reply_leaves_the_process_serving(public: Running) -> None:
-    """The reply to a body over the limit is out while the body still comes."""
+def test_a_body_that_goes_on_as_garbage_after_its_reply_leaves_no_traceback(
+    oms: Running, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The reply to a body over the limit is out while the body still comes. The process inherits our stderr."""
     head = b"POST / HTTP/1.1\r\nHost: f\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n" + TOKEN
     big = b"%x\r\n%s\r\n" % (600_000, b" " * 600_000)
-    assert statuses(spoken(public, head + b"\r\n" + big, b"this is no chunk\r\n"))[:1] == [413]
-    assert public.receipt()["outcome"] == "content_too_large"
-    assert httpx.get(f"{public.url}/healthz").status_code == 200
+    with function(EXAMPLE | {"OMS_ENDPOINT": oms.url, "PYTHONPATH": str(FUNCTION)}) as running:
+        assert statuses(spoken(running, head + b"\r\n" + big, b"this is no chunk\r\n"))[:1] == [413]
+        assert running.receipt()["outcome"] == "content_too_large"
+        assert httpx.get(f"{running.url}/healthz").status_code == 200
+    assert capfd.readouterr().err == ""
