@@ -282,13 +282,22 @@ def fuzzed() -> Iterator[Fuzzed]:
         pem.write_bytes(signers.certificate(signers.rsa_key("smn")))
         keys.write_text(json.dumps(signers.key_set(signers.rsa_key("google"))))
         pinned = {"CALLER_SMN_CERTIFICATE": str(pem), "CALLER_OIDC_KEYS": str(keys)}
-        before = dict(os.environ)
-        undo.callback(lambda: (os.environ.clear(), os.environ.update(before)))
-        os.environ.update({**ENVIRONMENT, **SETTINGS, **SECRETS, **pinned})
+        undo.enter_context(_environment({**ENVIRONMENT, **SETTINGS, **SECRETS, **pinned}))
         with _replaced("restarter.app", "Transport", lambda: oms):
             app = create_asgi_app("restart", str(ROOT / "function" / "main.py"), "http")
         with Fuzzed(app, oms) as running:
             yield running
+
+
+@contextlib.contextmanager
+def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @contextlib.contextmanager
@@ -323,7 +332,7 @@ HOSTILE_TEXTS = (
     *("a" * 1000 + "!", "a_" * 500 + "!", "-" * 1000, "A" * 64, "99999999999999999999", "0" * 30 + "1", "'" * 300),
     *CANARIES[:3],
 )
-HOSTILE = (
+HOSTILE: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 10**15, 10**400, 1.5, 1e308, [], {}, [[]], [{}], [None], {"": ""}, {"a": {"b": []}}),
     *({"task_id": 1}, [{"task_id": 1}] * 3, ["x"] * 500, {f"f{number}": number for number in range(500)}),
 )
@@ -605,12 +614,10 @@ def enveloped(headers: dict[str, str], text: str, draw: Callable[[st.SearchStrat
 def changed(body: bytes, draw: Callable[[st.SearchStrategy[Any]], Any]) -> bytes:
     """Bytes cut, put in, or turned round."""
     at = draw(st.integers(0, max(0, min(len(body), 2000) - 1)))
-    inserted = draw(
-        st.one_of(st.binary(max_size=6), st.sampled_from([b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"}", b'"']))
-    )
-    return draw(
-        st.sampled_from([body[:at], body[:at] + inserted + body[at:], body[:at] + inserted + body[at + 1 :], body * 2])
-    )
+    marks = st.sampled_from([b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"}", b'"'])
+    inserted: bytes = draw(st.one_of(st.binary(max_size=6), marks))
+    head, tail = body[:at] + inserted, body[at:]
+    return (head, head + tail, head + tail[1:], body * 2)[draw(st.integers(0, 3))]
 
 
 NAME = "n" * 200_000

@@ -30,9 +30,9 @@ def status_of(kind: Kind, *, direct: bool, reason: str | None = None) -> HTTPSta
     `reason` tells headers that are too large (431) from any other content that is (413).
     """
     match kind:
-        case (
-            Kind.STARTED | Kind.WOULD_START | Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO | Kind.DUPLICATE | Kind.IGNORED
-        ):
+        case Kind.STARTED | Kind.WOULD_START | Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO:
+            return HTTPStatus.OK if direct else HTTPStatus.NO_CONTENT
+        case Kind.DUPLICATE | Kind.IGNORED | Kind.SWEPT:
             return HTTPStatus.OK if direct else HTTPStatus.NO_CONTENT
         case Kind.REFUSED:
             return HTTPStatus.CONFLICT if direct else HTTPStatus.NO_CONTENT
@@ -48,10 +48,9 @@ def status_of(kind: Kind, *, direct: bool, reason: str | None = None) -> HTTPSta
             return HTTPStatus.UNAUTHORIZED
         case Kind.METHOD_NOT_ALLOWED:
             return HTTPStatus.METHOD_NOT_ALLOWED
-        case Kind.CONTENT_TOO_LARGE if reason == HEADERS_TOO_LARGE:
-            return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         case Kind.CONTENT_TOO_LARGE:
-            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            in_headers = reason == HEADERS_TOO_LARGE
+            return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if in_headers else HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         case Kind.UNSUPPORTED_MEDIA_TYPE:
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         case _:  # pragma: no cover

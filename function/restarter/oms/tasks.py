@@ -12,6 +12,7 @@ from restarter.oms.error_codes import read_error
 # A page of 50 tasks stays well under the bound on answers (`transport.MAX_ANSWER_BYTES`); OMS allows 100.
 PAGE_SIZE = 50
 MAX_ID_DIGITS = 19  # of a 64-bit integer; those of today have 15
+FAILED_PAGE_SIZE = 100  # the most that OMS allows
 MAX_NAME_LENGTH = 255  # of the parameter; matching is fuzzy, so the head of a longer name finds it too
 
 
@@ -33,6 +34,12 @@ def interpret_show(answer: Answer, task_id: str) -> Task | Outcome:
 def list_named(origin: str, project_id: str, name: str, offset: int) -> Call:
     """GET /v2/{project_id}/tasks?limit&offset&task_name: a page of the tasks whose names are like `name`."""
     query = (("limit", str(PAGE_SIZE)), ("offset", str(offset)), ("task_name", name[:MAX_NAME_LENGTH]))
+    return Call("GET", origin, f"/v2/{project_id}/tasks", query, _headers(project_id), operation="ListTasks")
+
+
+def list_failed(origin: str, project_id: str, offset: int) -> Call:
+    """GET /v2/{project_id}/tasks?limit&offset&status=4: a page of the failed tasks."""
+    query = (("limit", str(FAILED_PAGE_SIZE)), ("offset", str(offset)), ("status", "4"))
     return Call("GET", origin, f"/v2/{project_id}/tasks", query, _headers(project_id), operation="ListTasks")
 
 
@@ -87,6 +94,9 @@ def _task(document: Any) -> Task | None:
         failure_reason=_text(_member(document.get("error_reason"), "error_code")),
         enable_restore=document.get("enable_restore") is True,
         failed_objects_listed=_failed_objects_listed(document),
+        started_at_ms=_number(document.get("start_time")),
+        ended_at_ms=_ended_at(document),
+        notice_sent=_member(document.get("smn_info"), "notify_result"),
     )
 
 
@@ -106,6 +116,16 @@ def _failed_objects_listed(document: dict[str, Any]) -> bool:
         and _member(document.get("failed_object_record"), "result") is True
         and document.get("failed_num") != 0
     )
+
+
+def _ended_at(document: dict[str, Any]) -> int | None:
+    started_at, total_time = _number(document.get("start_time")), _number(document.get("total_time"))
+    return None if started_at is None else started_at + (total_time or 0)
+
+
+def _number(value: Any) -> int | None:
+    """A time in milliseconds; anything that is none counts as missing."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15 else None
 
 
 def _member(document: Any, name: str) -> Any:
