@@ -31,7 +31,7 @@ from restarter.oms.credentials import CredentialProvider
 from restarter.reply import Reply, apig_response, reply_to
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
-from restarter.shown import Mask
+from restarter.settings.shown import Mask
 from restarter.sweep import Sweeper
 from restarter.telemetry.observer import Observer
 

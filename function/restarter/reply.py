@@ -11,6 +11,8 @@ from restarter.errors import HEADERS_TOO_LARGE
 from restarter.model import Kind, Outcome
 
 JSON = {"Content-Type": "application/json"}
+# Of content that is too large, by its reason; any other is 413.
+TOO_LARGE: dict[str | None, HTTPStatus] = {HEADERS_TOO_LARGE: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE}
 RETRY_AFTER = 5  # seconds; Huawei's advice for a throttled call is 2 to 5
 
 
@@ -25,10 +27,7 @@ class Reply:
 
 
 def status_of(kind: Kind, *, direct: bool, reason: str | None = None) -> HTTPStatus:
-    """The status of one outcome. An event never gets one that makes Knative repeat it in vain (404, 408, 409, 429).
-
-    `reason` tells headers that are too large (431) from any other content that is (413).
-    """
+    """The status of one outcome. An event never gets one that makes Knative repeat it in vain (404, 408, 409, 429)."""
     match kind:
         case Kind.STARTED | Kind.WOULD_START | Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO:
             return HTTPStatus.OK if direct else HTTPStatus.NO_CONTENT
@@ -49,8 +48,7 @@ def status_of(kind: Kind, *, direct: bool, reason: str | None = None) -> HTTPSta
         case Kind.METHOD_NOT_ALLOWED:
             return HTTPStatus.METHOD_NOT_ALLOWED
         case Kind.CONTENT_TOO_LARGE:
-            in_headers = reason == HEADERS_TOO_LARGE
-            return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if in_headers else HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            return TOO_LARGE.get(reason, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         case Kind.UNSUPPORTED_MEDIA_TYPE:
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         case _:  # pragma: no cover

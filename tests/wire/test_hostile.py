@@ -22,7 +22,7 @@ from example import BEARER, ENVIRONMENT, PROJECT, TASK, TASK_NAME, settings, sho
 from restarter.app import Application
 from restarter.cli.command import cli
 from restarter.errors import Busy
-from restarter.shown import Mask, printable
+from restarter.settings.shown import Mask, printable
 from signers import (
     AUDIENCE,
     EMAIL,
@@ -421,7 +421,7 @@ def test_the_longest_of_everything_is_a_line_under_16_kib() -> None:
     assert len(json.dumps(Mask(settings()).receipt(few), ensure_ascii=False).encode()) < MAX_LINE
 
 
-PLACES: list[Callable[[str], dict[str, Any]]] = [
+WHERE: list[Callable[[str], dict[str, Any]]] = [
     lambda secret: {"content": json.dumps({"task_id": TASK, "reason": f"because {secret}"})},
     lambda secret: {"content": CALL, "headers": {"Idempotency-Key": f"{secret}-1"}},
     lambda secret: {"content": json.dumps({"task_name": secret})},
@@ -431,7 +431,7 @@ PLACES: list[Callable[[str], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", WHERE)
 @pytest.mark.parametrize(
     "name", ["HUAWEICLOUD_SDK_SK", "OMS_DST_SK", "OMS_PROFILES__AWS__SRC_SK", "CALLER_BEARER_TOKENS"]
 )

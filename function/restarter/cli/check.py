@@ -14,7 +14,7 @@ from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
 from restarter.settings.errors import SettingsError
 from restarter.settings.model import Settings, load
-from restarter.shown import printable
+from restarter.settings.shown import printable
 
 TIMEOUT_S = 10.0  # for everything that is checked
 NO_TASK = "a name that no task has: only the answer matters"

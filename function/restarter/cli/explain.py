@@ -21,7 +21,7 @@ from restarter.model import (
 )
 from restarter.reply import Reply
 from restarter.settings.model import Settings
-from restarter.shown import Mask
+from restarter.settings.shown import Mask
 from restarter.telemetry.observer import NoObserver
 
 TIMEOUT_S = 30.0
@@ -38,7 +38,6 @@ RULES = {
     "group_member": "a member of a group is restarted with its group",
     "archive_restore": "each restart pays for retrieval again, and RESTART_ARCHIVED is false",
     "permanent_failure": "only a person can cure what made the task fail",
-    "another_task": "what OMS answered is about another task than the one that was asked for",
     "offline": "OMS is not asked; give the task with --task FILE",
     "start": "no rule forbids it",
 }
