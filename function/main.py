@@ -1,7 +1,6 @@
 """The door: a Starlette request becomes a Delivery, a Reply becomes a response. Everything is built once, at import.
 
-The framework starts this file under gunicorn with uvicorn's worker, whose options are chosen here: h11 reads HTTP, with
-a bound on what it keeps of a head, and an `Upgrade` changes nothing, so a request keeps its body.
+The framework starts this file under gunicorn, with the worker of restarter/server.py.
 """
 
 import gc
@@ -16,17 +15,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import functions_framework.aio
-import h11
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn_worker import UvicornWorker
 
-from restarter import receipt
+from restarter import receipt, server
 from restarter.app import Application
 from restarter.errors import (
     MAX_BODY_BYTES,
-    MAX_HEADER_BYTES,
     BodyTimeout,
     Malformed,
     Rejected,
@@ -44,27 +39,7 @@ except SettingsError as error:
     raise SystemExit(f"oms-task-restarter cannot start:\n{error}") from None
 receipt.configure_logging(settings.current().log_level)
 settings.warn()
-
-
-class Http(H11Protocol):
-    """uvicorn's reading of HTTP by h11, which logs a traceback when garbage follows a reply; here it closes."""
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, if the reply to it has not begun; then close the connection."""
-        try:
-            super().send_400_response(msg)
-        except h11.LocalProtocolError:
-            self.transport.close()
-
-
-# The options of uvicorn's worker, which the framework names and gives none. httptools keeps heads without end, and
-# takes the body of a request with `Upgrade` for another request (Kludex/uvicorn#2722); h11 does neither.
-UvicornWorker.CONFIG_KWARGS = {
-    "loop": "auto",
-    "http": Http,
-    "ws": "none",
-    "h11_max_incomplete_event_size": MAX_HEADER_BYTES,
-}
+server.install()
 # Each connection is an open file: raise the usual limit of 1,024 to what the system allows.
 with contextlib.suppress(ValueError, OSError):
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)

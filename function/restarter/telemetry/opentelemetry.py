@@ -3,6 +3,7 @@
 https://opentelemetry.io/docs/specs/semconv/http/http-spans/, https://opentelemetry.io/docs/specs/semconv/faas/
 """
 
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ REQUESTS = "restarter.requests"
 DELIVERY_SECONDS = "restarter.delivery.duration"
 CALL_SECONDS = "restarter.call.duration"
 METRICS = {REQUESTS: "{request}", DELIVERY_SECONDS: "s", CALL_SECONDS: "s"}
+EXPORT_TIMEOUT_S = 2.0  # traces and metrics each wait so long at the end, and platforms give 10 s for all of it
 IN_BODY = re.compile(rb'"traceparent"\s*:\s*"([0-9a-f-]{55})"')
 
 
@@ -56,8 +58,8 @@ class OpenTelemetry:
     def __init__(self, spans: SpanProcessor | None = None, metrics: MetricReader | None = None) -> None:
         resource = Resource.create({"service.name": "oms-task-restarter", "service.version": __version__})
         self._tracers = TracerProvider(resource=resource)
-        self._tracers.add_span_processor(spans or BatchSpanProcessor(OTLPSpanExporter()))
-        reader = metrics or PeriodicExportingMetricReader(OTLPMetricExporter())
+        self._tracers.add_span_processor(spans or BatchSpanProcessor(OTLPSpanExporter(timeout=_export_timeout())))
+        reader = metrics or PeriodicExportingMetricReader(OTLPMetricExporter(timeout=_export_timeout()))
         self._meters = MeterProvider([reader], resource=resource)
         self._tracer = self._tracers.get_tracer("restarter", __version__)
         meter = self._meters.get_meter("restarter", __version__)
@@ -107,6 +109,12 @@ class OpenTelemetry:
         """Flush and shut down."""
         self._tracers.shutdown()
         self._meters.shutdown()
+
+
+def _export_timeout() -> float | None:
+    """Seconds for one export with its repetitions; None where the environment says how many."""
+    names = (f"OTEL_EXPORTER_OTLP_{part}TIMEOUT" for part in ("", "TRACES_", "METRICS_"))
+    return None if any(os.environ.get(name) for name in names) else EXPORT_TIMEOUT_S
 
 
 def _parent(delivery: Delivery) -> str:
