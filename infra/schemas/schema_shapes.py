@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from restarter.decide.failure_reasons import FailureClass
 from restarter.model import Intent, Kind, RestartRequest
 
 Document = dict[str, Any]
@@ -42,10 +43,16 @@ FACTS: Mapping[str, Document] = {
     "event_age_s": {"type": "integer"},
     "task_id": {"type": "string", "pattern": "^[0-9]{1,15}$"},
     "task_name": TEXT,
+    "group_id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,255}$"},
     "project_id": TEXT,
     "region": TEXT,
     "credentials": TEXT,
     "migrate_failed_object": FLAG,
+    "failure_reason": {"type": "string", "pattern": r"^TRF\.[0-9]{4}$"},
+    "failure_class": {"enum": list(FailureClass)},
+    "failed_objects": COUNT,
+    "failed_objects_list": {"type": "string", "minLength": 1, "maxLength": 1024},
+    "advice": TEXT,
     "start_called": FLAG,
     "oms_status": {"type": "integer"},
     "oms_error_code": TEXT,
@@ -91,6 +98,9 @@ def shapes() -> Document:
         "ApigResponse": an_object(answer, *answer, additionalProperties=False),
         "Receipt": an_object(FACTS, *ALWAYS, additionalProperties=False),
         "Problem": an_object(
-            problem | {"outcome": FACTS["outcome"], "reason": TEXT}, *problem, "outcome", additionalProperties=False
+            problem | {"outcome": FACTS["outcome"], "reason": TEXT, "advice": TEXT},
+            *problem,
+            "outcome",
+            additionalProperties=False,
         ),
     }

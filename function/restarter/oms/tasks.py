@@ -7,10 +7,12 @@ from typing import Any
 
 from restarter.http.call import Answer, Call
 from restarter.model import Kind, Outcome, Task
+from restarter.oms.documents import failure_of, integer, text
 from restarter.oms.error_codes import read_error
 
 # A page of 50 tasks stays well under the bound on answers (`transport.MAX_ANSWER_BYTES`); OMS allows 100.
 PAGE_SIZE = 50
+UNREADABLE_GROUP_ID = "unreadable id"  # no id of OMS has a space
 MAX_NAME_LENGTH = 255  # of the parameter; matching is fuzzy, so the head of a longer name finds it too
 
 
@@ -67,38 +69,27 @@ def _unreadable(answer: Answer) -> Outcome:
     )
 
 
+def _group_id(value: Any) -> str | None:
+    """The id of the task's group, as it is: a member is one even where the id cannot be used."""
+    if not value:
+        return None
+    return value if isinstance(value, str) else UNREADABLE_GROUP_ID
+
+
 def _task(document: Any) -> Task | None:
     """A task as OMS shows it. Members may be null, empty or missing: a healthy task has no reason for a failure."""
     if not isinstance(document, dict):
         return None
-    task_id, status = document.get("id"), document.get("status")
+    task_id = document.get("id")
     if isinstance(task_id, bool) or not isinstance(task_id, int | str) or not str(task_id).isdecimal():
         return None
     return Task(
         id=str(task_id),
-        name=_text(document.get("name")),
-        status=status if isinstance(status, int) and not isinstance(status, bool) else None,
-        group_type=_text(document.get("group_type")),
-        group_id=_text(document.get("group_id")),
-        task_type=_text(document.get("task_type")),
-        failure_reason=_text(_member(document.get("error_reason"), "error_code")),
+        name=text(document.get("name")),
+        status=integer(document.get("status")),
+        group_type=text(document.get("group_type")),
+        group_id=_group_id(document.get("group_id")),
+        task_type=text(document.get("task_type")),
         enable_restore=document.get("enable_restore") is True,
-        failed_objects_listed=_failed_objects_listed(document),
+        **failure_of(document, "failed_num"),
     )
-
-
-def _failed_objects_listed(document: dict[str, Any]) -> bool:
-    """«true: failed objects can be sent again»; with none recorded there is nothing to send."""
-    return (
-        document.get("enable_failed_object_recording") is not False
-        and _member(document.get("failed_object_record"), "result") is True
-        and document.get("failed_num") != 0
-    )
-
-
-def _member(document: Any, name: str) -> Any:
-    return document.get(name) if isinstance(document, dict) else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
