@@ -122,7 +122,7 @@ def test_so_they_do_with_any_document(document: dict[str, Any]) -> None:
 
 def full_receipt() -> dict[str, Any]:
     """Of a request about which everything is known."""
-    everything: dict[str, Any] = {field.name: "1" for field in fields(Outcome)} | {"kind": Kind.STARTED}
+    everything: dict[str, Any] = {field.name: "1" for field in fields(Outcome)} | {"kind": Kind.REJECTED}
     request = RestartRequest(task_name="a", reason="nightly run")
     event = Event(request=request, dialect="cloudevent", intent=Intent.FAILED, project_id="p", event_id="1")
     now = datetime.now(UTC)

@@ -12,13 +12,15 @@ from pytest_httpx import HTTPXMock
 
 from door import SHOW, TASKS
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, TASK_NAME, shown
-from restarter.cli.check import NO_TASK
+from restarter.cli.check import NO_GROUP, NO_TASK
 from restarter.cli.command import cli
 from restarter.cli.explain import RULES
 from signers import TOPIC, certificate, rsa_key, sign_smn, smn_message
 
 EVENTS = Path(__file__).parents[2] / "events"
 SEARCH = httpx.URL(TASKS, params={"limit": "50", "offset": "0", "task_name": NO_TASK})
+SHOW_GROUP = TASKS.replace("tasks", f"taskgroups/{NO_GROUP}")
+NO_SUCH_GROUP: dict[str, Any] = {"status_code": 400, "json": {"error_code": "OMS.1009"}}
 SECRETS = [value for name, value in ENVIRONMENT.items() if name.endswith(("SDK_SK", "TOKENS"))]
 
 
@@ -37,14 +39,39 @@ def network(monkeypatch: pytest.MonkeyPatch, httpx_mock: HTTPXMock) -> HTTPXMock
 
 def test_all_is_well(network: HTTPXMock) -> None:
     network.add_response(method="GET", url=SEARCH, json={"tasks": [], "count": 0})
+    network.add_response(method="GET", url=SHOW_GROUP, **NO_SUCH_GROUP)
     status, output = run("check")
     assert status == 0
     assert output.splitlines() == [
         f"ok     settings: project {PROJECT}, 1 set(s) of storage credentials",
         "ok     callers: bearer",
         f"ok     oms: project {PROJECT} at https://oms.cn-north-4.myhuaweicloud.com: answers",
+        f"ok     task groups: project {PROJECT}: can be read (oms:taskgroup:get)",
         "ok     ledger: memory answers",
     ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"status_code": 404}, "can be read (oms:taskgroup:get)"),
+        ({"status_code": 200, "json": {"status": 6}}, "can be read (oms:taskgroup:get)"),
+        (
+            {"status_code": 403, "json": {"error_code": "OMS.0206", "error_msg": "sk"}},
+            "not permitted; without oms:taskgroup:get and oms:taskgroup:update failed task groups are not retried",
+        ),
+        ({"status_code": 503}, "not known whether they can be read: oms_error"),
+    ],
+)
+def test_the_right_to_task_groups_is_told_and_its_lack_is_no_failed_check(
+    answer: dict[str, Any], said: str, network: HTTPXMock
+) -> None:
+    """A project may have none."""
+    network.add_response(method="GET", url=SEARCH, json={"tasks": [], "count": 0})
+    network.add_response(method="GET", url=SHOW_GROUP, **answer)
+    status, output = run("check")
+    assert status == 0
+    assert f"ok     task groups: project {PROJECT}: {said}\n" in output
 
 
 @pytest.mark.parametrize(
@@ -66,6 +93,7 @@ def test_keys_that_oms_refuses_are_a_failed_check(answer: dict[str, Any], said: 
 def test_every_project_is_asked_about(network: HTTPXMock, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("OMS_PROJECTS", '{"other": "la-south-2"}')
     network.add_response(url=SEARCH, json={"tasks": []})
+    network.add_response(url=SHOW_GROUP, **NO_SUCH_GROUP)
     network.add_exception(httpx.ConnectError("no"))
     status, output = run("check")
     assert status == 1
@@ -77,6 +105,7 @@ def test_a_ledger_that_is_not_there_is_a_failed_check_and_its_password_is_not_sh
 ) -> None:
     environment.setenv("RESTART_LEDGER", "redis://:a-password@127.0.0.1:9/0")
     network.add_response(url=SEARCH, json={"tasks": []})
+    network.add_response(url=SHOW_GROUP, **NO_SUCH_GROUP)
     status, output = run("check")
     assert status == 1
     assert "FAILED ledger: redis does not answer: ConnectionError" in output
