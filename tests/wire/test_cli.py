@@ -120,13 +120,18 @@ def test_settings_that_do_not_load_are_listed_and_nobody_is_asked(environment: p
     assert output.startswith("FAILED OMS_DST_AK: Field required\nFAILED OMS_REGION: unknown region")
 
 
-def explained(tmp_path: Path, delivery: str, task: dict[str, object] | None = None) -> str:
-    """What `explain` says of a delivery, with or without a task."""
+def explained(
+    tmp_path: Path, delivery: str, task: dict[str, object] | None = None, group: dict[str, object] | None = None
+) -> str:
+    """What `explain` says of a delivery, with or without a task and its group."""
     (tmp_path / "delivery").write_text(delivery, "utf-8")
     arguments = ["explain", str(tmp_path / "delivery")]
     if task is not None:
         (tmp_path / "task.json").write_text(json.dumps(task), "utf-8")
         arguments += ["--task", str(tmp_path / "task.json")]
+    if group is not None:
+        (tmp_path / "group.json").write_text(json.dumps(group), "utf-8")
+        arguments += ["--group", str(tmp_path / "group.json")]
     status, output = run(*arguments)
     assert status == 0
     return output
@@ -140,6 +145,35 @@ def test_a_start_is_explained_with_the_call_and_its_secrets_masked(tmp_path: Pat
     assert f"decided   start: {RULES['start']}" in output
     assert '/start {"src_ak": "***", "src_sk": "***", "dst_ak": "***", "dst_sk": "***", "migrate_failed_obj' in output
     assert output.endswith("reply     200 OK\n")
+
+
+def test_a_retry_of_a_members_group_is_explained_with_both_looks_and_its_one_put(tmp_path: Path) -> None:
+    member = shown(group_type="GROUP_TASK", group_id="g-1")
+    group: dict[str, object] = {"status": 5, "error_reason": {"error_code": "TRF.0061"}}
+    output = explained(tmp_path, f'{{"task_id": {TASK}}}', member, group)
+    assert f"look      GET {SHOW}\n" in output
+    assert "/taskgroups/g-1\ngroup     g-1, status 5, TRF.0061\n" in output
+    assert f"decided   retry the group: {RULES['start']}" in output
+    assert '/taskgroups/g-1/retry {"src_ak": "***"' in output
+    assert "PUT http" in output
+    assert output.endswith("outcome   started\nreply     200 OK\n")
+
+
+def test_a_group_that_is_not_given_is_not_made_up(tmp_path: Path) -> None:
+    output = explained(tmp_path, '{"group_id": "g-1"}')
+    assert f"outcome   unavailable offline: {RULES['offline']}" in output
+    healthy = explained(tmp_path, '{"group_id": "g-1"}', None, {"status": 3, "error_reason": None})
+    assert "group     g-1, status 3, no reason" in healthy
+    assert f"outcome   refused paused_group: {RULES['paused_group']}" in healthy
+
+
+def test_what_a_person_does_next_is_explained_where_one_is_needed(tmp_path: Path) -> None:
+    event = (
+        f'{{"specversion": "1.0", "type": "oms.task.failed", "source": "/s", "id": "1", "data": {{"task_id": {TASK}}}}}'
+    )
+    delivery = f"POST / HTTP/1.1\nContent-Type: application/cloudevents+json\n\n{event}"
+    output = explained(tmp_path, delivery, shown(error_reason={"error_code": "TRF.0055"}))
+    assert "advice    Make room in the destination bucket, or raise its quota, then start it by hand" in output
 
 
 @pytest.mark.parametrize(

@@ -158,8 +158,8 @@ def test_a_row_of_the_table_for_both_intents(
     request = {"task_id": TASK} if by == "member" else {"group_id": GROUP}
     to_event = function.post(json=event(**request), headers=STRUCTURED)
     to_direct = function.post(json=request)
-    assert to_event.status_code == STATUSES[failed.split()[0]][0]
-    assert to_direct.status_code == STATUSES[requested.split()[0]][1]
+    assert to_event.status_code == STATUSES[failed.split(maxsplit=1)[0]][0]
+    assert to_direct.status_code == STATUSES[requested.split(maxsplit=1)[0]][1]
     receipts = function.receipts()
     assert [said(receipt) for receipt in receipts] == [failed, requested]
     assert {receipt["group_id"] for receipt in receipts} == {GROUP}
@@ -238,7 +238,7 @@ def test_a_group_that_cannot_be_looked_at_is_not_retried(
 ) -> None:
     httpx_mock.add_response(url=SHOW, json=MEMBER)
     httpx_mock.add_response(url=SHOW_GROUP, **answer)
-    assert function.post(json=event(), headers=STRUCTURED).status_code == STATUSES[outcome.split()[0]][0]
+    assert function.post(json=event(), headers=STRUCTURED).status_code == STATUSES[outcome.split(maxsplit=1)[0]][0]
     receipt = function.receipt()
     assert said(receipt).startswith(outcome)
     assert (receipt["group_id"], receipt["task_id"], receipt["start_called"]) == (GROUP, str(TASK), False)
@@ -270,7 +270,7 @@ def test_the_answer_to_the_retry_decides_and_there_is_no_second_one(
 ) -> None:
     httpx_mock.add_response(method="GET", url=SHOW_GROUP, json=group())
     httpx_mock.add_response(method="PUT", url=RETRY, **answer)
-    status = (STATUSES | {"already_running": (204, 200)})[outcome.split()[0]][1]
+    status = (STATUSES | {"already_running": (204, 200)})[outcome.split(maxsplit=1)[0]][1]
     assert function.post(json={"group_id": GROUP}).status_code == status
     receipt = function.receipt()
     assert (said(receipt), receipt["start_called"]) == (outcome, True)
@@ -301,7 +301,7 @@ def test_a_group_whose_state_forbids_a_retry_is_looked_at_once_more_and_its_row_
     httpx_mock.add_response(method="PUT", url=RETRY, status_code=400, json={"error_code": code})
     httpx_mock.add_response(method="GET", url=SHOW_GROUP, **then)
     reply = function.post(json=event(group_id=GROUP), headers=STRUCTURED)
-    assert reply.status_code == STATUSES[outcome.split()[0]][0]
+    assert reply.status_code == STATUSES[outcome.split(maxsplit=1)[0]][0]
     receipt = function.receipt()
     assert (said(receipt), receipt["oms_error_code"], receipt["start_called"]) == (outcome, code, True)
     assert methods(httpx_mock) == ["GET group", "PUT retry", "GET group"]
