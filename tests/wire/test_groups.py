@@ -395,7 +395,7 @@ def test_the_budget_and_the_backoff_are_the_groups_whichever_member_failed(
     httpx_mock.add_response(method="PUT", url=RETRY)
     httpx_mock.add_response(method="PUT", url=RETRY)
     function = make_function(RESTART_BUDGET="2/24h", RESTART_BACKOFF="0")
-    requests = [{"task_id": TASK}, {"task_id": 7}, {"group_id": GROUP}, {"task_id": 7}]
+    requests: list[dict[str, Any]] = [{"task_id": TASK}, {"task_id": 7}, {"group_id": GROUP}, {"task_id": 7}]
     for number, request in enumerate(requests):
         function.post(json=event(f"e-{number}", **request), headers=STRUCTURED)
     receipts = function.receipts()
