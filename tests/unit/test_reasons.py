@@ -168,7 +168,7 @@ ERRORS: list[tuple[Outcome, Event, Settings, list[str]]] = [
     (Outcome(kind=Kind.REJECTED, reason="a word of tomorrow"), EVENT, settings(), ["direct call"]),
     (
         *(Outcome(kind=Kind.REFUSED, reason="budget_exhausted", restarts=3), EVENT, settings()),
-        ["3 restarts within 24h", "none are listed", f"task_id {TASK}"],
+        ["Find out", "3 restarts within 24h", "none are listed", f"task_id {TASK}"],
     ),
     (
         Outcome(

@@ -81,6 +81,8 @@ BY_REASON: Mapping[str, Callable[[Outcome, Facts, Settings], str]] = {
 
 def _measure(outcome: Outcome, facts: Facts) -> str:
     """What is done about the failure; settings are named as those of the request's profile."""
+    if outcome.failure_reason is None:
+        return "Find out in OMS's console why it failed"
     measure, profile = explain_failure(outcome.failure_reason).measure, facts.get("credentials", "default")
     if profile == "default":
         return measure

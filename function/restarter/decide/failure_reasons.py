@@ -42,6 +42,8 @@ _CHECK_PATH = "Check that the path exists and that the source key may list and r
 _CHECK_LISTING = "Check that the source bucket exists and that the source key may list it"
 _DST_KEY = "Give the destination key read and write access to the bucket, or set another in OMS_DST_AK and OMS_DST_SK"
 _SRC_KEY = "Give the source key read access to the bucket, or set another in OMS_SRC_AK and OMS_SRC_SK"
+_WAIT_DESTINATION = "Wait until the destination's storage service is well again"
+_WAIT_SOURCE = "Wait until the source's storage service is well again"
 _NO_METADATA = "the metadata of a file or folder of the source could not be read"
 
 BY_CODE: dict[str, FailureReason] = {
@@ -112,7 +114,7 @@ BY_CODE: dict[str, FailureReason] = {
             _2020,
         ),
         "TRF.0060": (_P, "the path of an object is too long", "Shorten the names of the objects", _2020),
-        "TRF.0061": (_T, "the destination's storage service is out of order", "Wait until it is well again", _2020),
+        "TRF.0061": (_T, "the destination's storage service is out of order", _WAIT_DESTINATION, _2020),
         "TRF.0062": (
             _T,
             "some objects could not be uploaded",
@@ -131,7 +133,7 @@ BY_CODE: dict[str, FailureReason] = {
             "Check the names of the source bucket and its objects, and leave them alone while the task runs",
             _2020,
         ),
-        "TRF.0157": (_T, "the source's storage service is out of order", "Wait until it is well again", _2020),
+        "TRF.0157": (_T, "the source's storage service is out of order", _WAIT_SOURCE, _2020),
         "TRF.0158": (
             _P,
             "the objects of the destination are not encrypted as they should be",
