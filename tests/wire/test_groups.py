@@ -407,9 +407,9 @@ def test_the_budget_and_the_backoff_are_the_groups_whichever_member_failed(
     ]
     assert "advice" not in receipts[3]
     assert receipts[2]["advice"] == (
-        "Wait until the destination's storage service is well again (2 restarts within 24h did not help; "
-        f"the failed objects are listed in the destination bucket in {LIST_KEY}), then start it by hand: with a direct call of group_id {GROUP}, or in "
-        "OMS's console"
+        "Wait until the destination's storage service is well again (2 restarts within 24h did not help; the failed "
+        f"objects are listed in the destination bucket in {LIST_KEY}), then start it by hand: with a direct call of "
+        f"group_id {GROUP}, or in OMS's console"
     )
 
 
