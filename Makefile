@@ -1,59 +1,103 @@
-# Set-up, demonstration, tests. A fresh machine needs Python 3.11 or newer and make.
+# `make` alone says what there is. A fresh machine needs Python 3.11 or newer, its pip of whatever age, and make.
 PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 RUNTIME := function/requirements.txt
 SHARED := function/requirements-redis.txt
 WATCHED := function/requirements-otel.txt
 DEMO := infra/demo/requirements.txt
 DEV := tests/requirements.txt
 BENCH := tests/bench/requirements.txt
+# Pins that are there are kept, so a second run changes nothing; extras stay in them, for pip's resolver asks for them.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-	--no-emit-index-url --custom-compile-command "make lock" pyproject.toml
+	--no-strip-extras --no-emit-index-url --custom-compile-command "make lock" $(UPGRADE) pyproject.toml
+WORKFLOWS := $(wildcard .github/workflows/*.yml)
 
-.PHONY: demo test check lock package bench clean
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check lock upgrade package bench clean anew
+
+help: ## this list
+	@echo "Targets; all that they write is in this folder, but for the caches of pip and uv:"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo "PYTHON=python3.12 chooses the Python (3.11 or newer), WORKERS=1 the processes that run tests."
 
 demo: .venv/demo ## start simulator and function, play every sample of events/, print what became of each
 	$(BIN)/python infra/demo/demo.py
 
-test: .venv/dev check ## everything that the gate runs
+run: .venv/demo ## the playground: simulator and function stay up until Ctrl-C, for every curl of README
+	$(BIN)/python infra/demo/playground.py
+
+test: .venv/dev check ## everything that the gate runs: make check, then the tests
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --cov
 
-check: .venv/dev ## format, lint, types, layers
+check: .venv/dev ## locks, format, lint, docstrings, workflows, layers, types; without the network
+	$(BIN)/python tests/locks.py
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/ruff check --quiet
-	$(BIN)/mypy
+	$(BIN)/ruff check --quiet --preview --select DOC102,DOC202,DOC403 function infra tests
+	$(BIN)/actionlint -shellcheck= -pyflakes= $(WORKFLOWS)
+	$(BIN)/zizmor --quiet --offline --no-progress .github
 	cd function && ../$(BIN)/lint-imports --config ../pyproject.toml
+	$(BIN)/mypy
 
-lock: .venv/dev ## make the requirement files anew from pyproject.toml, with hashes and without addresses
+lock: .venv/dev ## make the requirement files anew from pyproject.toml; pins change only where they must
 	$(LOCK) --output-file $(RUNTIME)
 	$(LOCK) --extra redis --constraint $(RUNTIME) --output-file $(SHARED)
 	$(LOCK) --extra otel --constraint $(RUNTIME) --output-file $(WATCHED)
 	$(LOCK) --extra demo --constraint $(RUNTIME) --output-file $(DEMO)
-	$(LOCK) --extra redis --extra otel --extra demo --extra dev --constraint $(RUNTIME) --output-file $(DEV)
+	$(LOCK) --extra redis --extra otel --extra demo --extra operator --extra dev --constraint $(RUNTIME) --output-file $(DEV)
 	$(LOCK) --extra bench --constraint $(DEV) --output-file $(BENCH)
 
-bench: .venv/bench ## measure it beside a bare function and one around the official SDK
-	PYTHONPATH=infra/local:tests/bench $(BIN)/python tests/bench/bench.py --plot .github/bench.png
+upgrade: ## make lock, with the newest of everything
+	$(MAKE) lock UPGRADE=--upgrade
 
 package: .venv/dev ## build/oms-task-restarter.zip for FunctionGraph, and the bill of what is in it
 	$(BIN)/python infra/package/build.py
 
-clean:
-	rm -rf .venv build dist
+bench: .venv/bench ## measure it beside a bare function and one around the official SDK
+	PYTHONPATH=infra/simulator:infra/demo:tests/bench MPLCONFIGDIR=$(CURDIR)/.venv/matplotlib \
+		$(BIN)/python tests/bench/bench.py --plot .github/bench.png
 
-.venv/bin/python:
-	$(PYTHON) -m venv .venv
+clean: ## remove .venv and all that was built
+	rm -rf .venv build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-.venv/demo: .venv/bin/python $(DEMO)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(DEMO)
-	touch $@
+# A .venv that does not run, or is not of the Python that PYTHON names, is made anew; otherwise the one there will do.
+VERSION := -c "import sys; print('%d.%d' % sys.version_info[:2])"
+THERE := $(shell $(BIN)/python $(VERSION) 2>/dev/null)
+WANTED := $(if $(filter file,$(origin PYTHON)),$(THERE),$(shell $(PYTHON) $(VERSION) 2>/dev/null))
+ANEW := $(if $(THERE),$(if $(filter $(THERE),$(WANTED)),,anew),anew)
+
+ANOTHER := or name one that is here: make PYTHON=python3.12 demo
+
+.venv/pyvenv.cfg: $(ANEW)
+	@$(PYTHON) -c "" 2>/dev/null || { exec >&2; \
+		echo "There is no $(PYTHON) that runs: install Python 3.11 or newer, $(ANOTHER)"; exit 1; }
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { exec >&2; \
+		echo "$(PYTHON) is `$(PYTHON) --version 2>&1`: install Python 3.11 or newer, $(ANOTHER)"; exit 1; }
+	@$(PYTHON) -c "import venv, ensurepip" 2>/dev/null || { exec >&2; \
+		echo "$(PYTHON) has no venv module: install it (Debian, Ubuntu: apt install python3-venv), $(ANOTHER)"; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+
+# Nothing is left for pip to decide: each lock is whole (tests/locks.py), and pip check looks at what came of it.
+define install
+	@echo "Installing $(1) into .venv"
+	@said=$$($(PIP) install --no-deps --require-hashes --requirement $(1) 2>&1) || { exec >&2; case "$$said" in \
+		*"connection broken by"*) echo "No network: connect to it, or tell pip of an index within reach" \
+			"(pip config set global.index-url ADDRESS), and try again" ;; \
+		*) echo "$$said" ;; esac; exit 1; }
+	@$(PIP) check
+endef
+
+.venv/demo: .venv/pyvenv.cfg $(DEMO)
+	$(call install,$(DEMO))
+	@touch $@
 
 .venv/bench: .venv/dev $(BENCH)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(BENCH)
-	touch $@
+	$(call install,$(BENCH))
+	@touch $@
 
-.venv/dev: .venv/bin/python $(DEV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(DEV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	touch $@ .venv/demo
+.venv/dev: .venv/pyvenv.cfg $(DEV)
+	$(call install,$(DEV))
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@ .venv/demo

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -31,10 +31,15 @@ from restarter.oms.credentials import CredentialProvider
 from restarter.reply import Reply, apig_response, reply_to
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
+from restarter.sweep import Sweeper
 from restarter.telemetry.observer import Observer
 
 # The refused key has been replaced meanwhile: the next delivery uses the new one.
 CREDENTIALS_CHANGED = Outcome(kind=Kind.UNAVAILABLE, reason="credentials_changed")
+
+
+# A part of a delivery, or the task that a sweep found, and what became of it.
+Result = tuple[Decoded | Rejected, Outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,7 @@ class Pipeline:
         self._options = DecodeOptions.of(settings)
         oms = Oms(settings, resources.transport, resources.credentials, resources.now)
         self._restarter = Restarter(settings, oms, resources.ledger, resources.now, resources.observer)
+        self._sweeper = Sweeper(settings, oms, self._restarter, resources.now)
 
     def begin(self, seconds: float | None = None, platform_key: AccessKey | None = None) -> DeliveryContext:
         """Start the clock of a delivery; `seconds` is what the platform leaves it, if that is known."""
@@ -72,70 +78,68 @@ class Pipeline:
         allowed = self.settings.restart_deadline if seconds is None else min(seconds, self.settings.restart_deadline)
         return DeliveryContext(self._now(), started_at, started_at + allowed, platform_key)
 
-    async def handle(self, delivery: Delivery, context: DeliveryContext) -> Reply:
-        """Handle one delivery. Never raises: a Rejected becomes its reply."""
-        with self._observer.delivery(delivery):
-            return await self._handle(delivery, context)
-
-    async def _handle(
+    async def handle(
         self, delivery: Delivery, context: DeliveryContext, outer: AuthenticatedDelivery | None = None
     ) -> Reply:
-        """The steps. `outer` is the authenticated APIG event around the delivery, if there is one."""
-        try:
-            control = control_reply(delivery, self.settings.caller_origins)
-            if control is not None:
-                return control
-            authenticated = await authenticate(delivery, self._authenticators, context, outer=outer)
-            self._observer.step("authenticated", authenticated)
-            parsed = parse(authenticated)
-            if functiongraph_apig.recognises(parsed):
-                inside = functiongraph_apig.unwrap(parsed, outer)
-                self._observer.step("unwrapped", inside)
-                return apig_response(await self._handle(inside, context, authenticated))
-            parts = decode(parsed, self._options)
-            with self._slots(len(parts)):
-                if len(parts) == 1:  # as nearly always: no extra task
-                    outcomes = [await self._act(parts[0], context)]
-                else:
-                    outcomes = await asyncio.gather(*(self._act(part, context) for part in parts))
-        except Rejected as error:
-            return self.reject(error, context, delivery.headers)
-        return self._reply(parts, outcomes, context, delivery.headers)
+        """Handle one delivery. Never raises: a Rejected becomes its reply. `outer`: the APIG event around it."""
+        with self._observer.delivery(delivery):
+            try:
+                control = control_reply(delivery, self.settings.caller_origins)
+                if control is not None:
+                    return control
+                authenticated = await authenticate(delivery, self._authenticators, context, outer=outer)
+                self._observer.step("authenticated", authenticated)
+                parsed = parse(authenticated)
+                if functiongraph_apig.recognises(parsed):
+                    inside = functiongraph_apig.unwrap(parsed, outer)
+                    self._observer.step("unwrapped", inside)
+                    return apig_response(await self.handle(inside, context, authenticated))
+                parts = decode(parsed, self._options)
+                with self._slots(len(parts)):
+                    if len(parts) == 1:  # as nearly always: no extra task
+                        results = [await self._act(parts[0], context)]
+                    else:
+                        results = await asyncio.gather(*(self._act(part, context) for part in parts))
+            except Rejected as error:
+                return self.reject(error, context, delivery.headers)
+            return self._reply(results, context, delivery.headers)
 
     def reject(self, error: Rejected, context: DeliveryContext, headers: Mapping[str, str]) -> Reply:
         """The receipt and reply of a delivery that is not taken."""
-        return self._reply([error], [_outcome_of(error)], context, headers)
+        return self._reply([[(error, _outcome_of(error))]], context, headers)
 
-    async def _act(self, part: Decoded, context: DeliveryContext) -> Outcome:
+    async def _act(self, part: Decoded, context: DeliveryContext) -> Sequence[Result]:
+        """What became of a part. The last result is the part's own; those before it are of tasks that a sweep found."""
         self._observer.step("decoded", part)
         match part:
             case Event() if part.request.sweep:
-                return Outcome(kind=Kind.IGNORED, reason="sweep_off")
+                return await self._sweeper.sweep(part, context)
             case Event():
                 outcome = await self._restarter.restart(part, context)
-                return CREDENTIALS_CHANGED if is_refused_key(outcome) and not self._is_current() else outcome
+                outcome = CREDENTIALS_CHANGED if is_refused_key(outcome) and not self._is_current() else outcome
             case Ignored():
-                return Outcome(kind=Kind.IGNORED, reason=part.reason)
+                outcome = Outcome(kind=Kind.IGNORED, reason=part.reason)
             case Subscription():
-                return await confirm(part, self._transport, self.settings.oms_timeout, context)
+                outcome = await confirm(part, self._transport, self.settings.oms_timeout, context)
             case Malformed():
-                return _outcome_of(part)
+                outcome = _outcome_of(part)
+        return [(part, outcome)]
 
     def _reply(
-        self,
-        subjects: Sequence[Decoded | Rejected],
-        outcomes: Sequence[Outcome],
-        context: DeliveryContext,
-        headers: Mapping[str, str],
+        self, results: Sequence[Sequence[Result]], context: DeliveryContext, headers: Mapping[str, str]
     ) -> Reply:
-        """Write a receipt for each outcome, and answer the sender for all of them."""
+        """Write a receipt for each result, and answer the sender for all parts."""
         receipts = [
-            receipt.build(outcome, subject, context, self.settings, headers)
-            for subject, outcome in zip(subjects, outcomes, strict=True)
+            [receipt.build(outcome, subject, context, self.settings, headers) for subject, outcome in of_part]
+            for of_part in results
         ]
-        self._write(receipts)
-        reply = reply_to(outcomes, receipts, direct=all(is_direct(subject.dialect) for subject in subjects))
-        self._observer.replied(reply.status, receipts, context.elapsed())
+        written = [one for of_part in receipts for one in of_part]
+        self._write(written)
+        own = [of_part[-1] for of_part in results]
+        direct = all(is_direct(subject.dialect) for subject, _ in own)
+        reply = reply_to([outcome for _, outcome in own], [of_part[-1] for of_part in receipts], direct=direct)
+        reply = replace(reply, receipts=written)
+        self._observer.replied(reply.status, written, context.elapsed())
         return reply
 
 

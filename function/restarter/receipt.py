@@ -4,7 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any, assert_never
 
 from pydantic_core import to_json
@@ -13,17 +13,19 @@ from restarter.decide.advice import advise
 from restarter.decide.failure_reasons import classify_failure, explain_failure
 from restarter.dialects import Decoded, is_direct
 from restarter.errors import Rejected
-from restarter.model import DeliveryContext, Event, Kind, Outcome
+from restarter.model import DeliveryContext, Event, Kind, Outcome, SweepCounts
 from restarter.settings.model import Settings
 
 # Refusals that last until a person acts.
 NEEDS_A_PERSON = ("permanent_failure", "budget_exhausted")
+SWEEP_FIELDS = tuple(field.name for field in fields(SweepCounts))
 # Every field that a receipt may have, in this order.
 FIELDS = (
     *("severity", "message", "outcome", "reason", "dialect", "intent", "event_id", "event_age_s"),
     *("task_id", "task_name", "group_id", "project_id", "region", "credentials", "migrate_failed_object"),
     *("failure_reason", "failure_class", "failed_objects", "failed_objects_list", "advice"),
-    *("start_called", "oms_status", "oms_error_code", "oms_request_id", "attempt", "duration_ms", "trace_id"),
+    *("start_called", "oms_status", "oms_error_code", "oms_request_id", "attempt"),
+    *(*SWEEP_FIELDS, "duration_ms", "trace_id"),
 )
 
 # One sentence for each outcome; {task} is the id or name. Where a group decided, it stands in place of the task.
@@ -34,6 +36,7 @@ SENTENCES = {
     Kind.NOTHING_TO_DO: "Task {task} has succeeded; there is nothing to start",
     Kind.DUPLICATE: "This event id was settled before; nothing was started for task {task}",
     Kind.IGNORED: "Ignored: not a request for a restart",
+    Kind.SWEPT: "Looked for failed tasks",
     Kind.REFUSED: "Did not start task {task}",
     Kind.MALFORMED: "The delivery is malformed",
     Kind.UNAUTHENTICATED: "The caller was not authenticated",
@@ -85,21 +88,13 @@ def severity_of(outcome: Outcome, dialect: str | None = None) -> str:
             return "ERROR"
         case Kind.REFUSED if outcome.reason in NEEDS_A_PERSON:
             return "INFO" if outcome.repeated else "ERROR"
-        case (
-            Kind.REFUSED
-            | Kind.DEFERRED
-            | Kind.UNAVAILABLE
-            | Kind.UNCONFIRMED
-            | Kind.MALFORMED
-            | Kind.UNAUTHENTICATED
-            | Kind.CONTENT_TOO_LARGE
-            | Kind.UNSUPPORTED_MEDIA_TYPE
-            | Kind.METHOD_NOT_ALLOWED
-        ):
+        case Kind.REFUSED | Kind.DEFERRED | Kind.UNAVAILABLE | Kind.UNCONFIRMED | Kind.MALFORMED:
             return "WARNING"
-        case (
-            Kind.STARTED | Kind.WOULD_START | Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO | Kind.DUPLICATE | Kind.IGNORED
-        ):
+        case Kind.UNAUTHENTICATED | Kind.CONTENT_TOO_LARGE | Kind.UNSUPPORTED_MEDIA_TYPE | Kind.METHOD_NOT_ALLOWED:
+            return "WARNING"
+        case Kind.STARTED | Kind.WOULD_START | Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO:
+            return "INFO"
+        case Kind.DUPLICATE | Kind.IGNORED | Kind.SWEPT:
             return "INFO"
         case _:  # pragma: no cover
             assert_never(outcome.kind)
@@ -118,6 +113,7 @@ def build(
         facts |= _facts_of_event(subject, context, settings)
     found = {field.name: getattr(outcome, field.name) for field in fields(outcome)} | {"outcome": outcome.kind}
     facts |= {name: value for name, value in found.items() if value is not None}
+    facts |= asdict(outcome.counts) if outcome.counts else {}
     facts["duration_ms"] = round(1000 * context.elapsed())
     facts["trace_id"] = trace_id_of(headers.get("traceparent") or headers.get("ce-traceparent", ""))
     severity = severity_of(outcome, subject.dialect)

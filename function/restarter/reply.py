@@ -25,9 +25,9 @@ class Reply:
 def status_of(kind: Kind, *, direct: bool) -> HTTPStatus:
     """The status of one outcome. An event never gets one that makes Knative repeat it in vain (404, 408, 409, 429)."""
     match kind:
-        case (
-            Kind.STARTED | Kind.WOULD_START | Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO | Kind.DUPLICATE | Kind.IGNORED
-        ):
+        case Kind.STARTED | Kind.WOULD_START | Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO:
+            return HTTPStatus.OK if direct else HTTPStatus.NO_CONTENT
+        case Kind.DUPLICATE | Kind.IGNORED | Kind.SWEPT:
             return HTTPStatus.OK if direct else HTTPStatus.NO_CONTENT
         case Kind.REFUSED:
             return HTTPStatus.CONFLICT if direct else HTTPStatus.NO_CONTENT

@@ -1,21 +1,31 @@
-"""A load of one kind of request on loopback, by as few instructions as Python allows: bounded in number and in time."""
+"""A load of direct calls on loopback that costs little per call: bounded in time, each for a task of its own."""
 
 import asyncio
+import itertools
+import re
 import time
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from urllib.parse import urlsplit
 
-LONGEST = 120.0  # seconds
+LENGTH = re.compile(rb"(?i)\r\ncontent-length: *([0-9]+)")
+CLOSE = re.compile(rb"(?i)\r\nconnection: *close")
+DRAIN_TIMEOUT_S = 30.0
+FIRST_TASK = 100_000_000_000_000
 
 
 @dataclass
 class Loaded:
-    """What became of the requests: seconds each took, statuses, and how long all of them took."""
+    """What became of the requests: statuses (0 is no answer), and for each connection its answers and its seconds."""
 
-    seconds: list[float] = field(default_factory=list)
-    statuses: dict[int, int] = field(default_factory=dict)
-    elapsed: float = 0.0
+    statuses: Counter[int] = field(default_factory=Counter)
+    connections: list[tuple[int, float]] = field(default_factory=list)
+
+    @property
+    def sent(self) -> int:
+        """Requests that were sent."""
+        return self.statuses.total()
 
     @property
     def good(self) -> int:
@@ -24,86 +34,101 @@ class Loaded:
 
     @property
     def rate(self) -> float:
-        """Good answers a second."""
-        return self.good / self.elapsed
-
-    def quantile(self, share: float) -> float:
-        """Seconds within which that share of the requests was answered."""
-        return sorted(self.seconds)[min(len(self.seconds) - 1, int(share * len(self.seconds)))]
+        """Answers a second: the sum over the connections, so that the last ones' answers do not count as idle time."""
+        return sum(answers / seconds for answers, seconds in self.connections if answers)
 
 
-class _Caller(asyncio.Protocol):
-    """One connection that sends its next request as soon as the last one is answered."""
+def requests(url: str, token: str, *, named: bool = False) -> Iterator[bytes]:
+    """Direct calls without end, each for a task of its own; `named` ones have an `Idempotency-Key` of their own."""
+    head = f"POST / HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nAuthorization: Bearer {token}\r\n"
+    body = f'{{"task_id": {FIRST_TASK}}}'
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    before = head.encode()
+    for number in itertools.count(FIRST_TASK):
+        name = b"Idempotency-Key: event-%d\r\n" % number if named else b""
+        yield before + name + b'\r\n{"task_id": %d}' % number
 
-    def __init__(self, request: bytes, loaded: Loaded, left: list[int], done: asyncio.Future[None]) -> None:
-        self._request, self._loaded, self._left, self._done = request, loaded, left, done
+
+class Connection(asyncio.Protocol):
+    """One connection that sends its next request as soon as the last one is answered, until time is up."""
+
+    def __init__(self, to_send: Iterator[bytes], statuses: Counter[int], end: float) -> None:
+        self._to_send, self._statuses, self._end = to_send, statuses, end
         self._buffer = b""
-        self._began = 0.0
+        self._waiting = False
+        self._answers, self._began, self._last = 0, 0.0, 0.0
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.closed = False
+
+    @property
+    def result(self) -> tuple[int, float]:
+        """Answers, and seconds from the first request to the last answer."""
+        return self._answers, self._last - self._began
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._began = self._began or time.perf_counter()
+        self.closed = False
         self._send()
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        head, blank, body = self._buffer.partition(b"\r\n\r\n")
-        if not blank:
+        end = self._buffer.find(b"\r\n\r\n") + 4
+        if end < 4:
             return
-        lines = head.lower().split(b"\r\n")
-        length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
-        if len(body) < length:
+        head = self._buffer[:end]
+        length = LENGTH.search(head)
+        end += int(length[1]) if length else 0
+        if len(self._buffer) < end:
             return
-        self._buffer = body[length:]
-        self._loaded.seconds.append(time.perf_counter() - self._began)
-        status = int(lines[0][9:12])
-        self._loaded.statuses[status] = self._loaded.statuses.get(status, 0) + 1
-        self._send()
+        self._buffer = self._buffer[end:]
+        self._statuses[int(head[9:12])] += 1
+        self._answers += 1
+        self._last, self._waiting = time.perf_counter(), False
+        if CLOSE.search(head):
+            self._transport.close()
+        else:
+            self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self._done.done():
-            self._done.set_exception(exc) if exc else self._done.set_result(None)
+        if self._waiting:
+            self._statuses[0] += 1
+        self._waiting, self._buffer, self.closed = False, b"", True
+        self._finish()
 
     def _send(self) -> None:
-        if self._left[0] <= 0:
-            if not self._done.done():
-                self._done.set_result(None)
+        if time.perf_counter() >= self._end:
+            self._finish()
             return
-        self._left[0] -= 1
-        self._began = time.perf_counter()
-        self._transport.write(self._request)  # type: ignore[attr-defined]  # a transport of bytes, both ways
+        self._waiting = True
+        self._transport.write(next(self._to_send))
+
+    def _finish(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+    async def run(self, host: str, port: int) -> None:
+        """Send until time is up; a connection that the server closes is made again."""
+        loop = asyncio.get_running_loop()
+        while time.perf_counter() < self._end:
+            self.done = loop.create_future()
+            await loop.create_connection(lambda: self, host, port)
+            await self.done
+        if not self.closed:
+            self._transport.close()
 
 
-def post(url: str, body: bytes, token: str) -> bytes:
-    """The bytes of a direct call."""
-    head = f"POST / HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nAuthorization: Bearer {token}\r\n"
-    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
-
-
-def load(url: str, request: bytes, *, connections: int, requests: int) -> Loaded:
-    """Send so many requests over so many connections, each as fast as answers come."""
+def load(url: str, to_send: Iterator[bytes], *, connections: int, seconds: float) -> Loaded:
+    """Send over so many connections for so many seconds, each request as soon as the one before it is answered."""
 
     async def run() -> Loaded:
-        loop = asyncio.get_running_loop()
-        loaded, left = Loaded(), [requests]
-        where = urlsplit(url)
-        host, port = where.hostname or "", where.port or 80
-        done: list[asyncio.Future[None]] = [loop.create_future() for _ in range(connections)]
-        started_at = time.perf_counter()
-        async with asyncio.timeout(LONGEST):
-            callers = []
-            for one in done:
-                caller, _ = await loop.create_connection(partial(_Caller, request, loaded, left, one), host, port)
-                callers.append(caller)
-            await asyncio.gather(*done)
-        loaded.elapsed = time.perf_counter() - started_at
-        for caller in callers:
-            caller.close()
+        loaded, end = Loaded(), time.perf_counter() + seconds
+        address = urlsplit(url)
+        made = [Connection(to_send, loaded.statuses, end) for _ in range(connections)]
+        async with asyncio.timeout(seconds + DRAIN_TIMEOUT_S):
+            await asyncio.gather(*(one.run(address.hostname or "", address.port or 80) for one in made))
+        loaded.connections = [one.result for one in made]
         return loaded
 
-    try:
-        import uvloop  # noqa: PLC0415  # faster where there is one
-
-        return uvloop.run(run())
-    except ImportError:
-        return asyncio.run(run())
+    return asyncio.run(run())

@@ -4,6 +4,7 @@ import json
 import queue
 from base64 import b64encode
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -54,7 +55,8 @@ PUSH: dict[str, Any] = {
     "subscription": "projects/x/subscriptions/y",
 }
 GOOGLE = {"type": "google.cloud.pubsub.topic.v1.messagePublished", "source": "//pubsub.googleapis.com/projects/x"}
-NOTICE = {"topic_urn": TOPIC, "message": json.dumps(REQUEST), "subject": "OMS"}
+SENT = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+NOTICE = {"topic_urn": TOPIC, "timestamp": SENT, "message": json.dumps(REQUEST), "subject": "OMS"}
 SIGNED = {"type": "Notification", "signature": "c2ln", "signature_version": "v1"}
 BINARY = {"ce-specversion": "1.0", "ce-type": "oms.task.failed", "ce-source": "/e2e"}
 APIG = {"httpMethod": "POST", "path": "/", "headers": {}, "requestContext": {}, "isBase64Encoded": True}
@@ -95,7 +97,7 @@ def test_every_sender_starts_the_task(sender: str, oms: Running, public: Running
 @pytest.mark.parametrize(
     "document",
     [
-        {"trigger_type": "TIMER", "trigger_name": "Timer_001", "version": "v1.0", "user_event": json.dumps(REQUEST)},
+        {"trigger_type": "TIMER", "trigger_name": "Timer_001", "version": "v1.0", "user_event": "a note"},
         {"cts": {"service_type": "OMS", "trace_name": "startTask", "resource_id": str(TASK)}},
         {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": "x"}}}]},
         {"request_context": {}, "response_context": {}, "request_payload": REQUEST, "response_payload": ""},

@@ -67,11 +67,12 @@ def test_explain_and_the_function_agree(
     task, group = WORLDS[world]
     httpx_mock.add_callback(answer_with(task, group), is_reusable=True, is_optional=True)
     sent = fill(sample, keys)
-    reply = function.request(sent.method, sent.path, headers=sent.headers, content=sent.body.encode())
+    octets = {name: value.encode() for name, value in sent.headers.items()}
+    reply = function.request(sent.method, sent.path, headers=octets, content=sent.body.encode())
     receipts = function.receipts()
     outcomes = [" ".join(filter(None, [one["outcome"], one.get("reason")])) for one in receipts]
 
-    headers = {name.lower(): value for name, value in sent.headers.items()}
+    headers = {name.lower(): value.decode("latin-1") for name, value in octets.items()}
     delivery = Delivery(sent.method, sent.path, headers, sent.body.encode())
     files = json.dumps(task).encode(), json.dumps(group).encode()
     lines = asyncio.run(explain_delivery(delivery, files[0], load(), files[1]))

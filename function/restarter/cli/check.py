@@ -21,7 +21,7 @@ NO_GROUP = "00000000-0000-0000-0000-000000000000"  # the same
 
 
 async def check_all() -> int:
-    """Fingerprint one line for each check; 0 when all succeed, 1 when one fails."""
+    """Print one line for each check; 0 when all succeed, 1 when one fails."""
     try:
         settings = load()
     except SettingsError as error:

@@ -1,15 +1,21 @@
 """The command line: options and help texts, each command in a file of its own."""
 
 import asyncio
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TextIO
 
 import click
+from pydantic_core import PydanticCustomError
 
 from restarter import __version__
+from restarter.cli import report
 from restarter.cli.check import check_all
 from restarter.cli.explain import explain_delivery, read_delivery
 from restarter.settings.errors import SettingsError
 from restarter.settings.model import load
+from restarter.settings.types import parse_duration
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 WRONG_USAGE = 2
@@ -51,3 +57,28 @@ def explain(file: Path, task: Path | None, group: Path | None) -> None:
     shown, shown_group = (path.read_bytes() if path else None for path in (task, group))
     for step, finding in asyncio.run(explain_delivery(delivery, shown, settings, shown_group)):
         click.echo(f"{step:<10}{finding}")
+
+
+@cli.command("report")
+@click.argument("files", type=click.File("r", encoding="utf-8", errors="replace"), nargs=-1)
+@click.option("--json", "as_json_lines", is_flag=True, help="One object a line: the totals, then each task.")
+@click.option("--since", metavar="DURATION", help="Leave out lines that are older, like 12h; needs times in the lines.")
+def report_command(files: tuple[TextIO, ...], *, as_json_lines: bool, since: str | None) -> None:
+    """Tell what happened last night, from receipts in FILES or on standard input.
+
+    Reads plain receipts and exports of Cloud Logging and LTS, by task: how often it was started, why it failed, what
+    became of it and what to do. Other lines are passed over and counted. It needs no settings.
+    """
+    try:
+        earliest = datetime.now(UTC) - timedelta(seconds=parse_duration(since)) if since else None
+    except PydanticCustomError:
+        raise click.BadParameter("must be like 12h: a number of s, m, h or d", param_hint="--since") from None
+    found = report.Report()
+    for file in files or (sys.stdin,):
+        with click.progressbar(
+            file, label=getattr(file, "name", "standard input"), file=sys.stderr, hidden=not sys.stderr.isatty()
+        ) as lines:
+            for line in lines:
+                found.add(line, earliest)
+    for text in report.as_json(found) if as_json_lines else report.as_lines(found):
+        click.echo(text)

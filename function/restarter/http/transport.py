@@ -5,16 +5,15 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 from pydantic import SecretStr
 
 from restarter.http.call import Answer, Call, NoAnswer
+from restarter.http.connections import NOT_SENT, ConnectionPool, may_have_been_sent
 
-MAX_ANSWER_BYTES = 256 * 1024
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
 KEPT_HEADERS = (b"x-request-id", b"x-subject-token")
-CONNECTIONS = 480
+MAX_CONNECTIONS = 480
 
 
 class Sender(Protocol):
@@ -30,14 +29,8 @@ class Sender(Protocol):
 
 
 def connections() -> httpx.AsyncBaseTransport:
-    """The connection pool of aiohttp under httpx: its own slows down tenfold under load (encode/httpx#3215)."""
-    tls = httpx.create_ssl_context()
-
-    def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(ssl=tls, limit=CONNECTIONS)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-
-    return AiohttpTransport(verify=tls, client=session)
+    """The connections under httpx's interface; its own pool slows down tenfold under load (encode/httpx#3215)."""
+    return ConnectionPool(MAX_CONNECTIONS)
 
 
 class Transport:
@@ -51,18 +44,15 @@ class Transport:
 
     async def send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
         """Send the call once and read its answer, all of it within `seconds`; half of them are for connecting."""
-        timeout = dict.fromkeys(("connect", "pool"), seconds / 2) | dict.fromkeys(("read", "write"), seconds)
-        request = httpx.Request(
-            call.method, call.url, headers=dict(headers), content=call.content or None, extensions={"timeout": timeout}
-        )
+        request = _request(call, headers, seconds)
         response: httpx.Response | None = None
         try:
             async with asyncio.timeout(seconds):
                 response = await self._opened().handle_async_request(request)
                 return _answer(response, await _read(response))
-        except (TimeoutError, httpx.TransportError, aiohttp.ClientError) as error:
+        except (TimeoutError, httpx.TransportError) as error:
             # Once the status is here it counts, whatever became of the body.
-            return _answer(response, None) if response is not None else _no_answer(error)
+            return _answer(response, None) if response is not None else _no_answer(request, error)
         finally:
             if response is not None:
                 await response.aclose()
@@ -77,6 +67,18 @@ class Transport:
         if self._connections is None:
             self._connections = connections()
         return self._connections
+
+
+def _request(call: Call, headers: Mapping[str, str], seconds: float) -> httpx.Request:
+    """The call for httpx. Headers as bytes and content as a stream make it cheap; httpx adds none of its own then."""
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    if "Host" not in headers:
+        raw.append((b"Host", call.host.encode()))
+    if call.content or call.method != "GET":
+        raw.append((b"Content-Length", b"%d" % len(call.content)))
+    timeout = {"connect": seconds / 2, "pool": seconds / 2, "read": seconds, "write": seconds}
+    stream = httpx.ByteStream(call.content)
+    return httpx.Request(call.method, call.url, headers=raw, stream=stream, extensions={"timeout": timeout})
 
 
 async def _read(response: httpx.Response) -> bytes | None:
@@ -100,20 +102,9 @@ def _answer(response: httpx.Response, body: bytes | None) -> Answer:
     )
 
 
-def _no_answer(error: Exception) -> NoAnswer:
-    """Whether the request can have arrived. Only a connection that was never made proves that it did not.
-
-    The pool reports a connection lost half-way as a ConnectTimeout too, so aiohttp's own error decides.
-    """
-    cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError | TimeoutError) else error
-    not_sent = (
-        aiohttp.ClientConnectorError,
-        aiohttp.ConnectionTimeoutError,
-        httpx.ConnectError,
-        httpx.ConnectTimeout,
-        httpx.PoolTimeout,
-    )
-    if isinstance(cause, not_sent):
+def _no_answer(request: httpx.Request, error: Exception) -> NoAnswer:
+    """Whether the request can have arrived: only a connection that was never made proves that it did not."""
+    timed_out = isinstance(error, TimeoutError | httpx.TimeoutException)
+    if isinstance(error, NOT_SENT) or not may_have_been_sent(request):
         return NoAnswer(sent=False, reason="no_connection")
-    timed_out = isinstance(cause, TimeoutError | httpx.TimeoutException)
     return NoAnswer(sent=True, reason="timeout" if timed_out else "connection_lost")

@@ -15,6 +15,8 @@ from restarter.settings.model import Settings
 
 MIN_START_TIME_S = 1.0  # that must remain for a start
 SECOND_LOOK_TIME_S = 0.5  # of it kept back, to look again where a start gets no answer
+MAX_PAGES = 20  # of a list of failed tasks
+MORE_PAGES = Outcome(kind=Kind.SWEPT, reason="more_pages")
 ACTIVE = (1, 2, 6)  # waiting, running, retrying
 
 
@@ -44,6 +46,21 @@ class Oms:
             offset += page[1]
             if page[1] < tasks.PAGE_SIZE:
                 return tasks.only_match(found, name)
+
+    async def failed(self, project_id: str, context: DeliveryContext) -> tuple[list[Task], Outcome | None]:
+        """The failed tasks of up to MAX_PAGES pages, each once; and what ended the list early, if anything."""
+        found: dict[str, Task] = {}
+        for page_number in range(MAX_PAGES):
+            offset = page_number * tasks.FAILED_PAGE_SIZE
+            call = tasks.list_failed(self._settings.endpoint_of(project_id), project_id, offset)
+            answer = await self._call(call, project_id, context)
+            page = tasks.interpret_list(answer) if isinstance(answer, Answer) else _not_called(answer)
+            if isinstance(page, Outcome):
+                return list(found.values()), page
+            found |= {task.id: task for task in page[0]}
+            if page[1] < tasks.FAILED_PAGE_SIZE:
+                return list(found.values()), None
+        return list(found.values()), MORE_PAGES
 
     async def show(self, project_id: str, task_id: str, context: DeliveryContext) -> Task | Outcome:
         """The task as ShowTask answers it now."""

@@ -7,12 +7,13 @@ from typing import Any
 
 from restarter.http.call import Answer, Call
 from restarter.model import Kind, Outcome, Task
-from restarter.oms.documents import failure_of, integer, text
+from restarter.oms.documents import count, failure_of, integer, member, text
 from restarter.oms.error_codes import read_error
 
 # A page of 50 tasks stays well under the bound on answers (`transport.MAX_ANSWER_BYTES`); OMS allows 100.
 PAGE_SIZE = 50
 UNREADABLE_GROUP_ID = "unreadable id"  # no id of OMS has a space
+FAILED_PAGE_SIZE = 100  # the most that OMS allows
 MAX_NAME_LENGTH = 255  # of the parameter; matching is fuzzy, so the head of a longer name finds it too
 
 
@@ -32,6 +33,12 @@ def interpret_show(answer: Answer) -> Task | Outcome:
 def list_named(origin: str, project_id: str, name: str, offset: int) -> Call:
     """GET /v2/{project_id}/tasks?limit&offset&task_name: a page of the tasks whose names are like `name`."""
     query = (("limit", str(PAGE_SIZE)), ("offset", str(offset)), ("task_name", name[:MAX_NAME_LENGTH]))
+    return Call("GET", origin, f"/v2/{project_id}/tasks", query, _headers(project_id), operation="ListTasks")
+
+
+def list_failed(origin: str, project_id: str, offset: int) -> Call:
+    """GET /v2/{project_id}/tasks?limit&offset&status=4: a page of the failed tasks."""
+    query = (("limit", str(FAILED_PAGE_SIZE)), ("offset", str(offset)), ("status", "4"))
     return Call("GET", origin, f"/v2/{project_id}/tasks", query, _headers(project_id), operation="ListTasks")
 
 
@@ -91,5 +98,13 @@ def _task(document: Any) -> Task | None:
         group_id=_group_id(document.get("group_id")),
         task_type=text(document.get("task_type")),
         enable_restore=document.get("enable_restore") is True,
+        started_at_ms=count(document.get("start_time")),
+        ended_at_ms=_ended_at(document),
+        notice_sent=member(document.get("smn_info"), "notify_result"),
         **failure_of(document, "failed_num"),
     )
+
+
+def _ended_at(document: dict[str, Any]) -> int | None:
+    started_at, total_time = count(document.get("start_time")), count(document.get("total_time"))
+    return None if started_at is None else started_at + (total_time or 0)

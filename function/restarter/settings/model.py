@@ -17,6 +17,7 @@ from restarter.settings.types import (
     ConnectionString,
     CryptoType,
     Domain,
+    Duration,
     Email,
     Endpoint,
     JsonAuthFile,
@@ -121,6 +122,10 @@ class Settings(BaseSettings, CollectedErrors):
     restart_budget: RestartBudget = "5/24h"
     restart_backoff: float = Field(60.0, ge=0, le=3600, allow_inf_nan=False)
     restart_ledger: LedgerAddress = SecretStr("memory://")
+    restart_sweep: Literal["off", "on"] = "off"
+    restart_sweep_age: Duration = "3d"
+    restart_sweep_limit: int = Field(5, ge=1, le=1000)
+    restart_sweep_prefix: str | None = Field(None, max_length=1024)
     restart_enabled: bool = True
     restart_dry_run: bool = False
 
@@ -182,6 +187,8 @@ class Settings(BaseSettings, CollectedErrors):
             errors.append(("huaweicloud_sdk_ak", "required unless OMS_AUTH_TOKEN or IAM_USER is set"))
         if not trusting and not any(comma_separated(given.get(name, "")) for name in LISTS_OF_CALLERS):
             errors.append(("caller_bearer_tokens", "no way in is configured; set this or another CALLER_ setting"))
+        if given.get("restart_sweep") == "on" and not _is_shared(given.get("restart_ledger")):
+            errors.append(("restart_sweep", "needs a shared ledger; set RESTART_LEDGER to an address of Redis"))
         return errors
 
     def profiles(self) -> Mapping[str, StorageCredentials]:
@@ -237,6 +244,12 @@ def given_twice() -> list[str]:
         for name, value in files.items()
         if given.get(name.replace(os.sep, "__")) not in (None, "", value)
     )
+
+
+def _is_shared(address: Any) -> bool:
+    """Whether a ledger's address, as text or masked, is one that instances share."""
+    text = address.get_secret_value() if isinstance(address, SecretStr) else str(address or "memory://")
+    return not text.startswith("memory://")
 
 
 def _is_on(value: Any) -> bool:

@@ -161,6 +161,26 @@ def parse_budget(value: str) -> tuple[int, float]:
     return int(match[1]), int(match[2]) * SECONDS[match[3]]
 
 
+DURATION = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+
+
+def parse_duration(value: str) -> float:
+    """`3d` as 259200.0 seconds.
+
+    Raises:
+        PydanticCustomError: It is not like `3d`.
+    """
+    match = DURATION.fullmatch(value)
+    if match is None or int(match[1]) * SECONDS[match[2]] > MAX_WINDOW_S:
+        raise PydanticCustomError("duration", "must be like 3d: a number of s, m, h or d, up to 31d")
+    return int(match[1]) * SECONDS[match[2]]
+
+
+def _duration(value: str) -> str:
+    parse_duration(value)
+    return value
+
+
 def _budget(value: str) -> str:
     parse_budget(value)
     return value
@@ -207,6 +227,7 @@ KeySet = Annotated[str, AfterValidator(_key_set)]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
 Origin = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z0-9.:-]{1,253})$")]
 RestartBudget = Annotated[str, AfterValidator(_budget)]
+Duration = Annotated[str, AfterValidator(_duration)]
 LedgerAddress = Annotated[SecretStr, AfterValidator(_ledger)]
 CryptoType = Literal["DEFAULT", "KMS"]
 KmsKeyId = Annotated[str, StringConstraints(pattern=r"^[!-~]{36}$")]

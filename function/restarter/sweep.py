@@ -1,0 +1,119 @@
+"""A sweep: list the failed tasks of a project and send each through the same path as a failed event.
+
+It is the safety net for notices that were lost. RESTART_SWEEP=on switches it on.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from restarter.decide.group_rules import usable_group_id
+from restarter.decide.policy import policy_of
+from restarter.decide.rules import admit
+from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, RestartRequest, SweepCounts, Task
+from restarter.oms.client import MORE_PAGES, Oms
+from restarter.restart import Restarter
+from restarter.settings.model import Settings
+from restarter.settings.types import parse_duration
+
+MIN_TIME_S = 1.0  # that must remain for the next candidate
+NEVER_MS = 10**15  # for a task that does not say when it failed: it comes last
+# After these the sweep is answered 503, so that it comes again.
+INCOMPLETE = (Kind.UNAVAILABLE, Kind.UNCONFIRMED)
+# These are counted in the summary alone: a receipt for each would repeat itself with every sweep.
+ROUTINE = ("backoff", "budget_exhausted")
+OFF = Outcome(kind=Kind.IGNORED, reason="sweep_off")
+# What a request would name, `task_id` or `group_id`, and its value.
+Target = tuple[str, str]
+
+
+class Sweeper:
+    """Handles sweeps by one set of settings."""
+
+    def __init__(self, settings: Settings, oms: Oms, restarter: Restarter, now: Callable[[], datetime]) -> None:
+        self._is_on = settings.restart_sweep == "on"
+        self._age_ms = 1000 * parse_duration(settings.restart_sweep_age)
+        self._limit = settings.restart_sweep_limit
+        self._prefix = settings.restart_sweep_prefix or ""
+        self._policy = policy_of(settings)
+        self._oms = oms
+        self._restarter = restarter
+        self._now = now
+
+    async def sweep(self, tick: Event, context: DeliveryContext) -> list[tuple[Event, Outcome]]:
+        """What became of each task that was handled, and last of the sweep itself. `tick` is what asked for it."""
+        not_admitted = admit(tick, self._policy, context.received_at) if self._is_on else OFF
+        if not_admitted is not None:
+            return [(tick, not_admitted)]
+        found, interruption = await self._oms.failed(tick.project_id, context)
+        counts, targets = self._select(found)
+        handled: list[tuple[Event, Outcome]] = []
+        identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
+        for target in targets:
+            started = sum(outcome.kind in (Kind.STARTED, Kind.WOULD_START) for _, outcome in handled)
+            if started >= self._limit or context.remaining() < MIN_TIME_S:
+                break
+            event = _event(tick, target, identity)
+            handled.append((event, await self._restarter.restart(event, context)))
+        summary = _summary(counts, len(targets), [outcome for _, outcome in handled], interruption)
+        return [*((event, outcome) for event, outcome in handled if outcome.reason not in ROUTINE), (tick, summary)]
+
+    def _select(self, found: list[Task]) -> tuple[SweepCounts, list[Target]]:
+        """The tasks to restart, the longest failed first as far as OMS tells; members of a group are one target."""
+        oldest = 1000 * self._now().timestamp() - self._age_ms
+        failed_at: dict[Target, int] = {}
+        too_old = not_ours = 0
+        for task in found:
+            if task.started_at_ms is not None and task.started_at_ms < oldest:
+                too_old += 1
+            elif not (task.name or "").startswith(self._prefix):
+                not_ours += 1
+            else:
+                target = _target(task)
+                since = NEVER_MS if task.ended_at_ms is None else task.ended_at_ms
+                failed_at[target] = min(since, failed_at.get(target, NEVER_MS))
+        counts = SweepCounts(seen=len(found), too_old=too_old, not_ours=not_ours)
+        return counts, sorted(failed_at, key=failed_at.__getitem__)
+
+
+def _target(task: Task) -> Target:
+    """The group of a member whose group has a usable id, else the task itself."""
+    group_id = usable_group_id(task)
+    return ("task_id", task.id) if group_id is None else ("group_id", group_id)
+
+
+def _event(tick: Event, target: Target, identity: tuple[str, ...]) -> Event:
+    """A failed event about a target. The same tick makes the same event again, so a repetition starts nothing."""
+    name, value = target
+    asked = {name: value, "credentials": tick.request.credentials, "reason": tick.request.reason}
+    return replace(
+        tick,
+        request=RestartRequest.model_validate({key: given for key, given in asked.items() if given is not None}),
+        intent=Intent.FAILED,
+        identity=(*identity, name, value),
+        occurred_at=None,
+    )
+
+
+def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], interruption: Outcome | None) -> Outcome:
+    """The outcome of the sweep: `swept`, or what makes the sender come again."""
+    started = sum(outcome.kind in (Kind.STARTED, Kind.WOULD_START) for outcome in outcomes)
+    counts = replace(counts, started=started, held_back=len(outcomes) - started, left=targets - len(outcomes))
+    if interruption is MORE_PAGES:
+        interruption, reason = None, MORE_PAGES.reason
+    else:
+        reason = None
+    incomplete = interruption or next((outcome for outcome in outcomes if outcome.kind in INCOMPLETE), None)
+    if incomplete is None:
+        return Outcome(kind=Kind.SWEPT, reason=reason, counts=counts)
+    kind = incomplete.kind if incomplete.kind in (*INCOMPLETE, Kind.DEFERRED) else Kind.UNAVAILABLE
+    return Outcome(
+        kind=kind,
+        reason=incomplete.reason or "list",
+        retry_after=incomplete.retry_after,
+        counts=counts,
+        oms_status=incomplete.oms_status,
+        oms_error_code=incomplete.oms_error_code,
+        oms_request_id=incomplete.oms_request_id,
+    )

@@ -1,0 +1,39 @@
+"""The functions that are compared, and the settings that they start with. No I/O here."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).parent
+TOKEN = "example-caller-token-0001"
+# The keys open nothing: the stand-in takes every signature.
+SETTINGS = {
+    "OMS_REGION": "cn-north-4",
+    "OMS_PROJECT_ID": "2c0689c860ad4728a497ffffc0844383",
+    "HUAWEICLOUD_SDK_AK": "AKEXAMPLE0000000001",
+    "HUAWEICLOUD_SDK_SK": "SKEXAMPLE00000000000000000000000000000001",
+    "OMS_SRC_AK": "source-access-key",
+    "OMS_SRC_SK": "source-secret-key",
+    "OMS_DST_AK": "destination-access-key",
+    "OMS_DST_SK": "destination-secret-key",
+    "CALLER_BEARER_TOKENS": TOKEN,
+}
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function to measure: its folder, its settings, its calls to OMS for each start, whether it writes receipts."""
+
+    name: str
+    source: Path
+    calls: int
+    receipts: bool = False
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+OURS = HERE.parents[1] / "function"
+NO_LOOK = Function("ours, no look", OURS, 1, receipts=True, settings={"RESTART_LOOK_FIRST": "false"})
+LOOK = Function("ours, look", OURS, 2, receipts=True)
+SDK = Function("SDK function", HERE / "sdk_function", 1)
+SDK_CHECKED = Function("SDK function, checked", HERE / "sdk_checked_function", 1)
+EMPTY = Function("empty function", HERE / "empty_function", 0)
+FUNCTIONS = (NO_LOOK, LOOK, SDK, SDK_CHECKED, EMPTY)

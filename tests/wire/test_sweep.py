@@ -1,0 +1,304 @@
+"""A sweep finds failed tasks whose notice was lost, and restarts each as a failed event would, within its limits."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from pytest_httpx import HTTPXMock
+
+from example import BEARER, PROJECT, settings, shown
+from restarter.app import Application
+from restarter.ledger.memory import MemoryLedger
+from restarter.model import Delivery
+from restarter.reply import Reply
+
+NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
+REDIS = "redis://127.0.0.1:9/0"
+
+
+def ms(ago: timedelta) -> int:
+    """A time before NOW in milliseconds since 1970."""
+    return int((NOW - ago).timestamp() * 1000)
+
+
+def task(number: int, *, hours: float = 1, status: int = 4, **changes: Any) -> dict[str, Any]:
+    """A task as OMS lists it; `hours`: how long ago it was started."""
+    started = {"start_time": ms(timedelta(hours=hours)), "total_time": 1000}
+    return shown(status, **{"id": number, "name": f"photos-photos-2026102721163778{number}_1"} | started | changes)
+
+
+class World:
+    """The pipeline with a clock and an OMS of the test's own."""
+
+    def __init__(self, httpx_mock: HTTPXMock, **changes: Any) -> None:
+        self.now = NOW
+        self.tasks: dict[int, dict[str, Any]] = {}
+        self.rows: list[Any] | None = None
+        self.answers: dict[str, httpx.Response] = {}
+        self.calls: list[str] = []
+        fixed = settings(**{"restart_ledger": REDIS, "restart_sweep": "on"} | changes)
+        self.written: list[dict[str, Any]] = []
+        self.application = Application(lambda: fixed, now=lambda: self.now, write=self._write)
+        httpx_mock.add_callback(self._oms, is_reusable=True, is_optional=True)
+
+    def _write(self, receipts: Any) -> None:
+        self.written += receipts
+
+    def _oms(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path.removeprefix(f"/v2/{PROJECT}/tasks")
+        number = path.strip("/").partition("/")[0]
+        self.calls.append("list" if not number else f"{request.method} {number}")
+        if self.calls[-1] in self.answers:
+            return self.answers[self.calls[-1]]
+        if not number:
+            return self._page(int(request.url.params["offset"]), int(request.url.params["limit"]))
+        if request.method == "POST":
+            self.tasks[int(number)]["status"] = 2
+            return httpx.Response(200)
+        return httpx.Response(200, json=self.tasks[int(number)])
+
+    def _page(self, offset: int, limit: int) -> httpx.Response:
+        rows = self.rows if self.rows is not None else [one for one in self.tasks.values() if one["status"] == 4]
+        return httpx.Response(200, json={"tasks": rows[offset : offset + limit], "count": len(rows)})
+
+    def sweep(self, tick: str | None = None, **fields: Any) -> Reply:
+        """One sweep by a direct call; `tick`: its Idempotency-Key."""
+        headers = {"authorization": f"Bearer {BEARER}"} | ({"idempotency-key": tick} if tick else {})
+        self.written.clear()
+        self.calls.clear()
+
+        async def handle() -> Reply:
+            pipeline = self.application.pipeline()
+            body = json.dumps({"sweep": True} | fields).encode()
+            return await pipeline.handle(Delivery("POST", "/", headers, body), pipeline.begin())
+
+        return asyncio.run(handle())
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The last receipt, which is the sweep's own."""
+        return self.written[-1]
+
+    def counts(self) -> tuple[int, ...]:
+        """What the summary counts."""
+        return tuple(self.summary[name] for name in ("seen", "too_old", "not_ours", "started", "held_back", "left"))
+
+    def started(self) -> list[str]:
+        """Ids of the tasks for which a start was called, in order."""
+        return [call.removeprefix("POST ") for call in self.calls if call.startswith("POST")]
+
+
+@pytest.fixture
+def make_world(httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch) -> Callable[..., World]:
+    """A world whose ledger is in memory, where a real one would be shared."""
+    monkeypatch.setattr("restarter.http.transport.connections", httpx.AsyncHTTPTransport)
+    monkeypatch.setattr("restarter.app.open_ledger", lambda _address, clock: MemoryLedger(clock))
+    return lambda **changes: World(httpx_mock, **changes)
+
+
+def test_failed_tasks_are_started_the_longest_failed_first_with_a_receipt_each_and_a_summary(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.tasks = {n: task(n, hours=n) for n in (1, 3, 2)} | {4: task(4, status=2)}
+    reply = world.sweep("tick")
+    assert reply.status == 200
+    assert json.loads(reply.body)["outcome"] == "swept"
+    assert world.started() == ["3", "2", "1"]
+    assert [(one["outcome"], one.get("task_id"), one["intent"]) for one in world.written[:-1]] == [
+        ("started", "3", "failed"),
+        ("started", "2", "failed"),
+        ("started", "1", "failed"),
+    ]
+    assert world.counts() == (3, 0, 0, 3, 0, 0)
+    assert world.summary["severity"] == "INFO"
+
+
+def test_the_limit_of_starts_leaves_the_rest_for_the_next_sweep(make_world: Callable[..., World]) -> None:
+    world = make_world(restart_sweep_limit=2)
+    world.tasks = {n: task(n) for n in range(1, 6)}
+    world.sweep("a")
+    assert world.counts() == (5, 0, 0, 2, 0, 3)
+    world.sweep("b")
+    assert world.counts() == (3, 0, 0, 2, 0, 1)
+
+
+def test_old_tasks_and_those_of_others_are_counted_and_left_alone(make_world: Callable[..., World]) -> None:
+    world = make_world(restart_sweep_age="2h", restart_sweep_prefix="photos-")
+    world.tasks = {
+        1: task(1, hours=3),
+        2: task(2, name="films-films-20261027211637782_1"),
+        3: task(3),
+        4: task(4, start_time=None, total_time=None),
+        5: task(5, name=None),
+    }
+    world.sweep("tick")
+    assert world.counts() == (5, 1, 2, 2, 0, 0)
+    assert world.started() == ["3", "4"]
+
+
+def test_a_tick_that_comes_again_starts_nothing_again_and_another_one_keeps_the_backoff(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.tasks = {1: task(1)}
+    world.sweep("tick")
+    world.tasks[1]["status"] = 4
+    world.sweep("tick")
+    assert (world.started(), world.counts()) == ([], (1, 0, 0, 0, 1, 0))
+    assert [one["outcome"] for one in world.written] == ["duplicate", "swept"]
+    world.now += timedelta(seconds=59)
+    world.sweep("another")
+    assert (world.started(), world.counts()) == ([], (1, 0, 0, 0, 1, 0))
+    assert [one["outcome"] for one in world.written] == ["swept"]
+    world.now += timedelta(seconds=2)
+    world.sweep()
+    assert (world.started(), world.written[0]["attempt"]) == (["1"], 2)
+
+
+def test_the_budget_holds_for_sweeps_without_an_id_too(make_world: Callable[..., World]) -> None:
+    world = make_world(restart_budget="2/24h", restart_backoff=0.0)
+    world.tasks = {1: task(1)}
+    for _ in range(3):
+        world.tasks[1]["status"] = 4
+        world.sweep()
+    assert (world.started(), world.counts()) == ([], (1, 0, 0, 0, 1, 0))
+    assert [one["outcome"] for one in world.written] == ["swept"]
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(3, "refused"), (5, "nothing_to_do"), (2, "already_running")])
+def test_a_task_that_changes_between_list_and_look_is_left_alone(
+    status: int, outcome: str, make_world: Callable[..., World]
+) -> None:
+    world = make_world()
+    world.tasks, world.rows = {1: task(1, status=status)}, [task(1)]
+    world.sweep("tick")
+    assert world.started() == []
+    assert [one["outcome"] for one in world.written] == [outcome, "swept"]
+    assert world.counts() == (1, 0, 0, 0, 1, 0)
+
+
+def test_a_task_that_is_deleted_between_list_and_look_is_left_alone(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.rows, world.answers = [task(1)], {"GET 1": httpx.Response(400, json={"error_code": "OMS.1009"})}
+    assert world.sweep("tick").status == 200
+    assert [one["outcome"] for one in world.written] == ["not_found", "swept"]
+
+
+def test_a_row_that_stands_on_two_pages_counts_once_and_garbage_is_passed_over(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.tasks = {1: task(1)}
+    garbage: list[Any] = [None, 7, [], {}, {"id": "x"}, {"id": True}, {"id": 9, "start_time": "soon", "name": 5}]
+    world.tasks[9] = task(9, status=3)
+    world.rows = [task(1)] * 100 + [*garbage, task(1)]
+    world.sweep("tick")
+    assert world.calls.count("list") == 2
+    assert world.started() == ["1"]
+    assert world.counts() == (2, 0, 0, 1, 1, 0)
+
+
+def test_a_list_of_more_than_twenty_pages_is_said(make_world: Callable[..., World]) -> None:
+    world = make_world(restart_sweep_limit=1)
+    world.tasks = {n: task(n) for n in range(1, 2002)}
+    assert world.sweep("tick").status == 200
+    assert world.calls.count("list") == 20
+    assert (world.summary["outcome"], world.summary["reason"]) == ("swept", "more_pages")
+    assert world.counts() == (2000, 0, 0, 1, 0, 1999)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "reason"),
+    [
+        (httpx.Response(503), "unavailable", "oms_error"),
+        (httpx.Response(200, text="<html>"), "unavailable", "unreadable_answer"),
+        (httpx.Response(401, json={"error_code": "APIGW.0301"}), "unavailable", "credentials"),
+        (httpx.Response(404), "unavailable", "list"),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_answered_503(
+    answer: httpx.Response, outcome: str, reason: str, make_world: Callable[..., World]
+) -> None:
+    world = make_world()
+    world.tasks, world.answers = {1: task(1)}, {"list": answer}
+    reply = world.sweep("tick")
+    assert (reply.status, world.started()) == (503, [])
+    assert (world.summary["outcome"], world.summary["reason"]) == (outcome, reason)
+    assert world.counts() == (0, 0, 0, 0, 0, 0)
+
+
+def test_after_a_task_that_is_unavailable_the_rest_goes_on_and_the_reply_is_503(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.tasks = {n: task(n, hours=9 - n) for n in (1, 2)}
+    world.answers = {"GET 1": httpx.Response(503)}
+    assert world.sweep("tick").status == 503
+    assert world.started() == ["2"]
+    assert (world.summary["outcome"], world.summary["reason"]) == ("unavailable", "oms_error")
+    assert world.counts() == (2, 0, 0, 1, 1, 0)
+
+
+def test_a_task_that_oms_rejects_does_not_change_the_reply(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.tasks = {1: task(1)}
+    world.answers = {"POST 1": httpx.Response(400, json={"error_code": "OMS.0064"})}
+    assert world.sweep("tick").status == 200
+    assert [one["outcome"] for one in world.written] == ["rejected", "swept"]
+
+
+def test_a_sweep_ends_while_a_second_is_left(make_world: Callable[..., World]) -> None:
+    world = make_world(restart_deadline=1.001)
+    world.tasks = {1: task(1), 2: task(2)}
+    assert world.sweep("tick").status == 200
+    assert world.calls == ["list"]
+    assert world.counts() == (2, 0, 0, 0, 0, 2)
+
+
+def test_a_dry_run_counts_what_it_would_start(make_world: Callable[..., World]) -> None:
+    world = make_world(restart_dry_run=True)
+    world.tasks = {1: task(1)}
+    world.sweep("tick")
+    assert (world.started(), world.counts()) == ([], (1, 0, 0, 1, 0, 0))
+    assert [one["outcome"] for one in world.written] == ["would_start", "swept"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome", "reason", "status"),
+    [
+        ({"restart_sweep": "off"}, "ignored", "sweep_off", 200),
+        ({"restart_sweep": "off", "restart_enabled": False}, "ignored", "sweep_off", 200),
+        ({"restart_enabled": False}, "refused", "disabled", 409),
+    ],
+)
+def test_a_sweep_that_is_off_asks_nobody(
+    changes: dict[str, Any], outcome: str, reason: str, status: int, make_world: Callable[..., World]
+) -> None:
+    world = make_world(**changes)
+    assert world.sweep("tick").status == status
+    assert world.calls == []
+    assert [(one["outcome"], one["reason"]) for one in world.written] == [(outcome, reason)]
+
+
+def test_the_profile_and_the_reason_of_the_sweep_are_those_of_each_start(make_world: Callable[..., World]) -> None:
+    world = make_world(oms_profiles={"aws": {"dst_ak": "ak", "dst_sk": "sk"}})
+    world.tasks = {1: task(1)}
+    world.sweep("tick", credentials="aws", reason="every quarter of an hour")
+    assert {(one["credentials"], one["reason"]) for one in world.written} == {("aws", "every quarter of an hour")}
+
+
+def test_sweeping_needs_a_shared_ledger(environment: pytest.MonkeyPatch) -> None:
+    from restarter.settings.errors import SettingsError  # noqa: PLC0415  # only this test loads settings
+    from restarter.settings.model import load  # noqa: PLC0415
+
+    environment.setenv("RESTART_SWEEP", "on")
+    with pytest.raises(SettingsError, match="RESTART_SWEEP: needs a shared ledger"):
+        load()
+    environment.setenv("RESTART_LEDGER", "memory://")
+    with pytest.raises(SettingsError, match="RESTART_SWEEP: needs a shared ledger"):
+        load()
