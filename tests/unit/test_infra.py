@@ -580,6 +580,7 @@ def image(root: Path) -> Faults:
         "health is not checked, or by a shell": r'^HEALTHCHECK .*CMD \["python", "-c", .*PORT.*/healthz',
         "starts by a shell": r'^CMD \["functions-framework"\]$',
         "has no port": r"\bPORT=8080\b",
+        "pydantic looks for plugins": r"\bPYDANTIC_DISABLE_PLUGINS=__all__\b",
         "the wrong program": r"FUNCTION_SOURCE=/function/main\.py FUNCTION_TARGET=restart",
     }
     faults += [f"Dockerfile: {fault}" for fault, rule in rules.items() if not re.search(rule, text, re.MULTILINE)]
@@ -834,6 +835,7 @@ PLANTED = [
     ("base not pinned", image, "image/Dockerfile", "3.13.16-slim-trixie", "slim", "base is not pinned"),
     ("no hashes", image, "image/Dockerfile", "--require-hashes ", "", "hashes are not checked"),
     ("as root", image, "image/Dockerfile", "USER 1003:1003", "USER root", "runs as another"),
+    ("plugins", image, "image/Dockerfile", "PYDANTIC_DISABLE_PLUGINS=__all__ ", "", "looks for plugins"),
     ("linted", image, "image/Dockerfile", "WORKDIR /function", "WORKDIR function", "DL3000"),
     ("context", image, "image/Dockerfile.dockerignore", "!main.py", "!*", "lets in other"),
 ]
