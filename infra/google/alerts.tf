@@ -9,7 +9,8 @@ resource "google_monitoring_notification_channel" "operators" {
 }
 
 # A receipt at ERROR asks for a person: malformed, not_found, rejected, permanent_failure, the first budget_exhausted.
-# The mail says what to do: the receipt's `advice`.
+# The mail says what to do: the receipt's `advice`. Faults of the program have a `message`, too; Cloud Run's own lines
+# about requests, which are at ERROR for every 503, have none.
 resource "google_monitoring_alert_policy" "error" {
   display_name          = "${var.name}: a receipt at ERROR"
   combiner              = "OR"
@@ -22,8 +23,8 @@ resource "google_monitoring_alert_policy" "error" {
       filter = <<-EOT
         resource.type = "cloud_run_revision"
         resource.labels.service_name = "${google_cloudfunctions2_function.this.name}"
-        severity = "ERROR"
-        jsonPayload.outcome : *
+        severity >= "ERROR"
+        jsonPayload.message : *
       EOT
 
       label_extractors = {
@@ -32,6 +33,7 @@ resource "google_monitoring_alert_policy" "error" {
         task    = "EXTRACT(jsonPayload.task_id)"
         name    = "EXTRACT(jsonPayload.task_name)"
         group   = "EXTRACT(jsonPayload.group_id)"
+        message = "EXTRACT(jsonPayload.message)"
         advice  = "EXTRACT(jsonPayload.advice)"
       }
     }
@@ -40,7 +42,7 @@ resource "google_monitoring_alert_policy" "error" {
   documentation {
     mime_type = "text/markdown"
     subject   = "OMS task $${log.extracted_label.task}$${log.extracted_label.name}$${log.extracted_label.group}: $${log.extracted_label.outcome} $${log.extracted_label.reason}"
-    content   = "**What to do:** $${log.extracted_label.advice}"
+    content   = "$${log.extracted_label.message}\n\n**What to do:** $${log.extracted_label.advice}"
   }
 
   alert_strategy {

@@ -33,7 +33,7 @@ resource "huaweicloud_lts_keywords_alarm_rule" "error" {
   send_notifications = var.alarm_user != ""
 
   keywords_requests {
-    keywords               = "severity AND ERROR AND outcome"
+    keywords               = "severity AND ERROR AND message"
     condition              = ">="
     number                 = 1
     log_group_id           = huaweicloud_lts_group.this.id

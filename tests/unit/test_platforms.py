@@ -111,7 +111,7 @@ def test_a_shared_ledger_brings_its_client_and_each_secret_its_file(tmp_path: Pa
     assert shown("google", GOOGLE, tmp_path)["requirements"] == "requirements.txt"
 
 
-REFUSED = [
+REFUSED: list[tuple[str, dict[str, object], str]] = [
     ("huawei", {"sweep": True}, "A sweep needs a shared ledger"),
     ("google", {"sweep": True}, "A sweep needs a shared ledger"),
     ("google", {"sweep": True, "secrets": {**KEYS, **CALLS, "RESTART_LEDGER": "memory://"}}, "needs a shared ledger"),

