@@ -645,7 +645,7 @@ def test_infra_is_as_it_should_be(check: Callable[[Path], Faults], infra: Path) 
     assert check(infra) == []
 
 
-@pytest.mark.parametrize("folder", ["huawei", "google", "knative", "image"])
+@pytest.mark.parametrize("folder", ["huawei", "google", "knative", "image", "observability"])
 def test_a_readme_says_how_and_what_was_not_run(folder: str, infra: Path) -> None:
     text = (infra / folder / "README.md").read_text("utf-8")
     assert "not run here" in text

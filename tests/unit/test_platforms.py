@@ -10,12 +10,15 @@ import os
 import re
 import shutil
 import subprocess
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from restarter import __version__
 
 INFRA = Path(__file__).parents[2] / "infra"
 KEYS = {"OMS_DST_AK": "example", "OMS_DST_SK": "example"}
@@ -185,3 +188,47 @@ def test_one_line_in_the_kustomization_switches_sweeps_on(tmp_path: Path) -> Non
     given = environment(documents)
     assert (given["RESTART_SWEEP"], given["EVENT_TYPES_FAILED"]) == ("on", "dev.knative.sources.ping")
     assert given["OMS_REGION"] == "cn-north-4"
+
+
+READMES = [
+    INFRA / folder / "README.md" for folder in ("google", "huawei", "image", "knative", "observability", "package")
+]
+PLATFORMS = [readme for readme in READMES if readme.parent.name not in ("observability", "package")]
+
+
+def commands(readme: Path) -> list[str]:
+    """The fenced blocks for a shell, without the indentation of lists."""
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```", readme.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return [textwrap.dedent(block) for block in blocks]
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda readme: readme.parent.name)
+def test_commands_of_a_readme_are_a_shells_and_name_files_and_targets_that_exist(readme: Path) -> None:
+    text = "\n".join(commands(readme))
+    assert subprocess.run(["bash", "-n"], input=text, text=True, check=False).returncode == 0  # noqa: S607
+    made = (INFRA.parent / "Makefile").read_text("utf-8")
+    for target in re.findall(r"^make (?:\w+=\S+ )*(\w+)", text, re.MULTILINE):
+        assert f"\n{target}:" in made
+    for path in re.findall(r"(?<![\w/.])((?:infra|function)/[\w./-]+\w)", text):
+        assert (INFRA.parent / path).exists(), path
+    for example in re.findall(r"cp (\S+\.example)", text):
+        assert (readme.parent / example).exists()
+
+
+def test_pages_and_manifests_name_the_version_that_is_built() -> None:
+    texts = [path.read_text("utf-8") for path in [*READMES, INFRA / "knative" / "kustomization.yaml"]]
+    versions = {
+        one for text in texts for one in re.findall(r"(?:oms-task-restarter:|newTag: |version\":\")(\d[\d.]*\d)", text)
+    }
+    assert versions == {__version__}
+
+
+@pytest.mark.parametrize("readme", PLATFORMS, ids=lambda readme: readme.parent.name)
+def test_a_page_of_a_platform_ends_its_first_run_with_an_event_and_says_what_happens_on_failure(readme: Path) -> None:
+    text = readme.read_text("utf-8")
+    assert "check --all" in text
+    assert re.search(r"\| what happens \| what [\w ]+ does[\w ]* \| what is left \|", text)
+    assert re.search(r"\| step \| what to look for \| what it means if not \|", text)
+    first_run = text.partition("what it means if not")[2]
+    assert "task_id" in first_run
+    assert "outcome" in first_run
