@@ -1,24 +1,14 @@
 """Names and keys that all tests share; none of them is real."""
 
+import example_settings
 from restarter.settings.model import Settings
 
-PROJECT = "2c0689c860ad4728a497ffffc0844383"
-TASK = 191297407830872
-TASK_NAME = "photos-photos-20261027211637786_544"
-BEARER = "example-caller-token-0001"
+PROJECT = example_settings.PROJECT
+TASK = example_settings.TASK
+TASK_NAME = example_settings.TASK_NAME
+BEARER = example_settings.BEARER
+ENVIRONMENT = example_settings.EXAMPLE
 ENDPOINT = "https://oms.cn-north-4.myhuaweicloud.com"
-
-ENVIRONMENT = {
-    "OMS_REGION": "cn-north-4",
-    "OMS_PROJECT_ID": PROJECT,
-    "HUAWEICLOUD_SDK_AK": "AKEXAMPLE0000000001",
-    "HUAWEICLOUD_SDK_SK": "SKEXAMPLE00000000000000000000000000000001",
-    "OMS_SRC_AK": "src_ak",
-    "OMS_SRC_SK": "src_sk",
-    "OMS_DST_AK": "dst_ak",
-    "OMS_DST_SK": "dst_sk",
-    "CALLER_BEARER_TOKENS": BEARER,
-}
 
 
 def settings(**changes: object) -> Settings:

@@ -117,6 +117,12 @@ TaskId = Annotated[
 ]
 
 
+def _true(value: Any) -> Any:
+    if value is not True:  # to Python 1 is the same as True
+        raise PydanticCustomError("sweep_true", "must be true")
+    return value
+
+
 # What may stand beside `sweep`.
 SWEEP_FIELDS = frozenset({"sweep", "project_id", "credentials", "reason"})
 
@@ -129,7 +135,9 @@ class RestartRequest(BaseModel):
     task_id: TaskId | None = Field(None, description="OMS task id: an integer or digits, 1 to 15 of them.")
     task_name: str | None = Field(None, min_length=1, max_length=1024, description="Exact OMS task name.")
     group_id: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]{1,255}$", description="Id of a task group.")
-    sweep: Literal[True] | None = Field(None, description="true: look for failed tasks and restart them.")
+    sweep: Annotated[Literal[True], BeforeValidator(_true)] | None = Field(
+        None, description="true: look for failed tasks and restart them."
+    )
     project_id: str | None = Field(
         None, min_length=1, max_length=1024, description="One of the configured projects; the default one if left out."
     )
@@ -149,9 +157,27 @@ class RestartRequest(BaseModel):
         targets = (self.task_id, self.task_name, self.group_id, self.sweep)
         if len([target for target in targets if target is not None]) != 1:
             raise PydanticCustomError("exactly_one_target", "exactly one must be given")
-        if self.sweep and self.model_fields_set - SWEEP_FIELDS:
+        given = {name for name in self.model_fields_set if getattr(self, name) is not None}
+        if self.sweep and given - SWEEP_FIELDS:
             raise PydanticCustomError("sweep_with_other_fields", "sweep stands alone")
         return self
+
+
+class DirectRequest(RestartRequest):
+    """What a direct call may say besides: no envelope says it for such a call."""
+
+    intent: Literal["failed", "requested"] | None = Field(
+        None,
+        description="Direct calls only. failed: the task failed, so budget and backoff hold; it needs an id, by the "
+        "header Idempotency-Key, by a signed webhook-id or by id. requested, the default: start it.",
+    )
+    id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1024,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]*$",
+        description="Direct calls only. Id of the event, where no header gives one; a header must not differ.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

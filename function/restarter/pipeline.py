@@ -78,35 +78,31 @@ class Pipeline:
         allowed = self.settings.restart_deadline if seconds is None else min(seconds, self.settings.restart_deadline)
         return DeliveryContext(self._now(), started_at, started_at + allowed, platform_key)
 
-    async def handle(self, delivery: Delivery, context: DeliveryContext) -> Reply:
-        """Handle one delivery. Never raises: a Rejected becomes its reply."""
-        with self._observer.delivery(delivery):
-            return await self._handle(delivery, context)
-
-    async def _handle(
+    async def handle(
         self, delivery: Delivery, context: DeliveryContext, outer: AuthenticatedDelivery | None = None
     ) -> Reply:
-        """The steps. `outer` is the authenticated APIG event around the delivery, if there is one."""
-        try:
-            control = control_reply(delivery, self.settings.caller_origins)
-            if control is not None:
-                return control
-            authenticated = await authenticate(delivery, self._authenticators, context, outer=outer)
-            self._observer.step("authenticated", authenticated)
-            parsed = parse(authenticated)
-            if functiongraph_apig.recognises(parsed):
-                inside = functiongraph_apig.unwrap(parsed, outer)
-                self._observer.step("unwrapped", inside)
-                return apig_response(await self._handle(inside, context, authenticated))
-            parts = decode(parsed, self._options)
-            with self._slots(len(parts)):
-                if len(parts) == 1:  # as nearly always: no extra task
-                    results = [await self._act(parts[0], context)]
-                else:
-                    results = await asyncio.gather(*(self._act(part, context) for part in parts))
-        except Rejected as error:
-            return self.reject(error, context, delivery.headers)
-        return self._reply(results, context, delivery.headers)
+        """Handle one delivery. Never raises: a Rejected becomes its reply. `outer`: the APIG event around it."""
+        with self._observer.delivery(delivery):
+            try:
+                control = control_reply(delivery, self.settings.caller_origins)
+                if control is not None:
+                    return control
+                authenticated = await authenticate(delivery, self._authenticators, context, outer=outer)
+                self._observer.step("authenticated", authenticated)
+                parsed = parse(authenticated)
+                if functiongraph_apig.recognises(parsed):
+                    inside = functiongraph_apig.unwrap(parsed, outer)
+                    self._observer.step("unwrapped", inside)
+                    return apig_response(await self.handle(inside, context, authenticated))
+                parts = decode(parsed, self._options)
+                with self._slots(len(parts)):
+                    if len(parts) == 1:  # as nearly always: no extra task
+                        results = [await self._act(parts[0], context)]
+                    else:
+                        results = await asyncio.gather(*(self._act(part, context) for part in parts))
+            except Rejected as error:
+                return self.reject(error, context, delivery.headers)
+            return self._reply(results, context, delivery.headers)
 
     def reject(self, error: Rejected, context: DeliveryContext, headers: Mapping[str, str]) -> Reply:
         """The receipt and reply of a delivery that is not taken."""

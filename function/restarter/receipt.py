@@ -17,6 +17,7 @@ from restarter.settings.model import Settings
 # Refusals that last until a person acts.
 NEEDS_A_PERSON = ("permanent_failure", "budget_exhausted")
 SWEEP_FIELDS = tuple(field.name for field in fields(SweepCounts))
+MAX_NAME_IN_SENTENCE = 256
 # Every field that a receipt may have, in this order.
 FIELDS = (
     *("severity", "message", "outcome", "reason", "dialect", "intent", "event_id", "event_age_s"),
@@ -88,27 +89,13 @@ def severity_of(outcome: Outcome) -> str:
             return "ERROR"
         case Kind.REFUSED if outcome.reason in NEEDS_A_PERSON:
             return "INFO" if outcome.repeated else "ERROR"
-        case (
-            Kind.REFUSED
-            | Kind.DEFERRED
-            | Kind.UNAVAILABLE
-            | Kind.UNCONFIRMED
-            | Kind.MALFORMED
-            | Kind.UNAUTHENTICATED
-            | Kind.CONTENT_TOO_LARGE
-            | Kind.UNSUPPORTED_MEDIA_TYPE
-            | Kind.METHOD_NOT_ALLOWED
-        ):
+        case Kind.REFUSED | Kind.DEFERRED | Kind.UNAVAILABLE | Kind.UNCONFIRMED | Kind.MALFORMED:
             return "WARNING"
-        case (
-            Kind.STARTED
-            | Kind.WOULD_START
-            | Kind.ALREADY_RUNNING
-            | Kind.NOTHING_TO_DO
-            | Kind.DUPLICATE
-            | Kind.IGNORED
-            | Kind.SWEPT
-        ):
+        case Kind.UNAUTHENTICATED | Kind.CONTENT_TOO_LARGE | Kind.UNSUPPORTED_MEDIA_TYPE | Kind.METHOD_NOT_ALLOWED:
+            return "WARNING"
+        case Kind.STARTED | Kind.WOULD_START | Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO:
+            return "INFO"
+        case Kind.DUPLICATE | Kind.IGNORED | Kind.SWEPT:
             return "INFO"
         case _:  # pragma: no cover
             assert_never(outcome.kind)
@@ -152,7 +139,7 @@ def _facts_of_event(event: Event, context: DeliveryContext, settings: Settings) 
 
 def _sentence(outcome: Outcome, facts: Mapping[str, Any]) -> str:
     """One sentence that says what became of the request, and why."""
-    task = facts.get("task_id") or facts.get("task_name") or ""
+    task = (facts.get("task_id") or facts.get("task_name") or "")[:MAX_NAME_IN_SENTENCE]
     sentence = SENTENCES[outcome.kind].format(task=task).rstrip()
     if outcome.migrate_failed_object is not None:
         sentence += " (failed objects only)" if outcome.migrate_failed_object else " (all objects)"

@@ -25,15 +25,9 @@ class Reply:
 def status_of(kind: Kind, *, direct: bool) -> HTTPStatus:
     """The status of one outcome. An event never gets one that makes Knative repeat it in vain (404, 408, 409, 429)."""
     match kind:
-        case (
-            Kind.STARTED
-            | Kind.WOULD_START
-            | Kind.ALREADY_RUNNING
-            | Kind.NOTHING_TO_DO
-            | Kind.DUPLICATE
-            | Kind.IGNORED
-            | Kind.SWEPT
-        ):
+        case Kind.STARTED | Kind.WOULD_START | Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO:
+            return HTTPStatus.OK if direct else HTTPStatus.NO_CONTENT
+        case Kind.DUPLICATE | Kind.IGNORED | Kind.SWEPT:
             return HTTPStatus.OK if direct else HTTPStatus.NO_CONTENT
         case Kind.REFUSED:
             return HTTPStatus.CONFLICT if direct else HTTPStatus.NO_CONTENT
@@ -72,7 +66,7 @@ def reply_to(outcomes: Sequence[Outcome], receipts: Sequence[Mapping[str, Any]],
         case HTTPStatus.NO_CONTENT:
             return Reply(HTTPStatus.NO_CONTENT, receipts=receipts)
         case HTTPStatus.OK:
-            return Reply(HTTPStatus.OK, JSON, json.dumps(receipts[urgent]).encode(), receipts)
+            return Reply(HTTPStatus.OK, JSON, _json(receipts[urgent]), receipts)
         case status:
             return replace(_problem(status, outcomes[urgent], receipts[urgent]), receipts=receipts)
 
@@ -94,9 +88,12 @@ def _problem(status: HTTPStatus, outcome: Outcome, receipt: Mapping[str, Any]) -
         "outcome": outcome.kind,
         "reason": outcome.reason,
     }
-    return Reply(
-        status, headers, json.dumps({name: value for name, value in body.items() if value is not None}).encode()
-    )
+    return Reply(status, headers, _json({name: value for name, value in body.items() if value is not None}))
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    """UTF-8, a third of the length of escapes, so that the longest names stay within 16 KiB."""
+    return json.dumps(document, ensure_ascii=False).encode()
 
 
 def apig_response(reply: Reply) -> Reply:

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from processes import EXAMPLE, Running, function, simulator
+from example_settings import EXAMPLE, REPEATABLE
+from processes import Running, function, simulator
 from samples import FOLDERS, Sample, fill, read_all
 from signing_keys import SigningKeys, signing_keys
 
@@ -19,12 +20,6 @@ WIDTH = 150  # of a table that goes into a file
 ROOMY = 110  # from here on all of a row is shown
 WORDS = {"dialect": 17, "outcome": 24, "reason": 44}  # and how long each may get
 COLOURS = {"valid": "green", "ignored": "cyan", "invalid": "yellow"}
-SETTINGS = {
-    "OMS_PROJECTS": '{"00000000000000000000000000000001": "cn-north-1"}',
-    # OMS is new for each sample, and the function is the same for all of them: what it remembers must not count.
-    "RESTART_BUDGET": "1000/24h",
-    "RESTART_BACKOFF": "0",
-}
 
 
 @dataclass(frozen=True)
@@ -54,7 +49,8 @@ def play(sample: Sample, running: Running, oms: Running, keys: SigningKeys) -> P
     """One delivery, in a world as it was at the start."""
     oms.control("POST", "/_sim/reset")
     sent = fill(sample, keys)
-    reply = httpx.request(sent.method, running.url + sent.path, headers=sent.headers, content=sent.body.encode())
+    headers = {name.encode(): value.encode() for name, value in sent.headers.items()}
+    reply = httpx.request(sent.method, running.url + sent.path, headers=headers, content=sent.body.encode())
     receipts = receipts_of(running, len(sample.outcome.split(", ")))
     calls = oms.control("GET", "/_sim/calls")
     return Played(
@@ -87,7 +83,7 @@ def status_of(reply: httpx.Response) -> int:
 def play_all() -> list[Played]:
     """All samples: what FunctionGraph posts, at a function that trusts its platform; the rest, at one that does not."""
     with simulator() as oms, signing_keys() as keys:
-        settings = EXAMPLE | SETTINGS | {"OMS_ENDPOINT": oms.url}
+        settings = EXAMPLE | REPEATABLE | {"OMS_ENDPOINT": oms.url}
         trusting = {name: value for name, value in settings.items() if not name.startswith("CALLER_")}
         with (
             function({**settings, **keys.settings}) as public,

@@ -1,4 +1,7 @@
-"""The simulator and the function as real processes on free ports; each ends with the block that started it."""
+"""The simulator and the function as real processes; each ends with the block that started it.
+
+The demo, the playground, the bench and the tests on real processes start the function here.
+"""
 
 import json
 import os
@@ -7,53 +10,62 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from child_processes import TIMEOUT_S, Lines, Target, run, started
+from example_settings import EXAMPLE
+
+__all__ = [
+    "EXAMPLE",
+    "FUNCTION",
+    "TIMEOUT_S",
+    "Running",
+    "failed_start",
+    "free_port",
+    "function",
+    "run_python",
+    "simulator",
+]
+
 INFRA = Path(__file__).parents[1]
 FUNCTION = INFRA.parent / "function"
-TIMEOUT_S = 20.0
-
-# Settings of the demo and of the tests on real processes; the keys open nothing but the simulator.
-EXAMPLE = {
-    "OMS_REGION": "cn-north-4",
-    "OMS_PROJECT_ID": "2c0689c860ad4728a497ffffc0844383",
-    "HUAWEICLOUD_SDK_AK": "AKEXAMPLE0000000001",
-    "HUAWEICLOUD_SDK_SK": "SKEXAMPLE00000000000000000000000000000001",
-    "OMS_SRC_AK": "source-access-key",
-    "OMS_SRC_SK": "source-secret-key",
-    "OMS_DST_AK": "destination-access-key",
-    "OMS_DST_SK": "destination-secret-key",
-    "CALLER_BEARER_TOKENS": "example-caller-token-0001",
-}
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass
 class Running:
-    """A process that listens on `url`."""
+    """A process that listens on `url`; `lines` is what the function wrote to stdout."""
 
     url: str
     process: subprocess.Popen[str]
-    lines: "queue.Queue[str]" = field(default_factory=queue.Queue)
+    lines: Lines = field(default_factory=queue.Queue)
 
     def receipt(self, seconds: float = TIMEOUT_S) -> dict[str, Any]:
-        """The next line of its stdout as JSON; queue.Empty when none comes."""
+        """The next line of its stdout as JSON.
+
+        Raises:
+            queue.Empty: None came within `seconds`.
+        """
         receipt: dict[str, Any] = json.loads(self.lines.get(timeout=seconds))
         return receipt
 
     def kill(self) -> None:
-        """End it and its workers at once, as when their machine goes; only for what has a group of its own."""
+        """End it and its workers at once, as when their machine goes."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(TIMEOUT_S)
 
     def control(self, method: str, path: str, document: Any = None) -> Any:
-        """Ask the simulator, or tell it something."""
+        """Call one of the simulator's controls, and return what it answers.
+
+        Raises:
+            OSError: The simulator did not answer, or answered with an error.
+        """
         request = urllib.request.Request(self.url + path, method=method)  # noqa: S310  # loopback
         body = None if document is None else json.dumps(document).encode()
         with urllib.request.urlopen(request, body, timeout=TIMEOUT_S) as answer:  # noqa: S310
@@ -62,50 +74,88 @@ class Running:
 
 
 @contextmanager
-def simulator() -> Iterator[Running]:
-    """OMS's stand-in, with the world of the demo."""
-    with _process([sys.executable, str(INFRA / "simulator" / "simulator.py"), "--port", "0"], os.environ) as process:
-        url = _read(process).removeprefix("listening on ").strip()
-        yield Running(url, process)
+def simulator(port: int = 0, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
+    """The simulator of OMS with the world of the demo, on `port` or, with 0, on a free one.
+
+    Raises:
+        RuntimeError: It did not start.
+    """
+    command = [sys.executable, str(INFRA / "simulator" / "simulator.py"), "--port", str(port)]
+    with started(command, environment or {}, stdout=subprocess.PIPE) as process:
+        yield Running(_read(process).removeprefix("listening on ").strip(), process)
 
 
 @contextmanager
-def function(settings: Mapping[str, str], port: int | None = None) -> Iterator[Running]:
-    """The function as a platform starts it, with these settings and nothing of this machine's."""
+def function(
+    settings: Mapping[str, str],
+    port: int | None = None,
+    *,
+    source: Path = FUNCTION / "main.py",
+    stdout: Target = None,
+    stderr: Target = None,
+) -> Iterator[Running]:
+    """The function as a platform starts it, with these settings and nothing of this machine's.
+
+    Args:
+        settings: Its whole environment but PATH, PORT and HOST.
+        port: Where it listens; None is a free one.
+        source: The file that holds the target `restart`.
+        stdout: Where its receipts go; None is to `lines`.
+        stderr: Where its log goes; None is to this process's stderr.
+
+    Raises:
+        RuntimeError: It did not start.
+    """
     port = port or free_port()
-    framework = Path(sys.executable).with_name("functions-framework")
-    command = [str(framework), "--source", str(FUNCTION / "main.py"), "--target", "restart"]
-    environment = {"PATH": os.environ["PATH"], "PORT": str(port), "HOST": "127.0.0.1", **settings}
-    with _process(command, environment, group=0) as process:
-        running = Running(f"http://127.0.0.1:{port}", process)
+    stdout = queue.Queue() if stdout is None else stdout
+    environment = {"PORT": str(port), "HOST": LOOPBACK, **_own_code(source), **settings}
+    with started(_framework(source), environment, stdout=stdout, stderr=stderr) as process:
+        running = Running(f"http://{LOOPBACK}:{port}", process)
+        if isinstance(stdout, queue.Queue):
+            running.lines = stdout
         _await_health(running)
-        threading.Thread(target=_collect, args=(running,), daemon=True).start()
         yield running
 
 
-@contextmanager
-def _process(
-    command: list[str], environment: Mapping[str, str], group: int | None = None
-) -> Iterator[subprocess.Popen[str]]:
-    """A process that ends with the block; group 0 is one of its own."""
-    with subprocess.Popen(  # noqa: S603
-        command, env=environment, stdout=subprocess.PIPE, text=True, process_group=group
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(TIMEOUT_S)
+def _own_code(source: Path) -> dict[str, str]:
+    """The framework looks in the function's folder last, so an installed package of the same name would be taken."""
+    return {"PYTHONPATH": str(source.parent)}
+
+
+def _framework(source: Path) -> list[str]:
+    """The command with which platforms start the function."""
+    framework = Path(sys.executable).with_name("functions-framework")
+    return [str(framework), "--source", str(source), "--target", "restart"]
+
+
+def failed_start(settings: Mapping[str, str], folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    """What a function with these settings says before it ends; for settings with which it does not start.
+
+    Raises:
+        subprocess.TimeoutExpired: It did start.
+    """
+    source = FUNCTION / "main.py"
+    command = _framework(source.relative_to(folder) if folder else source)
+    return run(command, {**_own_code(source), **settings}, folder)
+
+
+def run_python(arguments: Sequence[str], settings: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    """What Python says, run to its end with these arguments and the function's folder on its path.
+
+    Raises:
+        subprocess.TimeoutExpired: It took too long.
+    """
+    return run([sys.executable, *arguments], {"PYTHONPATH": str(FUNCTION), **settings})
 
 
 def free_port() -> int:
     """A port on which nobody listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server((LOOPBACK, 0)) as listening:
         port: int = listening.getsockname()[1]
         return port
 
 
-def _read(process: subprocess.Popen[str]) -> str:
+def _read(process: "subprocess.Popen[str]") -> str:
     line = process.stdout.readline() if process.stdout else ""
     if not line:
         raise RuntimeError("the process ended before it was ready")
@@ -123,8 +173,3 @@ def _await_health(running: Running) -> None:
             if running.process.poll() is not None or time.monotonic() > give_up:
                 raise RuntimeError("the function did not start; what it wrote is above") from None
             time.sleep(0.02)
-
-
-def _collect(running: Running) -> None:
-    for line in running.process.stdout or ():
-        running.lines.put(line)

@@ -40,7 +40,7 @@ class Sample:
 
     @property
     def by_platform(self) -> bool:
-        """FunctionGraph posts to /invoke, and has proved the caller itself."""
+        """FunctionGraph posts to /invoke, and has authenticated the caller itself."""
         return self.path == "/invoke"
 
 

@@ -24,7 +24,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from jwt.algorithms import RSAAlgorithm
 
-TOPIC = "urn:smn:cn-north-4:2c0689c860ad4728a497ffffc0844383:oms-failed"
+from example_settings import PROJECT
+
+TOPIC = f"urn:smn:cn-north-4:{PROJECT}:oms-failed"
 AUDIENCE = "https://restarter.example"
 ACCOUNT = "pusher@example-project.iam.gserviceaccount.com"
 KEY_ID = "demo"

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from restarter import __version__
+from restarter.dialects.parsing import MAX_EVENTS
+from restarter.errors import MAX_BODY_BYTES
 from restarter.model import Kind, Outcome
 from restarter.reply import reply_to
 from schema_shapes import ATTRIBUTES, ID, TEXT, Document, an_object, ref, shapes
@@ -31,11 +33,38 @@ NOTICE = {
     "message_id": "1",
     "message": '{"task_name": "photos-photos-20261027211637786_544", "task_status": "FAILED"}',
 }
+ALERTS = {
+    "version": "4",
+    "groupKey": '{}:{alertname="MigrationTaskFailed"}',
+    "status": "firing",
+    "alerts": [
+        {
+            "status": "firing",
+            "labels": {"alertname": "MigrationTaskFailed", "task_id": "191297407830872"},
+            "startsAt": "2026-11-24T00:00:00Z",
+            "fingerprint": "c2c7f0e1e5b8d2a1",
+        }
+    ],
+}
+TIMER = {
+    "version": "v1.0",
+    "time": "2026-11-24T08:30:00+08:00",
+    "trigger_type": "TIMER",
+    "trigger_name": "Timer_001",
+    "user_event": '{"task_id": 191297407830872}',
+}
 WRAPPED = {"httpMethod": "POST", "requestContext": {}, "path": "/", "headers": {}, "isBase64Encoded": False}
 
 ABOUT = """Starts a failed or paused migration task of Huawei Cloud OMS again. A direct call gets its receipt; an event
-gets an empty 204 or an error that tells its sender whether to repeat. SMN and Pub/Sub deliver to POST / as well, and
-callers prove themselves by a bearer token here, or else by their signature (Standard Webhooks, SMN) or ID token."""
+gets an empty 204 or an error that tells its sender whether to repeat. SMN, Pub/Sub, Alertmanager and Grafana deliver
+to POST / as well, and callers authenticate by a bearer token here, or else by their signature (Standard Webhooks,
+SMN) or ID token."""
+
+
+# What a status means beyond its outcomes.
+MORE = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"; a body over {MAX_BODY_BYTES} bytes, or over {MAX_EVENTS} events in a batch"
+}
 
 
 @dataclass
@@ -62,7 +91,7 @@ def replies(kinds: Iterable[Kind]) -> dict[HTTPStatus, Said]:
 
 def response(status: HTTPStatus, said: Said) -> Document:
     """A status with its headers, and its body with the outcomes that may stand in it."""
-    document: Document = {"description": f"{status.phrase}: {', '.join(said.kinds)}"}
+    document: Document = {"description": f"{status.phrase}: {', '.join(said.kinds)}{MORE.get(status, '')}"}
     if said.headers:
         document["headers"] = {name: {"required": True, "schema": HEADERS[name]} for name in sorted(said.headers)}
     if said.media_type:
@@ -82,19 +111,26 @@ def header(name: str, schema: Document, about: str, *, required: bool = False) -
 def deliver() -> Document:
     """POST /."""
     content = {
-        JSON: {"schema": ref("RestartRequest"), "example": TASK},
+        JSON: {
+            "schema": {"anyOf": [ref("RestartRequest"), ref("AlertGroup")]},
+            "examples": {
+                "direct": {"value": TASK},
+                "failed": {"value": TASK | {"intent": "failed", "id": "nightly-1"}},
+                "alertmanager": {"value": ALERTS},
+            },
+        },
         "application/cloudevents+json": {"schema": ref("CloudEvent"), "example": EVENT},
         "application/cloudevents-batch+json": {
-            "schema": {"type": "array", "items": ref("CloudEvent")},
+            "schema": {"type": "array", "items": ref("CloudEvent"), "maxItems": MAX_EVENTS},
             "example": [EVENT],
         },
     }
     return {
         "operationId": "deliver",
-        "summary": "Deliver a direct call, a CloudEvent or a batch of them.",
+        "summary": "Deliver a direct call, a CloudEvent, a batch of them, or the alerts of Alertmanager or Grafana.",
         "security": [{"bearer": []}],
         "parameters": [
-            header("Idempotency-Key", ID, "Names the event of a direct call."),
+            header("Idempotency-Key", ID, "Names the event of a direct call, as its member id does otherwise."),
             header("traceparent", TEXT, "W3C Trace Context; the trace stands in the receipt."),
             *(header(f"ce-{name}", schema, "CloudEvent in binary mode.") for name, schema in ATTRIBUTES.items()),
         ],
@@ -110,13 +146,14 @@ def invoke() -> Document:
     responses["200"] = {"description": "What API Gateway passes on; or a receipt", "content": {JSON: {"schema": ok}}}
     examples = {
         "smn": {"value": {"record": [{"smn": NOTICE}]}},
+        "timer": {"value": TIMER},
         "apig": {"value": WRAPPED | {"body": json.dumps(TASK)}},
     }
-    content = {"schema": {"anyOf": [ref("SmnEvent"), ref("ApigEvent")]}, "examples": examples}
+    content = {"schema": {"anyOf": [ref("SmnEvent"), ref("TimerEvent"), ref("ApigEvent")]}, "examples": examples}
     return {
         "operationId": "invoke",
-        "summary": "FunctionGraph's events: of an SMN trigger, of API Gateway.",
-        "description": "Without a token where the platform has proved the caller: CALLER_TRUST_PLATFORM=true.",
+        "summary": "FunctionGraph's events: of an SMN trigger, of a timer, of API Gateway.",
+        "description": "Without a token where the platform has authenticated the caller: CALLER_TRUST_PLATFORM=true.",
         "security": [{"bearer": []}, {}],
         "requestBody": {"required": True, "content": {JSON: content}},
         "responses": responses,

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from restarter.model import Intent, Kind, RestartRequest
+from restarter.dialects.parsing import MAX_EVENTS
+from restarter.dialects.payload import TARGET_FIELDS
+from restarter.model import SWEEP_FIELDS, DirectRequest, Intent, Kind
 
 Document = dict[str, Any]
 
@@ -19,7 +21,8 @@ TYPE: Document = {
 }
 DATA: Document = {
     "anyOf": [{"$ref": "#/components/schemas/RestartRequest"}, {}],
-    "description": "A RestartRequest, where the type is one of ours; fields that it does not know are passed over.",
+    "description": "A RestartRequest, or that as a string of JSON, where the type is one of ours; fields that it does "
+    "not know are passed over, intent and id among them.",
 }
 ATTRIBUTES: Mapping[str, Document] = {
     "specversion": {"const": "1.0"},
@@ -58,9 +61,37 @@ ALWAYS = ("severity", "message", "outcome", "start_called", "duration_ms")
 
 
 def restart_request() -> Document:
-    """The model's schema, and the rule between two of its fields, which pydantic keeps to itself."""
-    given = [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in ("task_id", "task_name")]
-    return RestartRequest.model_json_schema() | {"oneOf": given}
+    """The schema of a direct call, and the rules between its fields, which pydantic keeps to itself."""
+    given = {name: {"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in TARGET_FIELDS}
+    beside = {name: {"type": "null"} for name in DirectRequest.model_fields if name not in SWEEP_FIELDS}
+    return DirectRequest.model_json_schema() | {
+        "title": "RestartRequest",
+        "description": "What a caller asks for: exactly one of task_id, task_name, group_id and sweep. "
+        "It holds no credentials. The members intent and id are read in a direct call alone.",
+        "oneOf": list(given.values()),
+        "if": given["sweep"],
+        "then": {"properties": beside},
+    }
+
+
+def alert_group() -> Document:
+    """What Alertmanager (version 4) and Grafana (version 1, with its orgId) post by default, as far as it is read."""
+    properties = restart_request()["properties"]
+    names = ("task_id", "task_name", "group_id", "project_id", "credentials")
+    labels = {name: TEXT | {"description": properties[name]["description"]} for name in names}
+    alert = an_object(
+        {
+            "status": {"enum": ["firing", "resolved"]},
+            "labels": an_object(labels, additionalProperties=TEXT),
+            "startsAt": ATTRIBUTES["time"],
+            "fingerprint": ID,
+        },
+        *("status", "labels", "startsAt", "fingerprint"),
+        description="A failed event, where it fires and has a label task_id, task_name or group_id; else ignored.",
+    )
+    alerts = {"type": "array", "items": alert, "maxItems": MAX_EVENTS}
+    group = {"version": {"enum": ["4", 4, "1", 1]}, "groupKey": TEXT, "orgId": COUNT, "alerts": alerts}
+    return an_object(group, "version", "groupKey", "alerts")
 
 
 def ref(name: str, part: str = "schemas") -> Document:
@@ -81,12 +112,22 @@ def shapes() -> Document:
     record = an_object({"smn": notice}, "smn")
     request = {"httpMethod": TEXT, "requestContext": {"type": "object"}, "path": TEXT, "body": TEXT}
     apig = request | {"headers": {"type": "object", "additionalProperties": TEXT}, "isBase64Encoded": FLAG}
+    timer = {
+        "trigger_type": {"const": "TIMER"},
+        "trigger_name": ID,
+        "time": ATTRIBUTES["time"],
+        "user_event": TEXT | {"description": "A failed event, where it is the JSON of a RestartRequest; else ignored."},
+    }
     problem = {"type": {"const": "about:blank"}, "title": TEXT, "status": {"type": "integer"}, "detail": TEXT}
     answer = {"isBase64Encoded": {"const": False}, "statusCode": COUNT, "headers": {"type": "object"}, "body": TEXT}
     return {
         "RestartRequest": restart_request(),
         "CloudEvent": an_object({**ATTRIBUTES, "data": DATA}, "specversion", "id", "source", "type"),
-        "SmnEvent": an_object({"record": {"type": "array", "items": record, "minItems": 1}}, "record"),
+        "AlertGroup": alert_group(),
+        "SmnEvent": an_object(
+            {"record": {"type": "array", "items": record, "minItems": 1, "maxItems": MAX_EVENTS}}, "record"
+        ),
+        "TimerEvent": an_object(timer, *timer),
         "ApigEvent": an_object(apig, "httpMethod", "requestContext", "body"),
         "ApigResponse": an_object(answer, *answer, additionalProperties=False),
         "Receipt": an_object(FACTS, *ALWAYS, additionalProperties=False),

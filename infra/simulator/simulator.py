@@ -2,7 +2,20 @@
 
     python infra/simulator/simulator.py --port 0 [--world FILE]
 
-It shares no code with what it tests, so that a signature both agree on is right.
+It shares no code with what it tests, so that a signature both agree on is right. It answers the calls about tasks and
+task groups (oms_simulator/routes.py names them), and these controls:
+
+    GET, PUT, POST /_sim/tasks      all tasks; replace them; add some
+    GET, PUT, POST /_sim/groups     the same for task groups
+    POST /_sim/generate             add many tasks by one template
+    GET /_sim/starts                how many starts of each task were accepted
+    PUT /_sim/rules                 which calls go wrong, and how
+    PUT /_sim/listing               order of ListTasks, changes between its pages, rows that are no tasks
+    PUT /_sim/throttle              starts per second
+    PUT /_sim/auth                  who may call
+    POST /_sim/clock                move the world's time forward
+    GET, DELETE /_sim/calls         what was asked and answered; forget it
+    POST /_sim/reset                back to the world that it began with
 """
 
 import argparse
@@ -17,13 +30,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oms_calls import Call
-from oms_connection import Message, Patience, Receive, Send, drop, read, say
-from oms_control import PREFIX, Clock, Controls, control
-from oms_faults import Hang, Reset, Say
-from oms_messages import Answer, Request, turned_away
-from oms_operations import Route, list_tasks, route, show, start
-from oms_server import Server, listen, serving
+from oms_simulator.calls import Call
+from oms_simulator.connection import Message, Patience, Receive, Send, drop, read, say
+from oms_simulator.control_calls import PREFIX, control
+from oms_simulator.controls import Clock, Controls
+from oms_simulator.fault_actions import Hang, Reset, Say
+from oms_simulator.messages import Answer, Request, turned_away
+from oms_simulator.operations import OPERATIONS
+from oms_simulator.routes import CHANGES, STARTS, Route, route
+from oms_simulator.server import Server, listen, serving
 
 MAX_BODY = 12 * 1024 * 1024
 DEMO_WORLD = Path(__file__).with_name("world.json")
@@ -31,7 +46,7 @@ DEMO_WORLD = Path(__file__).with_name("world.json")
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One call on its way through the simulator."""
+    """One call under way through the simulator."""
 
     request: Request
     where: Route
@@ -61,13 +76,13 @@ class Simulator(Controls):
         if request.path.startswith(PREFIX):
             await say(send, control(self, request), secrets.token_hex(16))
             return
-        where = route(request.method, request.path)
+        where = route(request.method, request.path, request.query)
         call = self._log.open(request, where, self._clock())
         await self._serve(Exchange(request, where, call, receive, send))
 
     async def _serve(self, exchange: Exchange) -> None:
         """Rules come first: they stand for the network and whatever else is in front of OMS."""
-        seconds, action = self._rules.fire(exchange.where.operation, exchange.where.task_id)
+        seconds, action = self._rules.apply(exchange.where)
         if seconds:
             exchange.call.fault = "delay"
             # A client that gives up meanwhile changes nothing: its call is still carried out.
@@ -103,18 +118,10 @@ class Simulator(Controls):
         denial = self._gateway.refuse(request, where.project_id, now)
         if denial is not None:
             return turned_away(denial.code, denial.message, request_id)
-        if where.operation == "start" and not self._bucket.reserve(now):
-            return turned_away("APIGW.0308", self._bucket.words(), request_id)
-        return self._operate(exchange, now)
-
-    def _operate(self, exchange: Exchange, now: float) -> Answer:
-        where = exchange.where
-        if where.operation == "show":
-            return show(self._world, where, now)
-        if where.operation == "list":
-            return list_tasks(self._world, where, exchange.request, now)
-        answer = start(self._world, where, exchange.request, now)
-        exchange.call.accepted = answer.code is None
+        if where.operation in STARTS and not self._bucket.reserve(now):
+            return turned_away("APIGW.0308", self._bucket.message(), request_id)
+        answer = OPERATIONS[where.operation](self._world, where, request, self._now())
+        exchange.call.accepted = where.operation in CHANGES and answer.code is None
         return answer
 
 
@@ -130,8 +137,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--world", type=Path, help="a JSON file; see world.json beside this script")
     arguments = parser.parse_args()
-    simulator = Simulator(None if arguments.world is None else json.loads(arguments.world.read_text("utf-8")))
-    listening, url = listen(arguments.port)
+    try:
+        simulator = Simulator(None if arguments.world is None else json.loads(arguments.world.read_text("utf-8")))
+        listening, url = listen(arguments.port)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     # uvicorn raises the signal again once it has stopped; that must not look like a crash.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))

@@ -90,7 +90,7 @@ class Plan:
 
 @dataclass
 class Parcel:
-    """One copy of an event on its way until it is taken: when it is sent first, and to which of the functions."""
+    """One copy of an event until it is taken: when it is sent first, and to which of the functions."""
 
     event: str
     task: int

@@ -1,12 +1,9 @@
 """Every secret setting is a canary, and everything that leaves the function is searched for each of them."""
 
 import json
-import os
 import re
 import secrets
 import socket
-import subprocess
-import sys
 import threading
 import time
 import traceback
@@ -25,8 +22,8 @@ import pytest
 from click.testing import CliRunner
 from pydantic import SecretStr
 
-from example import PROJECT, TASK
-from processes import EXAMPLE, FUNCTION, TIMEOUT_S, Running, free_port, simulator
+from example import PROJECT, TASK, shown
+from processes import EXAMPLE, FUNCTION, TIMEOUT_S, Running, failed_start, function, run_python, simulator
 from redis_server import RedisServer
 from restarter.app import Application
 from restarter.cli.command import cli
@@ -146,7 +143,6 @@ class Launched:
     """A process whose every word is kept."""
 
     url: str
-    process: subprocess.Popen[bytes]
     files: Mapping[str, Path]
 
     def said(self) -> dict[str, bytes]:
@@ -158,31 +154,11 @@ def launched(
     name: str, settings: Mapping[str, str], folder: Path, source: Path = FUNCTION / "main.py"
 ) -> Iterator[Launched]:
     """The function as a platform starts it, with stdout and stderr in files."""
-    port = free_port()
-    command = [str(Path(sys.executable).with_name("functions-framework")), "--source", str(source)]
-    environment = {"PATH": os.environ["PATH"], "PORT": str(port), "HOST": "127.0.0.1", **settings}
     files = {f"{name} {stream}": folder / f"{name}.{stream}" for stream in ("stdout", "stderr")}
     with ExitStack() as stack:
         stdout, stderr = (stack.enter_context(file.open("wb")) for file in files.values())
-        process = subprocess.Popen(  # noqa: S603
-            [*command, "--target", "restart"], env=environment, stdout=stdout, stderr=stderr, process_group=0
-        )
-        stack.callback(process.wait, TIMEOUT_S)
-        stack.callback(process.terminate)
-        running = Launched(f"http://127.0.0.1:{port}", process, files)
-        give_up = time.monotonic() + TIMEOUT_S
-        while not healthy(running.url):
-            assert process.poll() is None, files[f"{name} stderr"].read_text("utf-8")
-            assert time.monotonic() < give_up
-            time.sleep(0.05)
-        yield running
-
-
-def healthy(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/healthz", timeout=1).status_code == 200
-    except httpx.TransportError:
-        return False
+        running = stack.enter_context(function(settings, source=source, stdout=stdout, stderr=stderr))
+        yield Launched(running.url, files)
 
 
 class Iam(BaseHTTPRequestHandler):
@@ -322,9 +298,8 @@ class Posted:
 
     def send(self, client: httpx.Client, url: str, delivery: Mapping[str, Any]) -> None:
         method = delivery.get("method", "POST")
-        reply = client.request(
-            method, url + delivery.get("url", "/"), headers=delivery["headers"], content=delivery["content"]
-        )
+        headers = {name: value.encode() for name, value in delivery["headers"].items()}
+        reply = client.request(method, url + delivery.get("url", "/"), headers=headers, content=delivery["content"])
         self.number += 1
         self.statuses += (reply.status_code,)
         head = b"\n".join(name + b": " + value for name, value in reply.headers.raw)
@@ -338,7 +313,12 @@ class Posted:
         self.send(
             client,
             url,
-            {"method": sample.method, "url": sample.path, "headers": sample.headers, "content": sample.body.encode()},
+            {
+                "method": sample.method,
+                "url": sample.path,
+                "headers": {name.encode(): value.encode() for name, value in sample.headers.items()},
+                "content": sample.body.encode(),
+            },
         )
 
 
@@ -414,7 +394,7 @@ def scene() -> Iterator[Scene]:
 
 
 def platform_of(scene: Scene, iam_url: str) -> dict[str, str]:
-    """The same by a login, behind a platform that proves the callers."""
+    """The same by a login, behind a platform that authenticates callers."""
     unsigned = {
         name: value
         for name, value in scene.settings.items()
@@ -463,24 +443,18 @@ def not_met(places: Mapping[str, bytes]) -> set[str]:
 
 
 def test_neither_command_of_the_operator_shows_a_secret(scene: Scene, tmp_path: Path) -> None:
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(FUNCTION), **scene.settings}
     ak = scene.settings["HUAWEICLOUD_SDK_AK"]
-    event = str(EVENTS / "valid" / "direct_by_id.http")
+    event, task = str(EVENTS / "valid" / "direct_by_id.http"), tmp_path / "task.json"
+    task.write_text(json.dumps(shown()))
     places = {}
     for name, key, arguments in [
         ("check, well", scene.settings["HUAWEICLOUD_SDK_SK"], ["check"]),
         ("check, refused", "another-sk", ["check"]),
-        ("explain", "", ["explain", event]),
+        ("explain", "", ["explain", event, "--task", str(task)]),
     ]:
         scene.oms.control("PUT", "/_sim/auth", {"keys": {ak: key}})
-        ended = subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "restarter", *arguments],
-            env=environment,
-            capture_output=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-        places[name] = ended.stdout + ended.stderr
+        ended = run_python(["-m", "restarter", *arguments], scene.settings)
+        places[name] = (ended.stdout + ended.stderr).encode()
     assert b"FAILED oms: project" in places["check, refused"]
     assert b"APIGW.0301" in places["check, refused"]
     assert b'"dst_sk": "***"' in places["explain"]
@@ -571,17 +545,10 @@ def test_no_fault_of_a_setting_shows_what_was_set(
 
 
 def test_a_process_that_cannot_start_does_not_say_what_was_set(scene: Scene) -> None:
-    framework = str(Path(sys.executable).with_name("functions-framework"))
-    ended = subprocess.run(  # noqa: S603
-        [framework, "--source", str(FUNCTION / "main.py"), "--target", "restart"],
-        env={"PATH": os.environ["PATH"], **scene.settings, **broken(scene.settings, " ")},
-        capture_output=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
+    ended = failed_start({**scene.settings, **broken(scene.settings, " ")})
     assert ended.returncode == 1
-    assert ended.stderr.count(b"must be printable") > 10
-    assert hunt(scene.secret.canaries, {"said": ended.stdout + ended.stderr}) == set()
+    assert ended.stderr.count("must be printable") > 10
+    assert hunt(scene.secret.canaries, {"said": (ended.stdout + ended.stderr).encode()}) == set()
 
 
 SECRET_NAMES = [name.upper() for name, field in Settings.model_fields.items() if "Secret" in str(field.annotation)]
@@ -602,7 +569,7 @@ LOG = logging.getLogger("restarter")
 
 @functions_framework.aio.http
 async def restart(request):
-    settings = main.rotation.current()
+    settings = main.settings.current()
     key = settings.oms_dst_sk.get_secret_value()
     match request.url.path:
         case "/log":

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +14,7 @@ import httpx
 import pytest
 
 from example import TASK
-from processes import EXAMPLE, FUNCTION, TIMEOUT_S, Running, function, simulator
+from processes import EXAMPLE, FUNCTION, TIMEOUT_S, Running, failed_start, function, run_python, simulator
 from redis_server import RedisServer
 
 HEADERS = {
@@ -217,25 +214,8 @@ def test_while_redis_is_down_nothing_is_started_and_when_it_is_back_the_function
 def test_without_its_package_a_shared_ledger_stops_the_program_and_says_why(tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
     (tmp_path / "redis" / "__init__.py").write_text('raise ImportError("not installed")')
-    ended = subprocess.run(  # noqa: S603
-        [
-            Path(sys.executable).with_name("functions-framework"),
-            "--source",
-            FUNCTION / "main.py",
-            "--target",
-            "restart",
-        ],
-        env={
-            "PATH": os.environ["PATH"],
-            **EXAMPLE,
-            "RESTART_LEDGER": "redis://127.0.0.1/0",
-            "PYTHONPATH": str(tmp_path),
-        },
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
+    settings = EXAMPLE | {"RESTART_LEDGER": "redis://127.0.0.1/0"}
+    ended = failed_start(settings | {"PYTHONPATH": f"{tmp_path}:{FUNCTION}"})
     assert ended.returncode == 1
     assert "RESTART_LEDGER: needs the package redis" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -244,10 +224,8 @@ def test_without_its_package_a_shared_ledger_stops_the_program_and_says_why(tmp_
 @pytest.mark.parametrize(("address", "imported"), [("memory://", False), ("redis://127.0.0.1/0", True)])
 def test_what_a_ledger_needs_is_imported_only_where_it_is_configured(address: str, imported: bool) -> None:  # noqa: FBT001
     program = "import json, sys, main; json.dump(list(sys.modules), sys.stdout)"
-    environment = {"PATH": os.environ["PATH"], **EXAMPLE, "RESTART_LEDGER": address, "PYTHONPATH": str(FUNCTION)}
-    ended = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=True
-    )
+    ended = run_python(["-c", program], EXAMPLE | {"RESTART_LEDGER": address})
+    assert ended.returncode == 0, ended.stderr
     modules = json.loads(ended.stdout)
     assert any(name.split(".")[0] == "redis" for name in modules) == imported
     assert ("restarter.ledger.memory" in modules) != imported

@@ -82,7 +82,7 @@ def written(path: Path, content: str | bytes) -> str:
 
 
 def covered(way: smn.Smn, message: Any, received_at: datetime = THEN) -> Any:
-    """What of a message counts as proved, read as JSON; None if nothing does."""
+    """The authenticated part of a message, read as JSON; None if nothing does."""
     delivery = Delivery("POST", "/", {"x-smn-topic-urn": TOPIC}, json.dumps(message).encode())
     found = asyncio.run(way.authenticate(delivery, context(received_at)))
     assert found is None or not found.headers

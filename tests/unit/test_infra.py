@@ -556,7 +556,9 @@ def compose(root: Path) -> Faults:
     docker = os.path.normpath(
         path.parent / build["context"] / build["dockerfile"]
     )  # function/ may not be beside a copy
-    places = [Path(docker), path.parent / "simulator.py"]
+    source, target, *_ = services["simulator"]["volumes"][0].split(":")
+    program = Path(services["simulator"]["command"][1]).relative_to(target)
+    places = [Path(docker), path.parent / source / program]
     return faults + [f"compose: {place.name} is not there" for place in places if not place.exists()]
 
 
@@ -613,9 +615,17 @@ CHECKS: dict[Callable[[Path], Faults], tuple[str, ...]] = {
 }
 # Checked by others: Python by ruff, mypy and the tests that run it, the simulator's world by the demo, what a person
 # watches by test_telemetry.py and test_alarms.py.
-ELSEWHERE = ("simulator/*", "demo/*", "schemas/*", "package/*.py", "observability/*")
+ELSEWHERE = (
+    "simulator/*.py",
+    "simulator/world.json",
+    "demo/*.py",
+    "demo/requirements.txt",
+    "schemas/*.py",
+    "package/*.py",
+    "observability/*",
+)
 # `secrets` looks at every file, and that alone would not do for a file of a kind that nobody here knows.
-LITTLE = ("*/README.md", "*/.gitignore", "*/*.example")
+LITTLE = ("README.md", "*/README.md", "*/.gitignore", "*/*.example")
 
 
 def covered(root: Path) -> Faults:
@@ -732,7 +742,7 @@ PLANTED = [
     ("secret among settings", secrets, "google/locals.tf", "OMS_REGION ", "OMS_DST_SK ", "among plain settings"),
     ("secret in a manifest", secrets, "knative/service.yaml", "name: OMS_REGION", "name: OMS_SRC_SK", "is in clear"),
     ("secret in an example", secrets, "knative/secrets.env.example", "OMS_DST_SK=", "OMS_DST_SK=abc", "written down"),
-    ("key in compose", secrets, "local/compose.yaml", "SK: destination-secret-key", "SK: mine", "is not the demo's"),
+    ("key in compose", secrets, "local/compose.yaml", "SK: dst_sk", "SK: mine", "is not the demo's"),
     ("key of a bucket", secrets, "huawei/example/task.tf", "= var.keys.source_sk", '= "abc"', "looks like a secret"),
     ("tfvars in git", secrets, "huawei/.gitignore", "*.tfvars", "", "not kept out of git"),
     ("no failure destination", dead_letters, "huawei/function.tf", "on_failure", "on_success", "no destination"),
@@ -831,6 +841,7 @@ PLANTED = [
     ),
     ("left out", kustomization, "knative/kustomization.yaml", "  - trigger.yaml\n", "", "trigger.yaml: left out"),
     ("latest", kustomization, "knative/kustomization.yaml", "newTag: 0.2.0", "newTag: latest", "not pinned"),
+    ("simulator not mounted", compose, "local/compose.yaml", "../simulator:", ".:", "simulator.py is not there"),
     ("to the network", compose, "local/compose.yaml", "127.0.0.1:8080:8080", "8080:8080", "listens to the network"),
     ("base not pinned", image, "image/Dockerfile", "3.13.16-slim-trixie", "slim", "base is not pinned"),
     ("no hashes", image, "image/Dockerfile", "--require-hashes ", "", "hashes are not checked"),

@@ -1,22 +1,35 @@
-"""README names what exists, and all of it."""
+"""The READMEs name what exists, and all of it; their links lead somewhere, and both languages say the same."""
 
+import json
 import re
-from pathlib import Path
+import tomllib
 
+import pytest
 from pydantic import SecretStr
 
-from restarter.model import Kind, RestartRequest
+import schemas
+from readmes import ROOT, Document
+from restarter.cli.command import cli
+from restarter.cli.explain import RULES
+from restarter.model import Kind
 from restarter.settings.model import Settings
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+README = Document.read("README.md")
+CHINESE = Document.read("README.zh-CN.md")
+FUNCTION = Document.read("function/README.md")
+# What a person reads. Samples have READMEs of their own, which are data of tests.
+EVERY = sorted(
+    str(path.relative_to(ROOT))
+    for pattern in ("*.md", "function/*.md", "events/*.md", "infra/*.md", "infra/*/*.md", "tests/*.md", ".github/*.md")
+    for path in ROOT.glob(pattern)
+)
+# What `explain` says beside the words of rules.
+NO_RULES = {"offline", "start"}
 
 
-def table(heading: str) -> list[list[str]]:
-    """The cells of the first table under a heading."""
-    section = README.split(f"\n{heading}\n", 1)[1]
-    rows = re.search(r"(?:^\|.*\n)+", section, re.MULTILINE)
-    assert rows
-    return [[cell.strip() for cell in line[1:-1].split("|")] for line in rows[0].splitlines()[2:]]
+def rows(document: Document, heading: str) -> list[list[str]]:
+    """The cells of the first table under a heading, without its head."""
+    return document.section(heading).tables[0][2:]
 
 
 def named(cell: str) -> list[str]:
@@ -39,22 +52,107 @@ def written(default: object) -> str:
             return str(default)
 
 
-def test_the_settings_table_has_every_setting_once_and_its_default() -> None:
-    rows = {name: row for row in table("## Settings") for name in named(row[0])}
-    assert sorted(rows) == sorted(name.upper() for name in Settings.model_fields)
-    for name, field in Settings.model_fields.items():
-        default = None if field.is_required() else field.get_default(call_default_factory=True)
-        stated = rows[name.upper()][1]
-        assert (
-            "required" in stated
-            if field.is_required()
-            else "required" in stated or stated.strip("`") == written(default)
-        ), name
+def test_the_settings_table_has_every_setting_once() -> None:
+    stated = [name for row in rows(FUNCTION, "## Settings") for name in named(row[0])]
+    assert sorted(stated) == sorted(name.upper() for name in Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_the_settings_table_has_the_default_of_each_setting(name: str) -> None:
+    (stated,) = [row[1] for row in rows(FUNCTION, "## Settings") if name.upper() in named(row[0])]
+    field = Settings.model_fields[name]
+    if field.is_required():
+        assert "required" in stated
+    else:
+        default = written(field.get_default(call_default_factory=True))
+        assert stated.strip("`") == default or (default == "" and "required" in stated)
 
 
 def test_the_table_of_replies_has_every_outcome_once() -> None:
-    assert sorted(name for row in table("## Replies") for name in named(row[0])) == sorted(Kind)
+    assert sorted(name for row in rows(FUNCTION, "## Replies") for name in named(row[0])) == sorted(Kind)
 
 
 def test_the_table_of_the_request_has_every_field_once() -> None:
-    assert [named(row[0])[0] for row in table("### The request")] == list(RestartRequest.model_fields)
+    document = json.loads((schemas.SCHEMAS / "restart_request.schema.json").read_text("utf-8"))
+    assert [named(row[0])[0] for row in rows(FUNCTION, "## The request")] == list(document["properties"])
+
+
+def test_the_table_of_receipts_has_every_field_once() -> None:
+    document = json.loads((schemas.SCHEMAS / "openapi.json").read_text("utf-8"))
+    stated = [name for row in rows(FUNCTION, "## Receipts") for name in named(row[0])]
+    assert sorted(stated) == sorted(document["components"]["schemas"]["Receipt"]["properties"])
+
+
+def test_deciding_has_every_word_of_a_rule() -> None:
+    section = FUNCTION.section("## Deciding")
+    words = set(re.findall(r"[a-z_]+", section.text))
+    assert {word for word in RULES if word not in NO_RULES} - words == set()
+
+
+def test_the_table_of_the_operators_command_has_every_subcommand_once() -> None:
+    stated = [named(row[0])[0].split(" ")[0] for row in rows(FUNCTION, "## The operator's command")]
+    assert sorted(stated) == sorted(cli.commands)
+
+
+def test_the_house_has_a_row_for_each_part_in_the_order_of_imports() -> None:
+    """As import-linter has it, but for rows beside each other."""
+    (tree,) = [block for block in FUNCTION.section("## The house").code_blocks if "restarter/" in block]
+    stated = [
+        name.strip("/").removesuffix(".py") for name in re.findall(r"^ {8}([a-z_]+(?:\.py|/)) +\w", tree, re.MULTILINE)
+    ]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    layers = [layer.split(" | ") for layer in reversed(project["tool"]["importlinter"]["contracts"][0]["layers"])]
+    assert sorted(stated) == sorted(name for layer in layers for name in layer if name != "__main__")
+    floor = {name: number for number, layer in enumerate(layers) for name in layer}
+    assert [floor[name] for name in stated] == sorted(floor[name] for name in stated)
+
+
+def test_readme_has_under_200_lines() -> None:
+    assert README.text.count("\n") < 200
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_link_leads_to_a_file_and_a_heading(name: str) -> None:
+    document = Document.read(name)
+    for link in document.links:
+        if re.match(r"[a-z]+:", link):
+            continue
+        target, _, anchor = link.partition("#")
+        path = (document.path.parent / target).resolve() if target else document.path
+        assert path.is_relative_to(ROOT), link
+        assert path.exists(), link
+        if anchor:
+            assert anchor in Document.read(str(path.relative_to(ROOT))).anchors, link
+
+
+def test_a_link_that_leads_nowhere_is_found() -> None:
+    document = Document(ROOT / "x.md", "[a](there.md#b)\n\n    [no](code.md)\n\n`[no](code.md)` ![p](p.png)\n")
+    assert document.links == ["there.md#b", "p.png"]
+    assert Document(ROOT / "x.md", "# Pub/Sub, «push»\n\n## A b\n\n## A b\n").anchors == {"pubsub-push", "a-b", "a-b-1"}
+
+
+def test_both_languages_have_the_same_headings() -> None:
+    assert [level for level, _ in CHINESE.headings] == [level for level, _ in README.headings]
+
+
+def test_both_languages_have_tables_of_the_same_shape_with_the_same_links_and_code() -> None:
+    def shapes(document: Document) -> list[list[int]]:
+        return [[len(row) for row in table] for table in document.tables]
+
+    def facts(document: Document) -> list[list[str]]:
+        cells = ["".join(row) for table in document.tables for row in table]
+        return [[*sorted(named(cell)), *re.findall(r"\]\(([^)]+)\)", cell)] for cell in cells]
+
+    assert shapes(CHINESE) == shapes(README)
+    assert facts(CHINESE) == facts(README)
+
+
+def test_both_languages_have_the_same_commands() -> None:
+    assert CHINESE.code_blocks == README.code_blocks
+
+
+def test_both_languages_name_the_same_settings_and_commands() -> None:
+    def names(document: Document) -> list[str]:
+        return sorted(set(re.findall(r"`([^`\n]+)`", document.prose)))
+
+    assert names(CHINESE) == names(README)

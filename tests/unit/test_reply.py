@@ -13,6 +13,7 @@ TABLE = {
     Kind.NOTHING_TO_DO: (200, 204, "INFO"),
     Kind.DUPLICATE: (200, 204, "INFO"),
     Kind.IGNORED: (200, 204, "INFO"),
+    Kind.SWEPT: (200, 204, "INFO"),
     Kind.REFUSED: (409, 204, "WARNING"),
     Kind.MALFORMED: (400, 400, "WARNING"),
     Kind.UNAUTHENTICATED: (401, 401, "WARNING"),

@@ -19,10 +19,10 @@ import schemas
 from door import Function
 from example import TASK
 from example import settings as example_settings
-from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, RestartRequest
+from restarter.model import DeliveryContext, DirectRequest, Event, Intent, Kind, Outcome, RestartRequest
 from restarter.receipt import build
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+README = (Path(__file__).parents[2] / "function" / "README.md").read_text("utf-8")
 REQUEST = json.loads((schemas.SCHEMAS / "restart_request.schema.json").read_text("utf-8"))
 OPENAPI = json.loads((schemas.SCHEMAS / "openapi.json").read_text("utf-8"))
 RECEIPT = OPENAPI["components"]["schemas"]["Receipt"]
@@ -31,7 +31,7 @@ request_schema = jsonschema_rs.Draft202012Validator(REQUEST)
 
 def model_takes(document: Any) -> bool:
     try:
-        RestartRequest.model_validate(document)
+        DirectRequest.model_validate(document)
     except ValidationError:
         return False
     return True
@@ -95,6 +95,36 @@ def test_both_documents_are_valid_by_their_own_standard() -> None:
         ({"task_id": 1, "credentials": "a" * 64}, False),
         ({"task_id": 1, "reason": "a" * 257}, False),
         ({"task_id": 1, "endpoint": "https://elsewhere.example"}, False),
+        ({"group_id": "oms-group_1"}, True),
+        ({"group_id": "a" * 255}, True),
+        ({"group_id": "a" * 256}, False),
+        ({"group_id": ""}, False),
+        ({"group_id": "../1"}, False),
+        ({"group_id": 1}, False),
+        ({"group_id": "a", "task_id": 1}, False),
+        ({"sweep": True}, True),
+        ({"sweep": True, "project_id": "p", "credentials": "archive", "reason": "tick"}, True),
+        ({"sweep": True, "task_status": None, "task_id": None, "id": None}, True),
+        ({"sweep": True, "task_status": "FAILED"}, False),
+        ({"sweep": True, "migrate_failed_object": True}, False),
+        ({"sweep": True, "intent": "failed"}, False),
+        ({"sweep": True, "id": "tick-1"}, False),
+        ({"sweep": True, "task_id": 1}, False),
+        ({"sweep": False}, False),
+        ({"sweep": None}, False),
+        ({"sweep": 1}, False),
+        ({"sweep": "true"}, False),
+        ({"task_id": 1, "intent": "failed", "id": "1"}, True),
+        ({"task_id": 1, "intent": "requested"}, True),
+        ({"task_id": 1, "intent": None, "id": None}, True),
+        ({"task_id": 1, "intent": "FAILED"}, False),
+        ({"task_id": 1, "intent": ""}, False),
+        ({"task_id": 1, "intent": True}, False),
+        ({"task_id": 1, "id": "é" * 1024}, True),
+        ({"task_id": 1, "id": "é" * 1025}, False),
+        ({"task_id": 1, "id": ""}, False),
+        ({"task_id": 1, "id": 1}, False),
+        ({"task_id": 1, "id": "a\nb"}, False),
         ([], False),
         (None, False),
         ("task_id", False),
@@ -109,7 +139,7 @@ texts = st.text(max_size=5) | st.sampled_from(["", "1", "default", "a" * 256, "a
 ids = st.integers() | st.integers(0, 10**15) | st.from_regex(r"^[0-9]{1,16}$")
 names = st.from_regex(r"^[a-z0-9_-]{1,4}$")
 values = st.none() | st.booleans() | texts | ids | names | st.lists(st.integers(), max_size=1)
-documents = st.dictionaries(st.sampled_from([*RestartRequest.model_fields, "region"]), values, max_size=4)
+documents = st.dictionaries(st.sampled_from([*DirectRequest.model_fields, "region"]), values, max_size=4)
 
 
 @given(documents | documents.map(lambda document: {"task_id": 1, **document}))
@@ -134,7 +164,7 @@ def full_receipt() -> dict[str, Any]:
 
 
 def written_receipts() -> list[dict[str, Any]]:
-    """Of an event that is turned away before OMS is asked, and of a context that never became a request."""
+    """Of an event that is refused before OMS is asked, and of a context that never became a request."""
     function = Function(create_asgi_app("restart", "function/main.py", "http"))
     event = {"specversion": "1.0", "type": "oms.task.failed", "source": "/oms", "id": "1", "data": {"task_id": 1}}
     content = json.dumps(event | {"time": datetime.now(UTC).isoformat()})

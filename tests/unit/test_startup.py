@@ -18,28 +18,8 @@ print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - b
 """
 
 # What httpx, its transport, pydantic and the log need, and what they bring.
-MAY = {
-    "aiohappyeyeballs",
-    "aiohttp",
-    "aiosignal",
-    "annotated_types",
-    "attr",
-    "certifi",
-    "dotenv",
-    "frozenlist",
-    "httpx",
-}
-MAY |= {"httpx_aiohttp", "idna", "multidict", "propcache", "pydantic", "pydantic_core", "pydantic_settings", "yarl"}
-MAY |= {
-    "pythonjsonlogger",
-    "restarter",
-    "main",
-    "typing_inspection",
-    "typing_extensions",
-    "cachetools",
-    "anyio",
-    "sniffio",
-}
+MAY = {"annotated_types", "certifi", "dotenv", "httpx", "idna", "pydantic", "pydantic_core", "pydantic_settings"}
+MAY |= {"restarter", "main", "typing_inspection", "typing_extensions", "cachetools", "anyio", "sniffio"}
 MAY |= {"httpcore", "h11", "cython_runtime"}
 # httpx looks for its own command's table and colours, and finds them only where rich is installed.
 MAY |= {"rich", "pygments", "markdown_it", "mdurl", "click"}

@@ -531,7 +531,7 @@ def test_a_type_that_smn_does_not_sign_is_ignored_behind_another_way(function: F
 def test_a_subscription_inside_a_proved_envelope_needs_its_own_signature(
     make_function: Make, pinned: dict[str, str], httpx_mock: HTTPXMock
 ) -> None:
-    """SMN can send to an APIG address: then its message is the body of an event that the platform proves."""
+    """SMN can send to an APIG address: then its message is the body of an event that the platform authenticates."""
     httpx_mock.add_response(method="GET", url=CONFIRM_URL)
     function = make_function(**EVERY_WAY, **pinned, CALLER_TRUST_PLATFORM="true")
     genuine = signed("SubscriptionConfirmation")

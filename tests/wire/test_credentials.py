@@ -30,7 +30,7 @@ Answers = Callable[[httpx.Request], httpx.Response]
 
 
 def running(_request: httpx.Request) -> httpx.Response:
-    """The task is on its way: one look ends a delivery."""
+    """The task is already running: one look ends a delivery."""
     return httpx.Response(200, json=shown(2))
 
 
@@ -166,13 +166,13 @@ def test_each_start_carries_the_keys_of_its_own_profile_and_no_other_key(
         assert json.loads(start.content) == BODIES[profile or "default"] | {"migrate_failed_object": False}
 
 
-def test_a_profile_that_is_not_there_is_malformed_and_those_that_are_there_are_named(
+def test_a_profile_that_is_not_configured_is_malformed_and_those_that_are_are_not_named(
     make_function: Callable[..., Function],
 ) -> None:
     function = make_function(**PROFILES)
     reply = function.post(json={"task_id": TASK, "credentials": "aws"})
     assert reply.status_code == 400
-    assert reply.json()["reason"] == "credentials: no such profile; there are azure, default, google"
+    assert reply.json()["reason"] == "credentials: not a configured profile"
     assert function.receipt()["outcome"] == "malformed"
 
 

@@ -12,7 +12,7 @@ import pytest
 from pytest_httpx import HTTPXMock
 
 from door import SHOW, START, TASKS, Function
-from example import PROJECT, TASK, TASK_NAME, shown
+from example import BEARER, PROJECT, TASK, TASK_NAME, shown
 from restarter import __version__
 
 SAMPLES = Path(__file__).parents[1] / "unit" / "samples" / "functiongraph"
@@ -189,6 +189,176 @@ def test_a_batch_that_is_no_array_is_malformed(body: str, function: Function) ->
     assert function.receipt()["dialect"] == "cloudevents_batch"
 
 
+def test_a_delivery_of_more_than_100_events_is_turned_away_before_any_is_read(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
+    notice = {"message_id": "m", "message": json.dumps(REQUEST), "topic_urn": f"urn:smn:cn-north-4:{PROJECT}:t"}
+    alerts = {"version": "4", "groupKey": "{}"}
+    for number in (101, 2000):
+        batch = [1] * number
+        replies = [
+            function.post(json=batch, headers=BATCH),
+            function.post("/invoke", json={"record": [{"smn": notice}] * number}),
+            function.post(json=alerts | {"alerts": batch}),
+        ]
+        receipts = function.receipts()
+        assert [reply.status_code for reply in replies] == [413] * 3
+        assert {reply.json()["reason"] for reply in replies} == {"events: over 100 in one delivery"}
+        assert [receipt["outcome"] for receipt in receipts] == ["content_too_large"] * 3
+        assert [receipt["dialect"] for receipt in receipts] == [
+            "cloudevents_batch",
+            "functiongraph_smn",
+            "alertmanager",
+        ]
+    status, _, body = opened(function, apig(json.dumps([1] * 101), headers={"content-type": BATCH["Content-Type"]}))
+    assert (status, json.loads(body)["outcome"]) == (413, "content_too_large")
+
+
+def test_a_delivery_of_100_events_is_taken(function: Function, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(2), is_reusable=True)
+    batch = [cloudevent(id=str(number)) for number in range(100)]
+    assert function.post(json=batch, headers=BATCH).status_code == 204
+    assert [receipt["outcome"] for receipt in function.receipts()] == ["already_running"] * 100
+
+
+# Direct calls
+
+
+@pytest.mark.parametrize(
+    ("said", "headers"),
+    [
+        ({"id": "e-1"}, {}),
+        ({}, {"Idempotency-Key": "e-1"}),
+        ({}, {"webhook-id": "e-1"}),
+        ({"id": "e-1"}, {"Idempotency-Key": "e-1"}),
+        ({"id": None}, {"Idempotency-Key": "e-1"}),
+    ],
+)
+def test_a_direct_call_may_say_that_the_task_failed(
+    said: dict[str, Any], headers: dict[str, str], function: Function, httpx_mock: HTTPXMock
+) -> None:
+    """A paused task stays paused then, which a request would start."""
+    httpx_mock.add_response(method="GET", url=SHOW, json=shown(3), is_reusable=True)
+    httpx_mock.add_response(method="POST", url=START)
+    reply = function.post(json=REQUEST | said | {"intent": "failed"}, headers=headers)
+    assert (reply.status_code, reply.json()["reason"]) == (409, "paused")
+    receipt = function.receipt()
+    assert (receipt["dialect"], receipt["intent"], receipt["event_id"]) == ("direct", "failed", "e-1")
+    assert function.post(json=REQUEST | said | {"intent": "requested"}, headers=headers).status_code == 200
+    assert function.receipt()["intent"] == "requested"
+
+
+def test_backoff_holds_for_a_direct_call_that_says_failed_and_not_for_one_that_requests(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(method="GET", url=SHOW, json=shown(), is_reusable=True)
+    httpx_mock.add_response(method="POST", url=START, is_reusable=True)
+    calls = [{"id": "1", "intent": "failed"}, {"id": "2", "intent": "failed"}, {"id": "3"}, {}, {"id": "1"}]
+    for call in calls:
+        function.post(json=REQUEST | call)
+    found = [(receipt["outcome"], receipt.get("reason")) for receipt in function.receipts()]
+    assert found == [
+        ("started", None),
+        ("deferred", "backoff"),
+        ("started", None),
+        ("started", None),
+        ("duplicate", None),
+    ]
+    assert len(httpx_mock.get_requests(method="POST")) == 3
+
+
+def test_an_id_is_the_same_in_the_body_and_in_the_header(function: Function, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(2))
+    function.post(json=REQUEST | {"id": "k-1"})
+    function.post(json=REQUEST, headers={"Idempotency-Key": "k-1"})
+    function.post(json=REQUEST | {"id": "k-1"}, headers={"Idempotency-Key": "k-1"})
+    assert [receipt["outcome"] for receipt in function.receipts()] == ["already_running", "duplicate", "duplicate"]
+
+
+def test_in_the_data_of_an_event_intent_and_id_are_fields_like_any_other(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(3))
+    event = cloudevent(data=REQUEST | {"intent": "requested", "id": 7})
+    assert function.post(json=event, headers=STRUCTURED).status_code == 204
+    receipt = function.receipt()
+    assert (receipt["intent"], receipt["event_id"], receipt["reason"]) == ("failed", "event-1", "paused")
+
+
+# Sweeps
+
+
+@pytest.mark.parametrize("beside", [{}, {"project_id": PROJECT, "credentials": "default", "reason": "every hour"}])
+def test_a_sweep_is_one_in_whatever_dialect_it_comes_and_off_by_default(
+    beside: dict[str, str], make_function: Callable[..., Function]
+) -> None:
+    """OMS is not asked: pytest-httpx would fail."""
+    function = make_function(EVENT_TYPES_FAILED="dev.knative.sources.ping")
+    sweep = {"sweep": True, "task_id": None} | beside
+    notice = {"message_id": "m", "message": json.dumps(sweep), "topic_urn": f"urn:smn:cn-north-4:{PROJECT}:t"}
+    deliveries: dict[str, list[dict[str, Any]]] = {
+        "direct": [{"json": sweep}],
+        "cloudevent": [
+            {
+                "json": cloudevent(type="dev.knative.sources.ping", data=sweep | {"topic": "passed over"}),
+                "headers": STRUCTURED,
+            },
+            {"json": cloudevent(type="oms.task.start", id="2", data=json.dumps(sweep)), "headers": STRUCTURED},
+        ],
+        "pubsub": [{"json": push({"data": encoded(sweep), "messageId": "m"})}],
+        "functiongraph_smn": [{"json": {"record": [{"smn": notice}]}}],
+        "functiongraph_timer": [{"json": timer(sweep)}],
+    }
+    for dialect, ways in deliveries.items():
+        for way in ways:
+            assert function.post(**way).status_code == (200 if dialect == "direct" else 204)
+            receipt = function.receipt()
+            assert (receipt["dialect"], receipt["outcome"], receipt["reason"]) == (dialect, "ignored", "sweep_off")
+
+
+# An id is its sender's own
+
+
+def test_the_same_id_in_another_dialect_or_by_another_way_in_is_another_event(
+    make_function: Callable[..., Function], httpx_mock: HTTPXMock
+) -> None:
+    """Of two senders neither can make the other's event a duplicate; what is sent again by the same one is."""
+    httpx_mock.add_response(url=SHOW, json=shown(2), is_reusable=True)
+    function = make_function(CALLER_TRUST_PLATFORM="true")
+    notice = {"message_id": "1", "message": json.dumps(REQUEST), "topic_urn": f"urn:smn:cn-north-4:{PROJECT}:t"}
+    signed = notice | {"type": "Notification", "signature": "c2ln", "timestamp": ago(1)}
+    deliveries: list[dict[str, Any]] = [
+        {"json": REQUEST, "headers": {"Idempotency-Key": "1"}},
+        {"json": cloudevent(id="1"), "headers": STRUCTURED},
+        {"json": cloudevent(id="1", source="/another"), "headers": STRUCTURED},
+        {"json": push({"data": encoded(REQUEST), "messageId": "1"})},
+        {"json": signed},
+        {"json": {"record": [{"smn": notice}]}},
+    ]
+    for outcome in ("already_running", "duplicate"):
+        for delivery in deliveries:
+            with_token = {"headers": {"Authorization": f"Bearer {BEARER}", **delivery.get("headers", {})}}
+            assert function.request("POST", **delivery).status_code in (200, 204)
+            assert function.request("POST", **(delivery | with_token)).status_code in (200, 204)
+        assert [receipt["outcome"] for receipt in function.receipts()] == [outcome] * 2 * len(deliveries)
+
+
+def test_a_cloudevent_is_the_same_event_in_each_mode_and_a_push_is_with_and_without_an_event_around_it(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(2), is_reusable=True)
+    event = cloudevent()
+    inside = {name.lower(): value for name, value in STRUCTURED.items()}
+    function.post(json=event, headers=STRUCTURED)
+    function.post(**binary(event))
+    function.post(json=[event], headers=BATCH)
+    function.post("/invoke", json=apig(json.dumps(event), headers=inside))
+    for way in ways_of(push()):
+        function.post(**way)
+    outcomes = [receipt["outcome"] for receipt in function.receipts()]
+    assert outcomes == ["already_running", *["duplicate"] * 3, "already_running", *["duplicate"] * 2]
+
+
 # CloudEvents, single
 
 
@@ -197,6 +367,77 @@ def test_data_in_base64_is_read_like_data(function: Function, httpx_mock: HTTPXM
     event = {name: value for name, value in cloudevent().items() if name != "data"}
     event["data_base64"] = encoded(REQUEST)
     assert function.post(json=event, headers=STRUCTURED).status_code == 204
+
+
+BINARY = {"ce-specversion": "1.0", "ce-type": "oms.task.failed", "ce-source": "/oms", "ce-id": "1"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ce-subject": "ü"},
+        {"ce-subject": b"\xfc"},
+        {"ce-team": "Köln"},
+        {"ce-team": b"K\xf6ln%"},
+        {"ce-dataschema": "%ff"},
+        {"ce-": "%ff"},
+        {"ce-data_base64": "%%%"},
+        {"ce-data": "7"},
+        {"ce-traceparent": "%ff"},
+    ],
+)
+def test_an_attribute_that_decides_nothing_refuses_no_event(
+    changes: dict[str, str | bytes], function: Function, httpx_mock: HTTPXMock
+) -> None:
+    """The SDKs of Node and of Python 1.x send them as they are, in UTF-8 or Latin-1."""
+    httpx_mock.add_response(url=SHOW, json=shown(2))
+    headers = {name: value.encode() if isinstance(value, str) else value for name, value in (BINARY | changes).items()}
+    reply = function.request("POST", json=REQUEST, headers=[("Authorization", f"Bearer {BEARER}"), *headers.items()])
+    assert reply.status_code == 204
+    assert function.receipt()["event_id"] == "1"
+
+
+@pytest.mark.parametrize("attribute", ["id", "source", "type"])
+def test_an_attribute_in_plain_utf_8_is_taken_and_in_latin_1_malformed(
+    attribute: str, make_function: Callable[..., Function], httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(2))
+    function = make_function(EVENT_TYPES_FAILED="größe")
+    for value, status in (("größe".encode(), 204), ("größe".encode("latin-1"), 400)):
+        headers = {
+            name.encode(): text.encode() for name, text in (BINARY | {"Authorization": f"Bearer {BEARER}"}).items()
+        }
+        reply = function.request("POST", json=REQUEST, headers=headers | {f"ce-{attribute}".encode(): value})
+        assert reply.status_code == status
+        receipt = function.receipt()
+        if status == 400:
+            assert receipt["reason"] == f"ce-{attribute}: not percent-encoded UTF-8"
+        elif attribute == "id":
+            assert receipt["event_id"] == "größe"
+
+
+@pytest.mark.parametrize("extension", ["knativeerrordest", "knativeerrorcode"])
+def test_what_a_dead_letter_sink_hands_over_is_ignored_in_both_modes(extension: str, function: Function) -> None:
+    assert function.post(json=REQUEST, headers=BINARY | {f"ce-{extension}": "%ff"}).status_code == 204
+    assert function.post(json=cloudevent(**{extension: 500}), headers=STRUCTURED).status_code == 204
+    assert [receipt["reason"] for receipt in function.receipts()] == ["dead_letter"] * 2
+
+
+def test_data_that_is_a_string_of_json_is_read_as_json(function: Function, httpx_mock: HTTPXMock) -> None:
+    """Once: what is a string in the string is no request."""
+    httpx_mock.add_response(url=SHOW, json=shown(2), is_reusable=True)
+    text = json.dumps(REQUEST)
+    base64 = {name: value for name, value in cloudevent(id="2").items() if name != "data"} | {
+        "data_base64": encoded(text)
+    }
+    assert function.post(json=cloudevent(data=text), headers=STRUCTURED).status_code == 204
+    assert function.post(json=base64, headers=STRUCTURED).status_code == 204
+    assert function.post(json=text, headers=BINARY | {"ce-id": "3"}).status_code == 204
+    assert function.post(json=eventarc(json.dumps(push())), headers=STRUCTURED).status_code == 204
+    assert {receipt["outcome"] for receipt in function.receipts()} == {"already_running"}
+    for data in (json.dumps(text), "text", "", "{", "[" * 1000, "7"):
+        reply = function.post(json=cloudevent(data=data), headers=STRUCTURED)
+        assert (reply.status_code, reply.json()["reason"]) == (400, "request: must be a JSON object")
 
 
 @pytest.mark.parametrize("broken", [{"ce-id": "%ff"}, {"Content-Type": "text/plain"}])
@@ -378,10 +619,103 @@ def test_a_trigger_that_tells_of_something_else_is_ignored(name: str, reason: st
         assert not receipt.keys() & {"task_id", "task_name", "event_id", "intent"}
 
 
-def test_a_timer_whose_words_are_a_request_starts_nothing(function: Function) -> None:
-    event = sample("timer_event") | {"user_event": json.dumps(REQUEST)} | REQUEST
-    assert function.post("/invoke", json=event).status_code == 204
+def timer(user_event: Any, **changes: Any) -> dict[str, Any]:
+    """What FunctionGraph's timer posts, now."""
+    text = user_event if isinstance(user_event, str) else json.dumps(user_event)
+    return sample("timer_event") | {"time": ago(0), "user_event": text} | changes
+
+
+@pytest.mark.parametrize(
+    "user_event",
+    [
+        {"message": "timer triggered event"},
+        {"reason": "no task"},
+        {"project_id": PROJECT},
+        {},
+        [],
+        [REQUEST],
+        7,
+        "Hello world",
+        "",
+        "[" * 1000,
+        "{",
+        "task_id",
+    ],
+)
+def test_a_timer_whose_words_are_no_request_is_ignored(user_event: Any, function: Function) -> None:
+    assert function.post("/invoke", json=timer(user_event)).status_code == 204
+    receipt = function.receipt()
+    assert (receipt["outcome"], receipt["reason"], receipt["dialect"]) == ("ignored", "timer", "functiongraph")
+
+
+@pytest.mark.parametrize("user_event", [None, 7, [], REQUEST])
+def test_a_timer_whose_words_are_no_text_is_ignored(user_event: Any, function: Function) -> None:
+    assert function.post("/invoke", json=timer("") | {"user_event": user_event} | REQUEST).status_code == 204
+    assert function.receipt()["reason"] == "timer"
+
+
+def test_another_trigger_with_a_request_in_its_words_is_no_timer(function: Function) -> None:
+    assert function.post("/invoke", json=timer(REQUEST, trigger_type="OTHER")).status_code == 204
     assert function.receipt()["outcome"] == "ignored"
+
+
+def test_a_timer_whose_words_are_a_request_says_that_the_task_failed(function: Function, httpx_mock: HTTPXMock) -> None:
+    """A paused task stays paused, and what else stands in the words is passed over."""
+    httpx_mock.add_response(url=SHOW, json=shown(3))
+    words = REQUEST | {"credentials": "default", "topic": "test", "intent": "requested", "id": 7}
+    event = timer(words)
+    assert function.post("/invoke", json=event).status_code == 204
+    receipt = function.receipt()
+    assert (receipt["outcome"], receipt["reason"], receipt["intent"]) == ("refused", "paused", "failed")
+    assert (receipt["dialect"], receipt["event_id"]) == ("functiongraph_timer", f"Timer_001/{event['time']}")
+    assert receipt["event_age_s"] <= 5
+
+
+def test_each_tick_of_a_timer_is_an_event_of_its_own_and_counts_once(
+    make_function: Callable[..., Function], httpx_mock: HTTPXMock
+) -> None:
+    """The timer's name, the time, the project and the task make the event; FunctionGraph may call again."""
+    httpx_mock.add_response(url=SHOW, json=shown(2), is_reusable=True)
+    httpx_mock.add_response(url=f"{TASKS}/7", json=shown(2, id=7), is_reusable=True)
+    other = httpx.URL(SHOW.replace(PROJECT, "other").replace("cn-north-4", "cn-north-1"))
+    httpx_mock.add_response(url=other, json=shown(2), is_reusable=True)
+    function = make_function(OMS_PROJECTS='{"other": "cn-north-1"}')
+    first = timer(REQUEST, time=ago(60))
+    same_instant = first | {"time": first["time"].replace("Z", "+00:00")}
+    events = [
+        (first, "already_running"),
+        (first, "duplicate"),
+        (same_instant, "duplicate"),
+        (timer(REQUEST, time=ago(30)), "already_running"),
+        (first | {"trigger_name": "Timer_002"}, "already_running"),
+        (first | {"user_event": '{"task_id": 7}'}, "already_running"),
+        (first | {"user_event": json.dumps(REQUEST | {"project_id": "other"})}, "already_running"),
+    ]
+    for event, outcome in events:
+        assert function.post("/invoke", json=event).status_code == 204
+        assert function.receipt()["outcome"] == outcome, event
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"time": None}, "time"),
+        ({"time": "yesterday"}, "time"),
+        ({"trigger_name": None}, "trigger_name"),
+        ({"trigger_name": "a\nb"}, "trigger_name"),
+        ({"trigger_name": "x" * 1024}, "trigger_name"),
+        ({"user_event": '{"task_id": null}'}, "request: exactly_one_target"),
+        ({"user_event": '{"task_id": 1, "task_name": "a"}'}, "request: exactly_one_target"),
+        ({"user_event": '{"sweep": false}'}, "sweep"),
+        ({"user_event": '{"task_id": 1, "dst_sk": "x"}'}, "dst_sk"),
+    ],
+)
+def test_a_timer_for_a_task_without_what_it_must_have_is_malformed(
+    changes: dict[str, Any], place: str, function: Function
+) -> None:
+    reply = function.post("/invoke", json=timer(REQUEST) | changes)
+    assert (reply.status_code, reply.json()["reason"].startswith(place)) == (400, True)
+    assert function.receipt()["dialect"] == "functiongraph_timer"
 
 
 # FunctionGraph's APIG events

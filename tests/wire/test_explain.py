@@ -60,10 +60,11 @@ def test_explain_and_the_function_agree(
     function = make_function(**trust, OMS_PROJECTS='{"00000000000000000000000000000001": "cn-north-1"}')
     httpx_mock.add_callback(answer_with(TASKS[task]), is_reusable=True, is_optional=True)
     sent = fill(sample, keys)
-    reply = function.request(sent.method, sent.path, headers=sent.headers, content=sent.body.encode())
+    octets = {name: value.encode() for name, value in sent.headers.items()}
+    reply = function.request(sent.method, sent.path, headers=octets, content=sent.body.encode())
     outcomes = [" ".join(filter(None, [one["outcome"], one.get("reason")])) for one in function.receipts()]
 
-    headers = {name.lower(): value for name, value in sent.headers.items()}
+    headers = {name.lower(): value.decode("latin-1") for name, value in octets.items()}
     delivery = Delivery(sent.method, sent.path, headers, sent.body.encode())
     lines = asyncio.run(explain_delivery(delivery, json.dumps(TASKS[task]).encode(), load()))
     refusal = next((text for step, text in lines if step == "caller" and text.startswith("NOT")), None)

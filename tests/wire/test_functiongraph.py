@@ -396,7 +396,7 @@ def test_settings_may_all_be_user_data(make_instance: Callable[..., Instance], h
     httpx_mock.add_response(url=SHOW, json=shown(2))
     data = dict(ENVIRONMENT)
     data["CLOUD_SDK_AK"], data["CLOUD_SDK_SK"] = data.pop("HUAWEICLOUD_SDK_AK"), data.pop("HUAWEICLOUD_SDK_SK")
-    del data["CALLER_BEARER_TOKENS"]  # the built-in runtime has proved the caller
+    del data["CALLER_BEARER_TOKENS"]  # the built-in runtime has authenticated the caller
     made = make_instance(**dict.fromkeys(ENVIRONMENT))
     made.initialize(Context(user_data=data))
     assert made.handle(notice())["outcome"] == "already_running"

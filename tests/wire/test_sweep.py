@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -93,7 +93,7 @@ class World:
 
 
 @pytest.fixture
-def make_world(httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., World]]:
+def make_world(httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch) -> Callable[..., World]:
     """A world whose ledger is in memory, where a real one would be shared."""
     monkeypatch.setattr("restarter.http.transport.connections", httpx.AsyncHTTPTransport)
     monkeypatch.setattr("restarter.app.open_ledger", lambda _address, clock: MemoryLedger(clock))

@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -58,8 +59,9 @@ def notice(request: Any) -> dict[str, Any]:
 
 
 def smn(request: Any) -> Arguments:
-    """The message is signed by nobody here: the caller is proved by a token, which SMN can send as a header."""
+    """The message is signed by nobody here: a token, which SMN can send as a header, authenticates the caller."""
     signed = {"type": "Notification", "signature": "c2ln", "signature_version": "v1"}
+    signed["timestamp"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {"json": notice(request) | signed}
 
 

@@ -20,7 +20,7 @@ NO_TASK = "a name that no task has: only the answer matters"
 
 
 async def check_all() -> int:
-    """Fingerprint one line for each check; 0 when all succeed, 1 when one fails."""
+    """Print one line for each check; 0 when all succeed, 1 when one fails."""
     try:
         settings = load()
     except SettingsError as error:

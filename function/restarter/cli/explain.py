@@ -139,14 +139,15 @@ def read_delivery(text: str) -> Delivery:
     head, _, body = text.replace("\r\n", "\n").replace("{{now}}", now).partition("\n\n")
     request_line, *lines = [line for line in head.splitlines() if not line.startswith("#")]
     method, path, *_ = request_line.split(" ")
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    fields = [line.partition(":") for line in lines]  # as on the wire: a header's bytes, each one a character
+    headers = {name.strip().lower(): value.strip().encode().decode("latin-1") for name, _, value in fields}
     return Delivery(method, path, headers, body.removesuffix("\n").encode())
 
 
 async def explain_delivery(delivery: Delivery, shown: bytes | None, settings: Settings) -> list[Line]:
     """Step and finding, in order. `shown` is the task as ShowTask answers it; None means that OMS does not answer.
 
-    A delivery that would be turned away for its caller is explained on as if the platform had authenticated it.
+    A delivery whose caller is not authenticated is explained on as if the platform had authenticated it.
     """
     lines: list[Line] = [("delivery", f"{delivery.method} {delivery.path}, {len(delivery.body)} bytes")]
     found, reply = await _run(delivery, shown, settings)

@@ -107,8 +107,8 @@ def as_lines(report: Report) -> Iterator[str]:
     yield f"{report.receipts} receipts, {report.passed_over} other lines" + (
         f", {report.too_old} older ones left out" if report.too_old else ""
     )
-    yield "outcomes: " + _counted(report.outcomes)
-    yield "senders:  " + _counted(report.senders)
+    yield "outcomes: " + _in_words(report.outcomes)
+    yield "senders:  " + _in_words(report.senders)
     for task in sorted(report.tasks.values(), key=lambda one: (one.advice is None, -one.starts)):
         words = [f"{task.task}: started {task.starts} of {task.deliveries} times", f"then {task.outcome}"]
         words += [plain(task.reason)] if task.reason else []
@@ -128,7 +128,7 @@ def as_json(report: Report) -> Iterator[str]:
         yield json.dumps({"kind": "task"} | {name: value for name, value in facts.items() if value is not None})
 
 
-def _counted(counter: Counter[str]) -> str:
+def _in_words(counter: Counter[str]) -> str:
     return ", ".join(f"{number} {plain(name)}" for name, number in counter.most_common()) or "none"
 
 

@@ -7,6 +7,7 @@ percent-encoded and parses the body a second time. Where it differs from the spe
 import re
 from base64 import b64decode
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -19,15 +20,21 @@ from restarter.model import Ignored, Intent
 NAME = "cloudevent"
 STRUCTURED = "application/cloudevents+json"
 REQUESTED_TYPE = "oms.task.start"
+# The attributes that decide something; what is wrong with any other refuses no event.
+READ_ATTRIBUTES = ("specversion", "id", "source", "type", "time")
+# A dead-letter sink adds these (knative.dev, eventing/delivery): what it hands over is no new failure.
+DEAD_LETTER_ATTRIBUTES = ("knativeerrordest", "knativeerrorcode")
+ESCAPED = re.compile(r"\\(.)")
 
 
 def recognises(parsed: ParsedDelivery) -> bool:
-    """By media type, by ce- headers, or bare as EventGrid hands it to FunctionGraph, whose type is not documented."""
+    """By media type, by ce- headers, or bare: so EventGrid hands it to FunctionGraph, and so a webhook is signed."""
     document = parsed.document
     return (
         parsed.delivery.media_type == STRUCTURED
         or any(name.startswith("ce-") for name in parsed.delivery.headers)
         or (isinstance(document, dict) and {"specversion", "type", "source"} <= document.keys())
+        or (isinstance(document, dict) and "specversion" in document and parsed.by_webhook)
     )
 
 
@@ -54,7 +61,7 @@ def read_event(event: Any, options: DecodeOptions, dialect: str = NAME) -> Decod
 
 def _read_identified(event: Mapping[str, Any], event_id: str, options: DecodeOptions, dialect: str) -> Decoded:
     source, kind = identifier(event.get("source"), "source"), identifier(event.get("type"), "type")
-    if "knativeerrordest" in event or "knativeerrorcode" in event:  # handed over by a dead-letter sink: no new failure
+    if any(name in event for name in DEAD_LETTER_ATTRIBUTES):
         return Ignored(reason="dead_letter", dialect=dialect, event_id=event_id)
     if kind == EVENTARC_TYPE:
         return read_push(_data(event), options, otherwise=event_id)
@@ -76,29 +83,37 @@ def _binary(parsed: ParsedDelivery) -> Mapping[str, Any]:
     """The event of a binary-mode message: attributes from its headers, data from its body."""
     if not is_json(parsed.delivery.media_type):
         raise UnsupportedMediaType("content-type: the data of an event must be JSON", dialect=NAME)
-    attributes: dict[str, Any] = {
-        name.removeprefix("ce-"): _header_value(value, name)
-        for name, value in parsed.delivery.headers.items()
-        if name.startswith("ce-")
-    }
-    return attributes | {"data": parsed.document}
+    headers = parsed.delivery.headers
+    read = {name: _header_value(headers[f"ce-{name}"], name) for name in READ_ATTRIBUTES if f"ce-{name}" in headers}
+    present = {name: "" for name in DEAD_LETTER_ATTRIBUTES if f"ce-{name}" in headers}
+    return {**read, **present, "data": parsed.document}
 
 
 def _header_value(value: str, name: str) -> str:
-    """«Remove double quotes, then one round of percent-decoding» (http-protocol-binding.md, 3.1.3.2)."""
+    """«Remove double quotes, then one round of percent-decoding» (http-protocol-binding.md, 3.1.3.2).
+
+    The SDKs of Node and of Python 1.x never encode, so plain UTF-8 is taken as it is.
+    """
     if len(value) > 1 and value[0] == value[-1] == '"':
-        value = re.sub(r"\\(.)", r"\1", value[1:-1])
+        value = ESCAPED.sub(r"\1", value[1:-1])
     try:
         return unquote_to_bytes(value.encode("latin-1")).decode()
     except ValueError:
-        raise Malformed(f"{name}: not percent-encoded UTF-8", dialect=NAME) from None
+        raise Malformed(f"ce-{name}: not percent-encoded UTF-8", dialect=NAME) from None
 
 
 def _data(event: Mapping[str, Any]) -> Any:
-    """The event's data as JSON: `data` as it is, or what `data_base64` holds."""
-    if "data_base64" not in event:
-        return event.get("data")
-    try:
-        return read_json(b64decode(event["data_base64"], validate=True))
-    except (ValueError, TypeError):
-        raise Malformed("data_base64: not JSON in base64") from None
+    """The event's data as JSON: `data` or what `data_base64` holds.
+
+    A string of JSON counts as that JSON: EventGrid's SDK has no other type for `data`.
+    """
+    data = event.get("data")
+    if "data_base64" in event:
+        try:
+            data = read_json(b64decode(event["data_base64"], validate=True))
+        except (ValueError, TypeError):
+            raise Malformed("data_base64: not JSON in base64") from None
+    if isinstance(data, str):
+        with suppress(ValueError):  # what is no JSON stays a string, which no request is
+            return read_json(data)
+    return data

@@ -1,7 +1,7 @@
 """A batch of CloudEvents: a JSON array of them (http-protocol-binding.md, 3.3). No I/O here."""
 
 from restarter.dialects.cloudevent import read_event
-from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery
+from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, check_event_count
 from restarter.errors import Malformed
 from restarter.model import Ignored
 
@@ -18,6 +18,7 @@ def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     """One part for each event; a bad one does not spoil the good ones beside it, and none at all is allowed."""
     if not isinstance(parsed.document, list):
         raise Malformed("batch: must be a JSON array", dialect=NAME)
+    check_event_count(parsed.document, NAME)
     return [_read(event, options) for event in parsed.document] or [Ignored(reason="empty_batch", dialect=NAME)]
 
 

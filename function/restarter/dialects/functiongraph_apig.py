@@ -14,9 +14,10 @@ from restarter.model import AuthenticatedDelivery, Delivery
 
 
 def recognises(parsed: ParsedDelivery) -> bool:
-    """Method, context and body of a request."""
-    document = parsed.document
-    return isinstance(document, dict) and {"httpMethod", "requestContext", "body"} <= document.keys()
+    """Method, context and body of a request. A signed webhook is none: what it may be is known by its body alone."""
+    if parsed.by_webhook or not isinstance(parsed.document, dict):
+        return False
+    return {"httpMethod", "requestContext", "body"} <= parsed.document.keys()
 
 
 def unwrap(parsed: ParsedDelivery, outer: AuthenticatedDelivery | None) -> Delivery:

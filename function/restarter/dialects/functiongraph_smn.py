@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery
+from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, check_event_count
 from restarter.dialects.smn_message import read_notice
 from restarter.errors import Malformed
 
@@ -19,6 +19,7 @@ def recognises(parsed: ParsedDelivery) -> bool:
 
 def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     """One part for each record; a bad record does not spoil the good ones beside it."""
+    check_event_count(parsed.document["record"], NAME)
     return [_read(record, options) for record in parsed.document["record"]]
 
 

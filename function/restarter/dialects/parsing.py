@@ -1,18 +1,26 @@
 """What all dialects share: the delivery with its JSON parsed once, and the names that an event may use."""
 
 import re
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from pydantic_core import from_json
 
-from restarter.errors import Malformed, UnsupportedMediaType
+from restarter.errors import ContentTooLarge, Malformed, UnsupportedMediaType
 from restarter.model import AuthenticatedDelivery, Delivery, Event, Ignored
 from restarter.settings.model import Settings
 
 CLOUDEVENTS = ("application/cloudevents+json", "application/cloudevents-batch+json")
+MAX_EVENTS = 100
+MAX_TIMESTAMP = 64
+MAX_ID = 1024
+RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +46,11 @@ class ParsedDelivery:
     def delivery(self) -> Delivery:
         """The delivery, without who authenticated it."""
         return self.authenticated.delivery
+
+    @property
+    def by_webhook(self) -> bool:
+        """Whether a Standard Webhooks signature authenticated it, which covers the body and `webhook-id` alone."""
+        return self.authenticated.authenticated_by == "webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +82,7 @@ def parse(authenticated: AuthenticatedDelivery) -> ParsedDelivery:
         Malformed: The body is not JSON, although its type announces JSON.
         UnsupportedMediaType: The body is compressed, or is not JSON and was announced as something else.
     """
+    authenticated = _covered(authenticated)
     delivery, media_type = authenticated.delivery, authenticated.delivery.media_type
     if delivery.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("content-encoding: only identity is read")
@@ -80,6 +94,25 @@ def parse(authenticated: AuthenticatedDelivery) -> ParsedDelivery:
         if is_json(media_type):
             raise Malformed("body: not JSON") from None
         raise UnsupportedMediaType("content-type: the body is not JSON") from None
+
+
+def _covered(authenticated: AuthenticatedDelivery) -> AuthenticatedDelivery:
+    """The delivery without the headers that a Standard Webhooks signature does not cover: anybody can change those."""
+    delivery = authenticated.delivery
+    if authenticated.authenticated_by != "webhook":
+        return authenticated
+    headers = {"content-type": "application/json", "webhook-id": delivery.headers.get("webhook-id", "")}
+    return replace(authenticated, delivery=replace(delivery, headers=headers))
+
+
+def check_event_count(events: Sequence[object], dialect: str) -> None:
+    """Check how many events a delivery carries, before any of them is read.
+
+    Raises:
+        ContentTooLarge: There are more than MAX_EVENTS.
+    """
+    if len(events) > MAX_EVENTS:
+        raise ContentTooLarge(f"events: over {MAX_EVENTS} in one delivery", dialect=dialect)
 
 
 def read_json(text: bytes | str) -> Any:
@@ -102,9 +135,7 @@ def timestamp(value: Any, name: str) -> datetime:
     Raises:
         Malformed: It is no such time; the error names the field `name`.
     """
-    if isinstance(value, str) and re.fullmatch(
-        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})", value
-    ):
+    if isinstance(value, str) and len(value) <= MAX_TIMESTAMP and RFC_3339.fullmatch(value):
         try:
             return datetime.fromisoformat(value.upper()).astimezone(UTC)
         except (ValueError, OverflowError):
@@ -118,6 +149,6 @@ def identifier(value: Any, name: str) -> str:
     Raises:
         Malformed: It is no such text; the error names the field `name`.
     """
-    if not isinstance(value, str) or not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f]{1,1024}", value):
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID or CONTROL_CHARACTER.search(value):
         raise Malformed(f"{name}: must be a string of 1 to 1024 characters")
     return value

@@ -3,55 +3,74 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from restarter.dialects.parsing import DecodeOptions
 from restarter.errors import Malformed
-from restarter.model import Event, Ignored, Intent, RestartRequest
+from restarter.model import DirectRequest, Event, Ignored, Intent, RestartRequest
+
+Request = TypeVar("Request", bound=RestartRequest)
 
 # Secrets of the start-task body (StartTaskReq), without underscores and in lower case, so that srcAk is one too.
 SECRET_FIELDS = frozenset(
     {
-        "srcak",
-        "srcsk",
-        "srcsecuritytoken",
-        "connectionstring",
-        "jsonauthfile",
-        "dstak",
-        "dstsk",
-        "dstsecuritytoken",
-        "sourcecdnauthenticationkey",
+        b"srcak",
+        b"srcsk",
+        b"srcsecuritytoken",
+        b"connectionstring",
+        b"jsonauthfile",
+        b"dstak",
+        b"dstsk",
+        b"dstsecuritytoken",
+        b"sourcecdnauthenticationkey",
     }
 )
-
-FIELDS = frozenset(RestartRequest.model_fields)
+NOT_LETTERS = bytes(byte for byte in range(256) if not ord("a") <= byte <= ord("z"))
+TARGET_FIELDS = ("task_id", "task_name", "group_id", "sweep")
+MAX_FAULTS = 10
+MAX_SHOWN_NAME = 40
+FIELD_NAME = re.compile(r"[A-Za-z]+([_-][A-Za-z]+){0,5}")
 
 # How senders word success; OMS's own number for it is 5 (ShowTask, status).
 SUCCESS_WORDS = frozenset({"success", "succeeded", "successful", "complete", "completed", "5", "成功", "迁移成功"})
 
 
-def read_request(document: Any, options: DecodeOptions, *, direct: bool = False) -> RestartRequest:
-    """The request in an object. Unknown fields are malformed in a direct call and passed over in an event.
+def read_request(document: Any, options: DecodeOptions) -> RestartRequest:
+    """The request in an event's data, where unknown fields are passed over.
 
     Raises:
         Malformed: A field breaks its rule; the error names fields and kinds, never values.
     """
+    return _read(RestartRequest, document, options)
+
+
+def read_direct_request(document: Any, options: DecodeOptions) -> DirectRequest:
+    """The request of a direct call, where unknown fields are malformed.
+
+    Raises:
+        Malformed: A field breaks its rule or is unknown; the error names fields and kinds, never values.
+    """
+    return _read(DirectRequest, document, options, only_known=True)
+
+
+def _read(model: type[Request], document: Any, options: DecodeOptions, *, only_known: bool = False) -> Request:
     if not isinstance(document, dict):
         raise Malformed("request: must be a JSON object")
     refuse_secrets(document)
-    unset = {name for name in FIELDS if document.get(name) is None}
+    known = {name: document[name] for name in model.model_fields if document.get(name) is not None}
+    unknown = [name for name in document if name not in model.model_fields] if only_known else []
     try:
-        request = RestartRequest.model_validate(
-            {name: value for name, value in document.items() if name not in unset and (direct or name in FIELDS)}
-        )
+        request = model.model_validate(known)
     except ValidationError as error:
-        raise Malformed("; ".join(_messages(error))) from None
+        raise Malformed(_faults(error, unknown)) from None
+    if unknown:
+        raise Malformed(_faults(None, unknown))
     if request.project_id is not None and request.project_id not in options.projects:
         raise Malformed("project_id: not a configured project")
     if request.credentials not in options.profiles:
-        raise Malformed(f"credentials: no such profile; there are {', '.join(sorted(options.profiles))}")
+        raise Malformed("credentials: not a configured profile")
     return request
 
 
@@ -63,6 +82,7 @@ class EventAttributes:
     intent: Intent
     event_id: str | None
     identity: tuple[str, ...] | None
+    """What makes the event unique within its dialect; `decode` adds who authenticated the delivery."""
     occurred_at: datetime | None = None
     project_id: str | None = None
 
@@ -88,14 +108,16 @@ def refuse_secrets(document: Any) -> None:
     Raises:
         Malformed: One is.
     """
-    if isinstance(document, list):
-        for item in document:
-            refuse_secrets(item)
-    elif isinstance(document, dict):
-        for name, value in document.items():
-            if re.sub(r"[^a-z]", "", name.lower()) in SECRET_FIELDS:
-                raise Malformed(f"{_shown(name)}: credentials never travel in a delivery")
-            refuse_secrets(value)
+    pending = [document]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list):
+            pending += value
+        elif isinstance(value, dict):
+            for name in value:
+                if name.lower().encode("ascii", "ignore").translate(None, NOT_LETTERS) in SECRET_FIELDS:
+                    raise Malformed(f"{shown(name)}: credentials never travel in a delivery")
+            pending += value.values()
 
 
 def says_success(request: RestartRequest) -> bool:
@@ -103,12 +125,15 @@ def says_success(request: RestartRequest) -> bool:
     return (request.task_status or "").strip().lower() in SUCCESS_WORDS
 
 
-def _messages(error: ValidationError) -> list[str]:
-    """Place and kind of each error, never the value."""
-    errors = error.errors(include_url=False, include_input=False, include_context=False)
-    return [f"{_shown(str(one['loc'][0])) if one['loc'] else 'request'}: {one['type']}" for one in errors]
-
-
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """A field's name, if it looks like one: a sender may have put a key in its place."""
-    return name if re.fullmatch(r"[A-Za-z]+([_-]?[A-Za-z]+){0,5}", name) and len(name) <= 40 else "a field"
+    return name if len(name) <= MAX_SHOWN_NAME and FIELD_NAME.fullmatch(name) else "a field"
+
+
+def _faults(error: ValidationError | None, unknown: list[str]) -> str:
+    """Place and kind of each fault, never the value; of more than MAX_FAULTS the others are counted."""
+    errors = error.errors(include_url=False, include_input=False, include_context=False) if error else []
+    places = [(str(one["loc"][0]) if one["loc"] else "request", one["type"]) for one in errors]
+    named = [*places, *((name, "extra_forbidden") for name in unknown[:MAX_FAULTS])][:MAX_FAULTS]
+    rest = len(errors) + len(unknown) - len(named)
+    return "; ".join(f"{shown(name)}: {kind}" for name, kind in named) + (f"; and {rest} more" if rest else "")

@@ -29,7 +29,7 @@ def read_notice(notice: dict[str, Any], dialect: str, options: DecodeOptions) ->
         dialect=dialect,
         intent=Intent.FAILED,
         event_id=message_id,
-        identity=("smn", message_id),  # the same notice, whichever way it comes
+        identity=(dialect, message_id),
         occurred_at=occurred_at,
         project_id=project_id,
     )

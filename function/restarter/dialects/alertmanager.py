@@ -1,0 +1,71 @@
+"""Prometheus Alertmanager's own body, version 4, and Grafana's default body of the same shape. No I/O here.
+
+https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
+https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
+"""
+
+from typing import Any
+
+from restarter.dialects.parsing import (
+    Decoded,
+    DecodeOptions,
+    ParsedDelivery,
+    check_event_count,
+    identifier,
+    timestamp,
+)
+from restarter.dialects.payload import EventAttributes, read_request, refuse_secrets, to_event
+from restarter.errors import Malformed
+from restarter.model import Ignored, Intent
+
+NAME = "alertmanager"
+TARGET_LABELS = ("task_id", "task_name", "group_id")
+LABELS = (*TARGET_LABELS, "project_id", "credentials")
+
+
+def recognises(parsed: ParsedDelivery) -> bool:
+    """A group of alerts in version 4; Grafana counts its versions by itself, has 1, and names its organisation."""
+    document = parsed.document
+    if not isinstance(document, dict) or not isinstance(document.get("alerts"), list) or "groupKey" not in document:
+        return False
+    version = document.get("version")
+    return version in (4, "4") or (version in (1, "1") and "orgId" in document)
+
+
+def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
+    """One part for each alert; a bad one does not spoil the good ones beside it."""
+    alerts = parsed.document["alerts"]
+    check_event_count(alerts, NAME)
+    return [_read(alert, options) for alert in alerts] or [Ignored(reason="empty_batch", dialect=NAME)]
+
+
+def _read(alert: Any, options: DecodeOptions) -> Decoded:
+    try:
+        if not isinstance(alert, dict) or not isinstance(alert.get("labels"), dict):
+            raise Malformed("labels: must be an object")
+        if alert.get("status") == "resolved":
+            return Ignored(reason="alert_resolved", dialect=NAME)
+        if not any(alert["labels"].get(name) for name in TARGET_LABELS):  # an empty label is none (Prometheus)
+            return Ignored(reason="alert_without_task", dialect=NAME)
+        return _read_firing(alert, options)
+    except Malformed as error:
+        return Malformed(error.reason, dialect=NAME)
+
+
+def _read_firing(alert: dict[str, Any], options: DecodeOptions) -> Decoded:
+    """The event of an alert about a task. Fingerprint and start are the same each time that it is sent again."""
+    if alert.get("status") != "firing":
+        raise Malformed("status: neither firing nor resolved")
+    refuse_secrets(alert)
+    fingerprint = identifier(alert.get("fingerprint"), "fingerprint")
+    starts_at = timestamp(alert.get("startsAt"), "startsAt")
+    event_id = identifier(f"{fingerprint}/{alert['startsAt']}", "fingerprint")
+    request = read_request({name: alert["labels"].get(name) or None for name in LABELS}, options)
+    attributes = EventAttributes(
+        dialect=NAME,
+        intent=Intent.FAILED,
+        event_id=event_id,
+        identity=(NAME, fingerprint, starts_at.isoformat()),
+        occurred_at=starts_at,
+    )
+    return to_event(request, attributes, options)

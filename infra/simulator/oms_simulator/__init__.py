@@ -1,0 +1,1 @@
+"""A stand-in for Huawei Cloud OMS over real HTTP. It shares no code with the function that it tests."""
