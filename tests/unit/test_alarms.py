@@ -50,7 +50,7 @@ def made(kind: Kind, reason: str | None, **facts: Any) -> Receipt:
     )
     context = DeliveryContext(datetime(2026, 11, 25, tzinfo=UTC), 0.0, 4.5)
     line = receipt.build(Outcome(kind=kind, reason=reason, **facts), event, context, settings(), {})
-    return line | ({"advice": "Do this & that."} if line["severity"] == "ERROR" else {})
+    return {"advice": "Do this & that.", **line} if line["severity"] == "ERROR" else line
 
 
 RECEIPTS = [made(kind, reason) for kind in Kind for reason in REASONS.get(kind, (None,))]
