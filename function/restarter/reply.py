@@ -87,6 +87,7 @@ def _problem(status: HTTPStatus, outcome: Outcome, receipt: Mapping[str, Any]) -
         "detail": receipt["message"],
         "outcome": outcome.kind,
         "reason": outcome.reason,
+        "advice": receipt.get("advice"),
     }
     return Reply(status, headers, _json({name: value for name, value in body.items() if value is not None}))
 
