@@ -238,6 +238,15 @@ def test_prometheus_is_silent_about_what_needs_nobody_and_speaks_when_nothing_is
     assert alerting(newborn(made(Kind.UNAVAILABLE, "oms"))) == {"RestartUnavailable"}
 
 
+def test_a_panel_shows_why_tasks_fail_by_class_and_code_after_one_failure_of_a_new_instance() -> None:
+    panels = json.loads((INFRA / "observability" / "dashboard.json").read_text("utf-8"))["panels"]
+    (query,) = [panel["targets"][0]["expr"] for panel in panels if panel["title"] == "Why tasks fail"]
+    failed = made(Kind.REFUSED, "permanent_failure", failure_reason="TRF.0055")
+    shown = evaluate(promql.parse(query), newborn(failed))
+    assert shown == [({"failure_class": failed["failure_class"], "failure_reason": "TRF.0055"}, 1.0)]
+    assert evaluate(promql.parse(query), grown(failed, 9.0))[0][1] == 2.0
+
+
 def test_every_query_of_the_dashboard_is_one_of_its_source() -> None:
     panels = json.loads((INFRA / "observability" / "dashboard.json").read_text("utf-8"))["panels"]
     assert {"Why tasks fail", "Sweeps: started"} <= {panel["title"] for panel in panels}

@@ -288,7 +288,7 @@ def _container_environment(document: Tree) -> dict[str, str]:
     return {one["name"]: one["value"] for one in given}
 
 
-SAMPLES = {**EXAMPLE, "CALLER_TRUST_PLATFORM": "true", "RESTART_LEDGER": "memory://"}
+SAMPLES = {**EXAMPLE, "CALLER_TRUST_PLATFORM": "true", "OMS_AGENCY": "true", "RESTART_LEDGER": "memory://"}
 
 
 def required(root: Path) -> Faults:
@@ -296,12 +296,18 @@ def required(root: Path) -> Faults:
     huawei, google = values_of(root, "huawei"), values_of(root, "google")
     package = [*huawei["settings"], *huawei["required_secrets"]]
     image = [*package, *huawei["image_settings"], "HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK"]
+    agency = [*package, *huawei["image_settings"], *huawei["agency_settings"]]
     keys = re.findall(r"^(\w+)=", (root / "knative" / "secrets.env.example").read_text("utf-8"), re.MULTILINE)
     service = documents(root / "knative" / "service.yaml")[0]
     compose = documents(root / "local" / "compose.yaml")[0]["services"]["function"]["environment"]
     given: list[tuple[str, type[Settings], Mapping[str, str]]] = [
         ("huawei", FunctionGraphSettings, _sampled(package)),
         ("huawei from an image", Settings, _sampled(image)),
+        *(
+            [("huawei's agency from an image", Settings, _sampled(agency))]
+            if "oms_agency" in Settings.model_fields
+            else []
+        ),
         ("google", Settings, _sampled([*google["settings"], *google["required_secrets"]])),
         ("knative", Settings, _sampled(keys) | _container_environment(service)),
         ("compose", Settings, compose),
