@@ -82,6 +82,8 @@ class Image:
                 self.environment["PATH"] = self.environment["PATH"].replace("$PATH", os.environ["PATH"])
             case "CMD":
                 self.command = json.loads(rest)
+            case "USER":
+                assert rest == f"{USER}:{USER}"
             case "HEALTHCHECK":
                 self.health = json.loads(rest.partition("CMD ")[2])
 
