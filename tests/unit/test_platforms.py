@@ -38,7 +38,7 @@ Ran = subprocess.CompletedProcess[str]
 def run(*command: str, folder: Path) -> Ran:
     """One call of a tool, without the settings that the person who runs the tests has for it."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
-    environment |= {"TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"}  # nor calls home, nor files there
+    environment |= {"TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"}  # it asks for no newer version
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
 
 
