@@ -49,7 +49,7 @@ def play(sample: Sample, running: Running, oms: Running, keys: SigningKeys) -> P
     """One delivery, in a world as it was at the start."""
     oms.control("POST", "/_sim/reset")
     sent = fill(sample, keys)
-    headers = {name: value.encode() for name, value in sent.headers.items()}
+    headers = {name.encode(): value.encode() for name, value in sent.headers.items()}
     reply = httpx.request(sent.method, running.url + sent.path, headers=headers, content=sent.body.encode())
     receipts = receipts_of(running, len(sample.outcome.split(", ")))
     calls = oms.control("GET", "/_sim/calls")
@@ -60,7 +60,7 @@ def play(sample: Sample, running: Running, oms: Running, keys: SigningKeys) -> P
         ", ".join(receipt["reason"] for receipt in receipts if "reason" in receipt),
         status_of(reply),
         len(calls),
-        sum(call["operation"] == "start" for call in calls),
+        sum(call["operation"] in ("start", "retry_group") for call in calls),
     )
 
 

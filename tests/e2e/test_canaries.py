@@ -22,7 +22,7 @@ import pytest
 from click.testing import CliRunner
 from pydantic import SecretStr
 
-from example import PROJECT, TASK
+from example import PROJECT, TASK, shown
 from processes import EXAMPLE, FUNCTION, TIMEOUT_S, Running, failed_start, function, run_python, simulator
 from redis_server import RedisServer
 from restarter.app import Application
@@ -298,9 +298,8 @@ class Posted:
 
     def send(self, client: httpx.Client, url: str, delivery: Mapping[str, Any]) -> None:
         method = delivery.get("method", "POST")
-        reply = client.request(
-            method, url + delivery.get("url", "/"), headers=delivery["headers"], content=delivery["content"]
-        )
+        headers = {name: value.encode() for name, value in delivery["headers"].items()}
+        reply = client.request(method, url + delivery.get("url", "/"), headers=headers, content=delivery["content"])
         self.number += 1
         self.statuses += (reply.status_code,)
         head = b"\n".join(name + b": " + value for name, value in reply.headers.raw)
@@ -314,7 +313,12 @@ class Posted:
         self.send(
             client,
             url,
-            {"method": sample.method, "url": sample.path, "headers": sample.headers, "content": sample.body.encode()},
+            {
+                "method": sample.method,
+                "url": sample.path,
+                "headers": {name.encode(): value.encode() for name, value in sample.headers.items()},
+                "content": sample.body.encode(),
+            },
         )
 
 
@@ -440,12 +444,13 @@ def not_met(places: Mapping[str, bytes]) -> set[str]:
 
 def test_neither_command_of_the_operator_shows_a_secret(scene: Scene, tmp_path: Path) -> None:
     ak = scene.settings["HUAWEICLOUD_SDK_AK"]
-    event = str(EVENTS / "valid" / "direct_by_id.http")
+    event, task = str(EVENTS / "valid" / "direct_by_id.http"), tmp_path / "task.json"
+    task.write_text(json.dumps(shown()))
     places = {}
     for name, key, arguments in [
         ("check, well", scene.settings["HUAWEICLOUD_SDK_SK"], ["check"]),
         ("check, refused", "another-sk", ["check"]),
-        ("explain", "", ["explain", event]),
+        ("explain", "", ["explain", event, "--task", str(task)]),
     ]:
         scene.oms.control("PUT", "/_sim/auth", {"keys": {ak: key}})
         ended = run_python(["-m", "restarter", *arguments], scene.settings)

@@ -4,6 +4,7 @@ import json
 import queue
 from base64 import b64encode
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -55,7 +56,10 @@ PUSH: dict[str, Any] = {
 }
 GOOGLE = {"type": "google.cloud.pubsub.topic.v1.messagePublished", "source": "//pubsub.googleapis.com/projects/x"}
 NOTICE = {"topic_urn": TOPIC, "message": json.dumps(REQUEST), "subject": "OMS"}
-SIGNED = {"type": "Notification", "signature": "c2ln", "signature_version": "v1"}
+NOW = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+SIGNED = {"type": "Notification", "signature": "c2ln", "signature_version": "v1", "timestamp": NOW}
+TIMER = {"version": "v1.0", "time": NOW, "trigger_type": "TIMER", "trigger_name": "Timer_001"}
+ALERT = {"status": "firing", "labels": {"task_id": str(TASK)}, "startsAt": NOW, "fingerprint": "f-1"}
 BINARY = {"ce-specversion": "1.0", "ce-type": "oms.task.failed", "ce-source": "/e2e"}
 APIG = {"httpMethod": "POST", "path": "/", "headers": {}, "requestContext": {}, "isBase64Encoded": True}
 
@@ -72,9 +76,21 @@ DELIVERIES: dict[str, tuple[str, dict[str, str], Any, str, str | None, int]] = {
     "smn": ("/smn", {}, NOTICE | SIGNED | {"message_id": "n-1"}, "smn", "n-1", 204),
     "functiongraph smn": ("/invoke", {}, {"record": [{"smn": NOTICE | {"message_id": "n-2"}}]},
                           "functiongraph_smn", "n-2", 204),
+    "functiongraph timer": ("/invoke", {}, TIMER | {"user_event": json.dumps(REQUEST)},
+                            "functiongraph_timer", f"Timer_001/{NOW}", 204),
     "apig": ("/invoke", {}, APIG | {"body": encoded(REQUEST)}, "direct", None, 200),
     "apig, event inside": ("/invoke", {}, APIG | {"body": encoded(event(6))}, "cloudevent", "e-6", 204),
 }  # fmt: skip
+
+
+def test_an_alert_about_the_task_starts_it(oms: Running, public: Running) -> None:
+    """Its labels cannot say which objects are to be sent again; the settings do."""
+    group = {"version": "4", "groupKey": "{}", "alerts": [ALERT]}
+    assert httpx.post(public.url, json=group, headers=BEARER).status_code == 204
+    receipt = public.receipt()
+    assert (receipt["outcome"], receipt["dialect"], receipt["intent"]) == ("started", "alertmanager", "failed")
+    assert receipt["event_id"] == f"f-1/{NOW}"
+    assert [call["operation"] for call in oms.control("GET", "/_sim/calls")] == ["show", "start"]
 
 
 @pytest.mark.parametrize("sender", DELIVERIES)
@@ -95,7 +111,8 @@ def test_every_sender_starts_the_task(sender: str, oms: Running, public: Running
 @pytest.mark.parametrize(
     "document",
     [
-        {"trigger_type": "TIMER", "trigger_name": "Timer_001", "version": "v1.0", "user_event": json.dumps(REQUEST)},
+        TIMER | {"user_event": '{"message": "timer triggered event"}'},
+        {"version": "4", "groupKey": "{}", "alerts": [ALERT | {"status": "resolved"}]},
         {"cts": {"service_type": "OMS", "trace_name": "startTask", "resource_id": str(TASK)}},
         {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": "x"}}}]},
         {"request_context": {}, "response_context": {}, "request_payload": REQUEST, "response_payload": ""},

@@ -67,7 +67,7 @@ def test_each_alert_stands_for_itself(make_function: Callable[..., Function], ht
     other = SHOW.replace(PROJECT, "other").replace("cn-north-4", "cn-north-1")
     httpx_mock.add_response(url=other, json=shown(2))
     function = make_function(OMS_PROJECTS='{"other": "cn-north-1"}')
-    alerts = [
+    alerts: list[Any] = [
         alert({"task_id": "1"}, fingerprint="a"),
         alert({"task_name": TASK_NAME}, fingerprint="b"),
         alert({"task_id": str(TASK), "project_id": "other", "credentials": ""}, fingerprint="c"),
@@ -120,7 +120,7 @@ def test_an_alert_that_is_sent_again_is_the_same_event_until_it_starts_anew(
     httpx_mock.add_response(url=SHOW, json=shown(2), is_reusable=True)
     first, later = ago(600), ago(60)
     in_another_zone = datetime.fromisoformat(first).astimezone(UTC).isoformat()
-    alerts = [
+    alerts: list[Any] = [
         (alert(startsAt=first), "already_running"),
         (alert(startsAt=first, endsAt=ago(-60)), "duplicate"),
         (alert(startsAt=in_another_zone), "duplicate"),

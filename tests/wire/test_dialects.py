@@ -222,6 +222,101 @@ def test_a_delivery_of_100_events_is_taken(function: Function, httpx_mock: HTTPX
     assert [receipt["outcome"] for receipt in function.receipts()] == ["already_running"] * 100
 
 
+# Direct calls
+
+
+@pytest.mark.parametrize(
+    ("said", "headers"),
+    [
+        ({"id": "e-1"}, {}),
+        ({}, {"Idempotency-Key": "e-1"}),
+        ({}, {"webhook-id": "e-1"}),
+        ({"id": "e-1"}, {"Idempotency-Key": "e-1"}),
+        ({"id": None}, {"Idempotency-Key": "e-1"}),
+    ],
+)
+def test_a_direct_call_may_say_that_the_task_failed(
+    said: dict[str, Any], headers: dict[str, str], function: Function, httpx_mock: HTTPXMock
+) -> None:
+    """A paused task stays paused then, which a request would start."""
+    httpx_mock.add_response(method="GET", url=SHOW, json=shown(3), is_reusable=True)
+    httpx_mock.add_response(method="POST", url=START)
+    reply = function.post(json=REQUEST | said | {"intent": "failed"}, headers=headers)
+    assert (reply.status_code, reply.json()["reason"]) == (409, "paused")
+    receipt = function.receipt()
+    assert (receipt["dialect"], receipt["intent"], receipt["event_id"]) == ("direct", "failed", "e-1")
+    assert function.post(json=REQUEST | said | {"intent": "requested"}, headers=headers).status_code == 200
+    assert function.receipt()["intent"] == "requested"
+
+
+def test_backoff_holds_for_a_direct_call_that_says_failed_and_not_for_one_that_requests(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(method="GET", url=SHOW, json=shown(), is_reusable=True)
+    httpx_mock.add_response(method="POST", url=START, is_reusable=True)
+    calls = [{"id": "1", "intent": "failed"}, {"id": "2", "intent": "failed"}, {"id": "3"}, {}, {"id": "1"}]
+    for call in calls:
+        function.post(json=REQUEST | call)
+    found = [(receipt["outcome"], receipt.get("reason")) for receipt in function.receipts()]
+    assert found == [
+        ("started", None),
+        ("deferred", "backoff"),
+        ("started", None),
+        ("started", None),
+        ("duplicate", None),
+    ]
+    assert len(httpx_mock.get_requests(method="POST")) == 3
+
+
+def test_an_id_is_the_same_in_the_body_and_in_the_header(function: Function, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(2))
+    function.post(json=REQUEST | {"id": "k-1"})
+    function.post(json=REQUEST, headers={"Idempotency-Key": "k-1"})
+    function.post(json=REQUEST | {"id": "k-1"}, headers={"Idempotency-Key": "k-1"})
+    assert [receipt["outcome"] for receipt in function.receipts()] == ["already_running", "duplicate", "duplicate"]
+
+
+def test_in_the_data_of_an_event_intent_and_id_are_fields_like_any_other(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(3))
+    event = cloudevent(data=REQUEST | {"intent": "requested", "id": 7})
+    assert function.post(json=event, headers=STRUCTURED).status_code == 204
+    receipt = function.receipt()
+    assert (receipt["intent"], receipt["event_id"], receipt["reason"]) == ("failed", "event-1", "paused")
+
+
+# Sweeps
+
+
+@pytest.mark.parametrize("beside", [{}, {"project_id": PROJECT, "credentials": "default", "reason": "every hour"}])
+def test_a_sweep_is_one_in_whatever_dialect_it_comes_and_off_by_default(
+    beside: dict[str, str], make_function: Callable[..., Function]
+) -> None:
+    """OMS is not asked: pytest-httpx would fail."""
+    function = make_function(EVENT_TYPES_FAILED="dev.knative.sources.ping")
+    sweep = {"sweep": True, "task_id": None} | beside
+    notice = {"message_id": "m", "message": json.dumps(sweep), "topic_urn": f"urn:smn:cn-north-4:{PROJECT}:t"}
+    deliveries: dict[str, list[dict[str, Any]]] = {
+        "direct": [{"json": sweep}],
+        "cloudevent": [
+            {
+                "json": cloudevent(type="dev.knative.sources.ping", data=sweep | {"topic": "passed over"}),
+                "headers": STRUCTURED,
+            },
+            {"json": cloudevent(type="oms.task.start", id="2", data=json.dumps(sweep)), "headers": STRUCTURED},
+        ],
+        "pubsub": [{"json": push({"data": encoded(sweep), "messageId": "m"})}],
+        "functiongraph_smn": [{"json": {"record": [{"smn": notice}]}}],
+        "functiongraph_timer": [{"json": timer(sweep)}],
+    }
+    for dialect, ways in deliveries.items():
+        for way in ways:
+            assert function.post(**way).status_code == (200 if dialect == "direct" else 204)
+            receipt = function.receipt()
+            assert (receipt["dialect"], receipt["outcome"], receipt["reason"]) == (dialect, "ignored", "sweep_off")
+
+
 # An id is its sender's own
 
 

@@ -5,13 +5,18 @@ pytest-httpx fails each test here in which a call to OMS is made.
 
 import base64
 import json
+import re
+import sys
+import time
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pytest_httpx import HTTPXMock
 
-from door import Function
-from example import PROJECT, TASK, TASK_NAME
+from door import SHOW, Function
+from example import PROJECT, TASK, TASK_NAME, shown
 
 JSON = {"Content-Type": "application/json"}
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
@@ -80,6 +85,24 @@ BAD_REQUESTS: list[tuple[dict[str, Any], str]] = [
     ({"task_id": 1, "source_cdn_authentication_key": "x"}, "source_cdn_authentication_key"),
     ({"task_id": 1, "DstSk": "x"}, "DstSk"),
     ({"task_id": 1, "dst-sk": "x"}, "dst-sk"),
+    ({"task_id": 1, "DST_SK": "x"}, "DST_SK"),
+    ({"task_id": 1, "group_id": "a"}, "exactly_one"),
+    ({"group_id": ""}, "group_id"),
+    ({"group_id": 7}, "group_id"),
+    ({"group_id": "a/b"}, "group_id"),
+    ({"group_id": ".."}, "group_id"),
+    ({"group_id": "x" * 256}, "group_id"),
+    ({"sweep": False}, "sweep"),
+    ({"sweep": 1}, "sweep"),
+    ({"sweep": 1.0}, "sweep"),
+    ({"sweep": "true"}, "sweep"),
+    ({"sweep": []}, "sweep"),
+    ({"sweep": True, "task_id": 1}, "exactly_one"),
+    ({"sweep": True, "task_status": "FAILED"}, "sweep_with_other_fields"),
+    ({"sweep": True, "task_status": "SUCCESS"}, "sweep_with_other_fields"),
+    ({"sweep": True, "migrate_failed_object": False}, "sweep_with_other_fields"),
+    ({"sweep": True, "project_id": "somebody-elses"}, "project_id"),
+    ({"sweep": True, "credentials": "no-such"}, "credentials"),
 ]
 
 UNKNOWN = [
@@ -99,25 +122,63 @@ def test_a_bad_request_is_refused_in_every_dialect_and_the_answer_names_the_plac
     event = f'{{"specversion":"1.0","type":"oms.task.failed","source":"/oms","id":"1","data":{text}}}'
     encoded = {"specversion": "1.0", "type": "oms.task.start", "source": "/oms", "id": "1"}
     encoded["data_base64"] = base64.b64encode(text.encode()).decode()
+    push = {"message": {"data": base64.b64encode(text.encode()).decode(), "messageId": "m"}, "subscription": "s"}
+    string = EVENT | {"data": text}
     record = {"record": [{"smn": {"message_id": "m", "message": text, "topic_urn": f"urn:smn:cn-north-4:{PROJECT}:t"}}]}
     replies = [
         function.post(content=text, headers=JSON),
         function.post(content=text, headers=BINARY),
         function.post(content=event, headers=STRUCTURED),
         function.post(json=encoded, headers=STRUCTURED),
+        function.post(json=string, headers=STRUCTURED),
+        function.post(json=push, headers=JSON),
         function.post("/invoke", json=record, headers=JSON),
     ]
     receipts = function.receipts()
-    assert [reply.status_code for reply in replies] == [400] * 5
-    assert [receipt["outcome"] for receipt in receipts] == ["malformed"] * 5
+    assert [reply.status_code for reply in replies] == [400] * 7
+    assert [receipt["outcome"] for receipt in receipts] == ["malformed"] * 7
     assert place in replies[0].json()["reason"]
-    assert [receipt["severity"] for receipt in receipts] == ["WARNING"] * 5
+    # A direct caller hears it himself; of an event a person has to hear, once its dialect could be told.
+    events = ["ERROR" if "dialect" in receipt else "WARNING" for receipt in receipts[1:]]
+    assert [receipt["severity"] for receipt in receipts] == ["WARNING", *events]
+    assert ["advice" in receipt for receipt in receipts[1:]] == [severity == "ERROR" for severity in events]
+    assert place not in ("task_id", "credentials") or "ERROR" in events
 
 
 def _dumps(document: dict[str, Any]) -> str:
     if document.get("task_id") == 10**5000:  # Python prints no integer of that size
         return '{"task_id": 1' + "0" * 5000 + "}"
     return json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    ("document", "headers", "reason"),
+    [
+        ({"intent": "failed"}, {}, "intent: failed needs an id"),
+        ({"intent": "failed", "id": None}, {}, "intent: failed needs an id"),
+        ({"intent": "FAILED", "id": "1"}, {}, "intent: literal_error"),
+        ({"intent": True, "id": "1"}, {}, "intent: literal_error"),
+        ({"intent": ["failed"], "id": "1"}, {}, "intent: literal_error"),
+        ({"id": ""}, {}, "id: string_too_short"),
+        ({"id": "x" * 1025}, {}, "id: string_too_long"),
+        ({"id": 1}, {}, "id: string_type"),
+        ({"id": "a\nb"}, {}, "id: string_pattern_mismatch"),
+        ({"id": "a\x85"}, {}, "id: string_pattern_mismatch"),
+        ({"id": "a"}, {"Idempotency-Key": "b"}, "id: differs from the header idempotency-key"),
+        ({"id": "a", "intent": "failed"}, {"Idempotency-Key": "A"}, "id: differs from the header idempotency-key"),
+        ({"id": "a"}, {"webhook-id": "b"}, "id: differs from the header webhook-id"),
+        ({"id": "a"}, {"Idempotency-Key": ""}, "idempotency-key: must be"),
+        ({"task_id": None, "sweep": True, "id": "a"}, {}, "request: sweep_with_other_fields"),
+        ({"task_id": None, "sweep": True, "intent": "failed"}, {}, "request: sweep_with_other_fields"),
+    ],
+)
+def test_a_direct_call_whose_intent_or_id_is_none_is_malformed(
+    document: dict[str, Any], headers: dict[str, str], reason: str, function: Function
+) -> None:
+    reply = function.post(json={"task_id": TASK} | document, headers=headers)
+    assert reply.status_code == 400
+    assert reply.json()["reason"].startswith(reason)
+    assert function.receipt()["dialect"] == "direct"
 
 
 @pytest.mark.parametrize("unknown", UNKNOWN)
@@ -309,3 +370,149 @@ def test_an_id_of_a_direct_call_that_is_none_is_malformed(header: str, value: st
     reply = function.post(json={"task_id": TASK}, headers={header: value})
     assert reply.status_code == 400
     assert reply.json()["reason"].startswith(header.lower())
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"timestamp": None}, "timestamp: must be given"),
+        ({"timestamp": "now"}, "timestamp: not an RFC 3339 time"),
+        ({"timestamp": 1732406400}, "timestamp: not an RFC 3339 time"),
+        ({"message_id": None}, "message_id"),
+        ({"message_id": "a\nb"}, "message_id"),
+        ({"subject": "OMS\ntimestamp\n2026-11-24T00:00:00Z"}, "subject: has a line break"),
+        ({"subject": "OMS\rtimestamp"}, "subject: has a line break"),
+        ({"topic_urn": "urn:smn:a\ntype\nNotification"}, "topic_urn: has a line break"),
+        ({"unsubscribe_url": "https://example.com/\n"}, "unsubscribe_url: has a line break"),
+        ({"AK0": "\n"}, "a field: has a line break"),
+    ],
+)
+def test_a_message_of_smn_whose_fields_could_be_cut_in_another_way_is_malformed(
+    changes: dict[str, Any], place: str, function: Function
+) -> None:
+    """Only `message` may have lines of its own; whoever authenticated the delivery."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    message = {"type": "Notification", "signature": "c2ln", "message_id": "m", "timestamp": now, "subject": "OMS"}
+    message |= {"message": json.dumps({"task_id": TASK}, indent=1), "topic_urn": f"urn:smn:cn-north-4:{PROJECT}:t"}
+    reply = function.post(json=message | changes)
+    assert reply.status_code == 400
+    assert reply.json()["reason"].startswith(place)
+    assert function.receipt()["dialect"] == "smn"
+
+
+LIMIT = 16 * 1024
+LONG_NAME = "a" * 1000 + "!"
+HALF_A_MEGABYTE = 500 * 1024
+ABOUT_A_TASK = f'"task_id": {TASK}'
+HOSTILE: dict[str, str] = {
+    "a name of 1000 letters and a sign": f'{{{ABOUT_A_TASK}, "{LONG_NAME}": 1}}',
+    "a name of half a megabyte": f'{{{ABOUT_A_TASK}, "{"a" * HALF_A_MEGABYTE}": 1}}',
+    "names with signs": f'{{{ABOUT_A_TASK}, "{"a-" * (HALF_A_MEGABYTE // 2)}": 1}}',
+    "57,000 unknown fields": f"{{{ABOUT_A_TASK}, " + ", ".join(f'"{n:x}":1' for n in range(47_000)) + "}",
+    "fields that could be fields": f"{{{ABOUT_A_TASK}, "
+    + ", ".join(f'"{"a" * 39}{n}":1' for n in "abcdefghijklmn")
+    + "}",
+    "an array of numbers": "[" + "1," * (HALF_A_MEGABYTE // 2) + "1]",
+    "an array in a field": f'{{{ABOUT_A_TASK}, "x": [' + "1," * (HALF_A_MEGABYTE // 2) + "1]}",
+    "objects in an array": f'{{{ABOUT_A_TASK}, "x": [' + '{"a":1},' * (HALF_A_MEGABYTE // 8) + "1]}",
+    "199 levels": f'{{{ABOUT_A_TASK}, "x": ' + "[" * 198 + '{"dst_sk": 1}' + "]" * 198 + "}",
+    "a long id": f'{{"task_id": "{"1" * HALF_A_MEGABYTE}"}}',
+    "a long number": f'{{"task_id": {"1" * HALF_A_MEGABYTE}}}',
+    "a long task name": f'{{"task_name": "{"a" * HALF_A_MEGABYTE}"}}',
+    "a long group": f'{{"group_id": "{"a" * HALF_A_MEGABYTE}"}}',
+    "a long profile": f'{{{ABOUT_A_TASK}, "credentials": "{"a" * HALF_A_MEGABYTE}"}}',
+    "a long intent": f'{{{ABOUT_A_TASK}, "intent": "{"a" * HALF_A_MEGABYTE}"}}',
+    "half of a time sequence, often": json.dumps("-12345678901234567_1 " * (HALF_A_MEGABYTE // 22)),
+    "a text of hyphens": json.dumps("-" * HALF_A_MEGABYTE),
+    "escapes": '"' + "\\\\" * (HALF_A_MEGABYTE // 4) + '"',
+}
+ENVELOPES: dict[str, tuple[str, dict[str, str], str]] = {
+    "direct": ("%s", JSON, ""),
+    "cloudevent": ('{"specversion":"1.0","type":"oms.task.failed","source":"/oms","id":"1","data":%s}', STRUCTURED, ""),
+    "cloudevent string": (
+        '{"specversion":"1.0","type":"oms.task.failed","source":"/oms","id":"1","data":%s}',
+        STRUCTURED,
+        "json",
+    ),
+    "cloudevent id": (
+        '{"specversion":"1.0","type":"oms.task.failed","source":"/oms","id":%s,"time":%s}',
+        STRUCTURED,
+        "json",
+    ),
+    "binary": ("%s", BINARY, ""),
+    "pubsub": ('{"message":{"messageId":"m","data":"%s"},"subscription":"s"}', JSON, "base64"),
+    "smn": ('{"record":[{"smn":{"message_id":"m","message":%s}}]}', JSON, "json"),
+    "smn time": (
+        '{"type":"Notification","topic_urn":"","signature":"","message_id":"m","message":"","timestamp":%s}',
+        JSON,
+        "json",
+    ),
+    "timer": (
+        '{"trigger_type":"TIMER","trigger_name":"t","time":"2026-11-24T00:00:00Z","user_event":%s}',
+        JSON,
+        "json",
+    ),
+    "alert": (
+        '{"version":"4","groupKey":"","alerts":[{"status":"firing","fingerprint":"1","startsAt":%s,"labels":{"task_id":%s}}]}',
+        JSON,
+        "json",
+    ),
+    "batch": ("[%s]", {"Content-Type": "application/cloudevents-batch+json"}, ""),
+}
+
+
+@pytest.mark.parametrize("envelope", ENVELOPES)
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_nothing_that_is_sent_stalls_the_function_or_makes_it_answer_at_length(
+    hostile: str, envelope: str, make_function: Callable[..., Function]
+) -> None:
+    """CPU time is measured without the client's; parsing half a megabyte takes some milliseconds of it."""
+    function = make_function(RESTART_ENABLED="false")
+    template, headers, coding = ENVELOPES[envelope]
+    text = HOSTILE[hostile]
+    text = json.dumps(text) if coding == "json" else text
+    text = base64.b64encode(text.encode()).decode() if coding == "base64" else text
+    body = template.replace("%s", text).encode()
+    begun = time.process_time()
+    reply = function.post(content=body, headers=headers)
+    took = time.process_time() - begun
+    assert reply.status_code < 500
+    assert len(reply.content) < LIMIT
+    assert max(len(json.dumps(receipt)) for receipt in function.receipts()) < LIMIT
+    assert took < (0.1 if sys.gettrace() is None else 0.5)  # measuring coverage takes most of the time
+
+
+def test_of_many_faults_ten_are_named_and_the_others_counted(function: Function) -> None:
+    fields = {f"field_{chr(97 + number)}": 1 for number in range(26)}
+    reason = function.post(json=fields).json()["reason"].split("; ")
+    assert reason == [
+        "request: exactly_one_target",
+        *(f"{name}: extra_forbidden" for name in list(fields)[:9]),
+        "and 17 more",
+    ]
+    reason = function.post(json={"task_id": TASK} | dict(list(fields.items())[:10])).json()["reason"].split("; ")
+    assert reason == [f"{name}: extra_forbidden" for name in list(fields)[:10]]
+
+
+@pytest.mark.parametrize("depth", [1, 50, 190])
+def test_a_secret_is_refused_at_any_depth(depth: int, function: Function) -> None:
+    for inner, outer in (('{"a":', "}"), ("[", "]")):
+        body = f'{{{ABOUT_A_TASK}, "x": ' + inner * depth + '{"srcSk": "x"}' + outer * depth + "}"
+        assert function.post(content=body, headers=JSON).json()["reason"].startswith("srcSk: credentials never travel")
+
+
+@pytest.mark.parametrize("character", ["a", "é", "成", "\U0001f600", "\x01"])
+def test_a_reply_and_a_receipt_stay_under_16_kib_however_long_the_names(
+    character: str, function: Function, httpx_mock: HTTPXMock
+) -> None:
+    name = character * 1024
+    task = shown(2, name=name)
+    httpx_mock.add_response(url=re.compile(r".*/tasks\?"), json={"tasks": [task], "count": 1}, is_reusable=True)
+    httpx_mock.add_response(url=SHOW, json=task)
+    httpx_mock.add_response(url=SHOW, json=shown(3, name=name))
+    for intent, status in (("requested", 200), ("failed", 409)):
+        event_id = intent[0] + "\U0001f600" * 1023
+        request = {"task_name": name, "reason": character * 256, "id": event_id, "intent": intent}
+        reply = function.post(json=request)
+        assert (reply.status_code, len(reply.content) < LIMIT) == (status, True)
+        assert len(json.dumps(function.receipt(), ensure_ascii=False).encode()) < LIMIT

@@ -128,5 +128,14 @@ def test_an_id_that_is_no_id_is_malformed_in_an_envelope_too(function: Function)
     assert receipt["reason"].startswith("webhook-id")
 
 
-def test_without_a_signature_the_envelope_is_no_dialect(make_function: Callable[..., Function]) -> None:
-    assert make_function().post(json=ENVELOPE, headers={"webhook-id": "msg-1"}).status_code == 400
+def test_a_caller_who_is_authenticated_otherwise_may_send_the_envelope_with_its_id(
+    make_function: Callable[..., Function], httpx_mock: HTTPXMock
+) -> None:
+    """So `explain` tells of a saved webhook whose signature is too old what it was; without an id it is no webhook."""
+    httpx_mock.add_response(url=SHOW, json=shown(3))
+    function = make_function()
+    assert function.post(json=ENVELOPE, headers={"webhook-id": "msg-1"}).status_code == 204
+    receipt = function.receipt()
+    assert (receipt["dialect"], receipt["event_id"], receipt["intent"]) == ("webhook", "msg-1", "failed")
+    assert function.post(json=ENVELOPE).status_code == 400
+    assert function.receipt()["dialect"] == "direct"

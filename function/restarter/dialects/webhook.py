@@ -1,7 +1,7 @@
-"""The envelope that Standard Webhooks recommends, `{"type", "timestamp", "data"}`, where it is signed. No I/O here.
+"""The envelope that Standard Webhooks recommends, `{"type", "timestamp", "data"}`. No I/O here.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#payload-structure
-A signed body may as well be a bare request or a structured CloudEvent, which their own dialects read.
+Such a delivery may as well hold a bare request or a structured CloudEvent, which their own dialects read.
 """
 
 from restarter.dialects.cloudevent import REQUESTED_TYPE
@@ -14,16 +14,18 @@ NAME = "webhook"
 
 
 def recognises(parsed: ParsedDelivery) -> bool:
-    """Type and data in a signed body; no request has members of these names."""
+    """Type and data, which no request has, in a delivery with the id of a webhook."""
     document = parsed.document
-    return parsed.by_webhook and isinstance(document, dict) and {"type", "data"} <= document.keys()
+    return (
+        "webhook-id" in parsed.delivery.headers and isinstance(document, dict) and {"type", "data"} <= document.keys()
+    )
 
 
 def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
-    """One event, or nothing for us; its id is the signed header webhook-id."""
+    """One event, or nothing for us; its id is the header webhook-id."""
     event_id = None
     try:
-        event_id = identifier(parsed.delivery.headers.get("webhook-id"), "webhook-id")
+        event_id = identifier(parsed.delivery.headers["webhook-id"], "webhook-id")
         return [_read(parsed, event_id, options)]
     except Malformed as error:
         raise Malformed(error.reason, dialect=NAME, event_id=event_id) from None
