@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
+from restarter.decide.group_rules import group_status
 from restarter.decide.policy import policy_of
-from restarter.decide.rules import admit, decide, decide_unseen
+from restarter.decide.rules import admit, decide, decide_unseen, group_to_ask
 from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, event_key, ledger_keys
-from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, Start, Task
+from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, Start, Task, TaskGroup
 from restarter.oms.client import Oms
+from restarter.oms.task_groups import WRONG_STATE
 from restarter.settings.model import Settings
 from restarter.telemetry.observer import Observer
 
@@ -71,12 +73,16 @@ class Restarter:
         return claim
 
     async def _attempt(self, event: Event, context: DeliveryContext) -> Outcome:
-        """Look at the task, decide, reserve the restart, and start it."""
-        task = await self._look(event, context)
-        self._observer.step("looked", task)
-        if isinstance(task, Outcome):
-            return task
-        decision, keys, attempt = await self._decide_and_reserve(event, task, context)
+        """Look at the task or its group, decide, reserve the restart, and start it."""
+        target = await self._look(event, context)
+        self._observer.step("looked", target)
+        group_id = group_to_ask(event, target) if isinstance(target, Task) and self._look_first else None
+        if isinstance(target, Task) and group_id is not None:
+            target = await self._look_at_group(event, group_id, target, context)
+            self._observer.step("looked", target)
+        if isinstance(target, Outcome):
+            return target
+        decision, keys, attempt = await self._decide_and_reserve(event, target, context)
         self._observer.step("decided", decision)
         if isinstance(decision, Outcome):
             outcome = decision
@@ -84,13 +90,17 @@ class Restarter:
             outcome = Outcome(kind=Kind.WOULD_START, migrate_failed_object=decision.migrate_failed_object)
         else:
             outcome = await self._oms.start(event, decision, context)
+            if decision.of_group and outcome.oms_error_code in WRONG_STATE:
+                outcome = await self._decide_again(event, decision.target_id, outcome, context)
             if keys is not None and outcome.kind not in COUNTED:
                 await _best_effort(self._ledger.unreserve(keys), context)
-        return replace(outcome, task_id=task.id, task_name=task.name, attempt=attempt)
+        return replace(_described(outcome, target), attempt=attempt)
 
-    async def _look(self, event: Event, context: DeliveryContext) -> Task | Outcome:
-        """The task that the event means. A name is always resolved; the state is read with RESTART_LOOK_FIRST."""
+    async def _look(self, event: Event, context: DeliveryContext) -> Task | TaskGroup | Outcome:
+        """What the event means. A name is always resolved; the state is read with RESTART_LOOK_FIRST."""
         request, project_id = event.request, event.project_id
+        if request.group_id is not None:
+            return await self._look_at_group(event, request.group_id, None, context)
         if request.task_id is not None:
             task: Task | Outcome = Task(id=request.task_id, name=request.task_name, status=None)
         else:
@@ -99,20 +109,41 @@ class Restarter:
             return task
         return await self._oms.show(project_id, task.id, context)
 
+    async def _look_at_group(
+        self, event: Event, group_id: str, member: Task | None, context: DeliveryContext
+    ) -> TaskGroup | Outcome:
+        """The group that the event names, or that its failed task is a member of."""
+        group = TaskGroup(id=group_id, status=None, member=member)
+        if not self._look_first:
+            return group
+        found = await self._oms.show_group(event.project_id, group_id, context)
+        return _described(found, group) if isinstance(found, Outcome) else replace(found, member=member)
+
+    async def _decide_again(self, event: Event, group_id: str, refused: Outcome, context: DeliveryContext) -> Outcome:
+        """The outcome where OMS says that the group's state forbids a retry, by the row of the state that it has now.
+
+        A group that seems to have failed still was rejected.
+        """
+        found = await self._oms.show_group(event.project_id, group_id, context)
+        row = found if isinstance(found, Outcome) else group_status(event, found)
+        if row is None:
+            return refused
+        return replace(refused, kind=row.kind, reason=row.reason, retry_after=row.retry_after)
+
     async def _decide_and_reserve(
-        self, event: Event, task: Task, context: DeliveryContext
+        self, event: Event, target: Task | TaskGroup, context: DeliveryContext
     ) -> tuple[Start | Outcome, LedgerKeys | None, int | None]:
         """Decide; for a failed event reserve the restart, so that deliveries at the same time count each other's.
 
         Gives the decision, the keys of what was reserved, and which restart within the window it is.
         """
-        decision = self._decide(event, task, (), self._policy)
+        decision = self._decide(event, target, (), self._policy)
         if isinstance(decision, Outcome) or event.intent is not Intent.FAILED or event.identity is None:
             return decision, None, None
-        keys = ledger_keys(event, task.id)
+        keys = ledger_keys(event, target.id, of_group=isinstance(target, TaskGroup))
         for _ in range(RESERVE_ATTEMPTS):
             history = await _before_deadline(self._ledger.history(keys, self._policy.window), context)
-            decision = self._decide(event, task, history.ages, self._policy)
+            decision = self._decide(event, target, history.ages, self._policy)
             if isinstance(decision, Outcome):
                 return await self._mark_repeated(decision, keys, context), None, None
             if self._dry_run:
@@ -142,6 +173,20 @@ class Restarter:
     async def _release(self, key: EventKey | None, context: DeliveryContext) -> None:
         if key is not None:
             await _best_effort(self._ledger.release(key), context)
+
+
+def _described(outcome: Outcome, target: Task | TaskGroup) -> Outcome:
+    """The outcome with what is known of the task, and of the group that decided in its place."""
+    task = target.member if isinstance(target, TaskGroup) else target
+    return replace(
+        outcome,
+        task_id=task.id if task else None,
+        task_name=task.name if task else None,
+        group_id=target.id if isinstance(target, TaskGroup) else None,
+        failure_reason=target.failure_reason,
+        failed_objects=target.failed_objects,
+        failed_objects_list=target.failed_objects_list,
+    )
 
 
 def _not_ours(claim: Claim, event: Event) -> Outcome:

@@ -57,9 +57,10 @@ class LedgerKeys:
     task: str
 
 
-def ledger_keys(event: Event, task_id: str) -> LedgerKeys:
-    """The keys of an event that has an identity, and of the task whose restarts are counted."""
-    return LedgerKeys(_event_id(event.identity or ()), _digest("task", event.project_id, task_id))
+def ledger_keys(event: Event, target_id: str, *, of_group: bool = False) -> LedgerKeys:
+    """The keys of an event that has an identity, and of the task or task group whose restarts are counted."""
+    kind = "group" if of_group else "task"
+    return LedgerKeys(_event_id(event.identity or ()), _digest(kind, event.project_id, target_id))
 
 
 def event_key(event: Event) -> EventKey | None:
