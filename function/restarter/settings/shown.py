@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, Secret, SecretStr
 from pydantic_core import from_json
 
 from restarter.model import AccessKey
@@ -37,11 +37,11 @@ class Mask:
     """Knows every secret of one set of settings, and hides them."""
 
     def __init__(self, settings: Settings) -> None:
-        self._secrets = _long_ones(secrets_in(settings))
+        self._secrets = Secret(_long_ones(secrets_in(settings)))
 
     def text(self, text: str, lent: AccessKey | None = None) -> str:
         """The text, printable, with MASK in the place of each secret. `lent`: a key that came with the delivery."""
-        for secret in (*self._secrets, *_parts(lent)):
+        for secret in (*self._secrets.get_secret_value(), *_parts(lent)):
             if secret in text:
                 text = text.replace(secret, MASK)
         return printable(text)
