@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, Secret, SecretStr
 from pydantic_core import from_json
 
 from restarter.model import AccessKey
@@ -37,7 +37,7 @@ class Mask:
     """Knows every secret of one set of settings, and hides them."""
 
     def __init__(self, settings: Settings) -> None:
-        self._secrets = _long_ones(secrets_in(settings))
+        self._secrets = Secret(_long_ones(secrets_in(settings)))
 
     def _hides_nothing_of(self, texts: Sequence[str], lent: AccessKey | None) -> bool:
         """Whether texts can be shown as they are, as nearly always: one look at all of them together."""
@@ -51,7 +51,7 @@ class Mask:
 
     def text(self, text: str, lent: AccessKey | None = None) -> str:
         """The text, printable, with MASK in the place of each secret. `lent`: a key that came with the delivery."""
-        for secret in (*self._secrets, *_parts(lent)):
+        for secret in (*self._secrets.get_secret_value(), *_parts(lent)):
             if secret in text:
                 text = text.replace(secret, MASK)
         return printable(text)
