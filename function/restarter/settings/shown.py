@@ -46,7 +46,7 @@ class Mask:
             len(together) <= MAX_ALL_TEXT
             and max(map(len, texts), default=0) <= MAX_TEXT
             and together.isprintable()
-            and not any(secret in together for secret in (*self._secrets, *_parts(lent)))
+            and not any(secret in together for secret in (*self._secrets.get_secret_value(), *_parts(lent)))
         )
 
     def text(self, text: str, lent: AccessKey | None = None) -> str:
