@@ -1,5 +1,7 @@
 """Replies, receipts and their table, as the contract of README has it."""
 
+import json
+
 import pytest
 
 from restarter.model import Kind, Outcome
