@@ -10,7 +10,7 @@ from typing import TypeVar
 from restarter.decide.group_rules import group_status
 from restarter.decide.policy import policy_of
 from restarter.decide.rules import admit, decide, decide_unseen, group_to_ask
-from restarter.ledger import Claim, Ledger, LedgerError, LedgerKeys, event_key, ledger_keys
+from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, event_key, ledger_keys
 from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, Start, Task, TaskGroup
 from restarter.oms.client import Oms
 from restarter.oms.task_groups import WRONG_STATE
@@ -54,7 +54,7 @@ class Restarter:
         try:
             claim = await self._claim(key, context)
             if claim is not Claim.OURS:
-                return Outcome(kind=Kind.DUPLICATE) if claim is Claim.SETTLED else IN_PROGRESS
+                return _not_ours(claim, event)
             try:
                 outcome = await self._attempt(event, context)
             except LedgerError:
@@ -64,7 +64,7 @@ class Restarter:
             return Outcome(kind=Kind.UNAVAILABLE, reason="ledger")
         return await self._settle(key, outcome, context)
 
-    async def _claim(self, key: str | None, context: DeliveryContext) -> Claim:
+    async def _claim(self, key: EventKey | None, context: DeliveryContext) -> Claim:
         """Claim the event. Without an id a repetition cannot be recognised, so each such request is handled."""
         if key is None:
             return Claim.OURS
@@ -137,19 +137,19 @@ class Restarter:
 
         Gives the decision, the keys of what was reserved, and which restart within the window it is.
         """
-        decision = self._decide(event, target, (), self._policy, self._now())
+        decision = self._decide(event, target, (), self._policy)
         if isinstance(decision, Outcome) or event.intent is not Intent.FAILED or event.identity is None:
             return decision, None, None
         keys = ledger_keys(event, target.id, of_group=isinstance(target, TaskGroup))
         for _ in range(RESERVE_ATTEMPTS):
             history = await _before_deadline(self._ledger.history(keys, self._policy.window), context)
-            decision = self._decide(event, target, history, self._policy, self._now())
+            decision = self._decide(event, target, history.ages, self._policy)
             if isinstance(decision, Outcome):
                 return await self._mark_repeated(decision, keys, context), None, None
             if self._dry_run:
-                return decision, None, len(history) + 1
+                return decision, None, len(history.ages) + 1
             if await _before_deadline(self._ledger.reserve(keys, history, self._policy.window), context):
-                return decision, keys, len(history) + 1
+                return decision, keys, len(history.ages) + 1
         return IN_PROGRESS, None, None
 
     async def _mark_repeated(self, outcome: Outcome, keys: LedgerKeys, context: DeliveryContext) -> Outcome:
@@ -159,7 +159,7 @@ class Restarter:
         first = await _before_deadline(self._ledger.mark_exhausted(keys.task, self._policy.window), context)
         return replace(outcome, repeated=not first)
 
-    async def _settle(self, key: str | None, outcome: Outcome, context: DeliveryContext) -> Outcome:
+    async def _settle(self, key: EventKey | None, outcome: Outcome, context: DeliveryContext) -> Outcome:
         """Settle the event, or give its claim up where a redelivery has something left to do."""
         if key is None:
             return outcome
@@ -170,7 +170,7 @@ class Restarter:
             return replace(outcome, kind=Kind.UNCONFIRMED, reason="ledger")
         return outcome
 
-    async def _release(self, key: str | None, context: DeliveryContext) -> None:
+    async def _release(self, key: EventKey | None, context: DeliveryContext) -> None:
         if key is not None:
             await _best_effort(self._ledger.release(key), context)
 
@@ -187,6 +187,16 @@ def _described(outcome: Outcome, target: Task | TaskGroup) -> Outcome:
         failed_objects=target.failed_objects,
         failed_objects_list=target.failed_objects_list,
     )
+
+
+def _not_ours(claim: Claim, event: Event) -> Outcome:
+    """The outcome of an event that is settled, or is being handled elsewhere."""
+    if claim is Claim.HELD:
+        return IN_PROGRESS
+    if claim is Claim.SETTLED:
+        return Outcome(kind=Kind.DUPLICATE)
+    LOG.warning("An event id came again with another task, which is not started: %.200a", event.event_id)
+    return Outcome(kind=Kind.DUPLICATE, reason="another_task")
 
 
 async def _before_deadline(command: Awaitable[T], context: DeliveryContext) -> T:

@@ -29,29 +29,25 @@ def group_to_ask(event: Event, task: Task) -> str | None:
     return usable_group_id(task)
 
 
-def decide(
-    event: Event, target: Task | TaskGroup, history: tuple[float, ...], policy: Policy, now: datetime
-) -> Start | Outcome:
+def decide(event: Event, target: Task | TaskGroup, ages: tuple[float, ...], policy: Policy) -> Start | Outcome:
     """Start the task or retry the group, or the outcome of the first rule that forbids it.
 
-    `history` has the times of the target's restarts within the window before this one: seconds since 1970, oldest
-    first. A member of a group is never started by itself.
+    `ages`: seconds since each restart of the target within the window, the longest first. A member of a group is never
+    started by itself.
     """
     outcome = (
         group_status(event, target) or temporary_keys(event, target, policy)
         if isinstance(target, TaskGroup)
         else _status(event, target) or _kind(target) or _group_unknown(target)
     )
-    outcome = outcome or _archive(target, policy) or _failure(event, target) or _limited(event, history, policy, now)
+    outcome = outcome or _archive(target, policy) or _failure(event, target) or _limited(event, ages, policy)
     return outcome or _start(event, target, policy)
 
 
-def decide_unseen(
-    event: Event, target: Task | TaskGroup, history: tuple[float, ...], policy: Policy, now: datetime
-) -> Start | Outcome:
+def decide_unseen(event: Event, target: Task | TaskGroup, ages: tuple[float, ...], policy: Policy) -> Start | Outcome:
     """How to start what was not looked at: only budget and backoff apply, and the keys that no group takes."""
     outcome = temporary_keys(event, target, policy) if isinstance(target, TaskGroup) else None
-    return outcome or _limited(event, history, policy, now) or _start(event, target, policy)
+    return outcome or _limited(event, ages, policy) or _start(event, target, policy)
 
 
 def _start(event: Event, target: Task | TaskGroup, policy: Policy) -> Start:
@@ -106,14 +102,14 @@ def _failure(event: Event, target: Task | TaskGroup) -> Outcome | None:
     return None
 
 
-def _limited(event: Event, history: tuple[float, ...], policy: Policy, now: datetime) -> Outcome | None:
+def _limited(event: Event, ages: tuple[float, ...], policy: Policy) -> Outcome | None:
     """Budget and backoff, for intent failed: so many restarts in a window, each after twice the pause before it."""
-    if event.intent is not Intent.FAILED or not history:
+    if event.intent is not Intent.FAILED or not ages:
         return None
-    if len(history) >= policy.budget:
-        return Outcome(kind=Kind.REFUSED, reason="budget_exhausted", restarts=len(history))
-    pause = min(policy.backoff * 2 ** min(len(history) - 1, 12), MAX_BACKOFF_S)
-    wait = history[-1] + pause - now.timestamp()
+    if len(ages) >= policy.budget:
+        return Outcome(kind=Kind.REFUSED, reason="budget_exhausted", restarts=len(ages))
+    pause = min(policy.backoff * 2 ** min(len(ages) - 1, 12), MAX_BACKOFF_S)
+    wait = pause - ages[-1]
     if wait > 0:
         return Outcome(kind=Kind.DEFERRED, reason="backoff", retry_after=int(wait) + 1)
     return None

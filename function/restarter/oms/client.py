@@ -38,7 +38,7 @@ class Oms:
         offset = 0
         while True:
             call = tasks.list_named(self._settings.endpoint_of(project_id), project_id, name, offset)
-            answer = await self._call(call, project_id, context)
+            answer = await self._call(call, project_id, context, name)
             page = tasks.interpret_list(answer) if isinstance(answer, Answer) else _not_called(answer)
             if isinstance(page, Outcome):
                 return page
@@ -65,7 +65,7 @@ class Oms:
     async def show(self, project_id: str, task_id: str, context: DeliveryContext) -> Task | Outcome:
         """The task as ShowTask answers it now."""
         call = tasks.show(self._settings.endpoint_of(project_id), project_id, task_id)
-        answer = await self._call(call, project_id, context)
+        answer = await self._call(call, project_id, context, task_id)
         return tasks.interpret_show(answer) if isinstance(answer, Answer) else _not_called(answer)
 
     async def show_group(self, project_id: str, group_id: str, context: DeliveryContext) -> TaskGroup | Outcome:
@@ -79,9 +79,11 @@ class Oms:
     async def start(self, event: Event, start: Start, context: DeliveryContext) -> Outcome:
         """The one POST, or PUT of a group. It is never made twice, nor with too little time left for its answer."""
         project_id, credentials = event.project_id, self._profiles[event.request.credentials]
-        build = task_groups.build_retry if start.of_group else start_task.build
+        build, task = (task_groups.build_retry, None) if start.of_group else (start_task.build, start.target_id)
         call = build(self._settings.endpoint_of(project_id), project_id, start, credentials)
-        answer = await self._call(call, project_id, context, min_time=MIN_START_TIME_S, kept_back=SECOND_LOOK_TIME_S)
+        answer = await self._call(
+            call, project_id, context, task, min_time=MIN_START_TIME_S, kept_back=SECOND_LOOK_TIME_S
+        )
         if isinstance(answer, Answer):
             outcome = task_groups.interpret_retry(answer) if start.of_group else start_task.interpret(answer)
         elif isinstance(answer, NoAnswer) and answer.sent:
@@ -98,15 +100,25 @@ class Oms:
             return Outcome(kind=Kind.STARTED)
         return Outcome(kind=Kind.UNCONFIRMED, reason=lost.reason)
 
-    async def _call(
-        self, call: Call, project_id: str, context: DeliveryContext, min_time: float = 0.0, kept_back: float = 0.0
+    async def _call(  # noqa: PLR0913  # what a call needs, at one place
+        self,
+        call: Call,
+        project_id: str,
+        context: DeliveryContext,
+        task: str | None = None,
+        *,
+        min_time: float = 0.0,
+        kept_back: float = 0.0,
     ) -> Answer | NoAnswer | Outcome:
-        """Make a call, if the key may be used and enough time remains. Times are seconds."""
-        credential = await self._credentials.get(self._settings, project_id, context)
+        """Make a call, if the key may be used and enough time remains. Times are seconds.
+
+        `task`: what the call is about, its id or name; None where a 403 says nothing of the key, as with task groups.
+        """
+        credential = await self._credentials.get(self._settings, project_id, context, task)
         if isinstance(credential, Outcome):
             return credential
         async with credential.breaker.guard():
-            cooldown_left = credential.breaker.cooldown_left(self._now(), self._settings.oms_cooldown)
+            cooldown_left = credential.breaker.cooldown_left(project_id, self._now(), self._settings.oms_cooldown)
             if cooldown_left > 0:
                 return cooling_down(cooldown_left)
             remaining = context.remaining()
@@ -115,6 +127,8 @@ class Oms:
             headers = identify(call, credential.identity, self._now())
             seconds = min(remaining - kept_back, self._settings.oms_timeout)
             answer = await self._transport.send(call, headers, seconds)
+            if isinstance(answer, Answer):
+                credential.breaker.record_permission(answer, project_id, task, self._now())
             return self._record(call, answer, credential)
 
     def _record(self, call: Call, answer: Answer | NoAnswer, credential: Credential) -> Answer | NoAnswer | Outcome:
@@ -123,7 +137,8 @@ class Oms:
             return answer
         if credential.renewable and answer.status == 401:
             self._credentials.forget(credential)
-            return Outcome(kind=Kind.UNAVAILABLE, reason="token_refused", oms_status=401)
+            called = call.method != "GET"
+            return Outcome(kind=Kind.UNAVAILABLE, reason="token_refused", oms_status=401, start_called=called)
         if not task_groups.lacks_permission(call, answer):
             credential.breaker.record(answer, self._now())
         return answer
