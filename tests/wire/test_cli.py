@@ -14,7 +14,7 @@ from door import SHOW, TASKS
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, TASK_NAME, shown
 from restarter.cli.check import NO_GROUP, NO_TASK
 from restarter.cli.command import cli
-from restarter.cli.explain import RULES
+from restarter.cli.rules import RULES
 from signers import TOPIC, certificate, rsa_key, sign_smn, smn_message
 
 EVENTS = Path(__file__).parents[2] / "events"
