@@ -1,11 +1,14 @@
 """`failed` as a command: what it prints, what it asks, and how it ends."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
 from restarter.cli.failed import FailedTarget, Operator, Wanted
+from restarter.cli.rules import rule_behind
 from restarter.cli.table import cells, show
 from restarter.cli.terminal import plain
 from restarter.model import Outcome
@@ -56,10 +59,15 @@ async def _start(operator: Operator, rows: list[FailedTarget], options: Options)
     outcomes = []
     async for receipt in operator.start(rows):
         outcomes.append(receipt["outcome"])
-        advice = f". To do: {receipt['advice']}" if "advice" in receipt else ""
-        text = json.dumps({"kind": "start"} | receipt) if options.as_json else plain(receipt["message"] + advice)
-        click.echo(text)
+        click.echo(json.dumps({"kind": "start"} | receipt) if options.as_json else plain(_in_words(receipt)))
     return all(outcome in AS_WANTED for outcome in outcomes)
+
+
+def _in_words(receipt: Mapping[str, Any]) -> str:
+    """What became of a start, the rule behind it, and what to do."""
+    rule = rule_behind("", receipt.get("reason"))
+    words = receipt["message"] + (f" ({rule})" if rule else "")
+    return words + (f". To do: {receipt['advice']}" if "advice" in receipt else "")
 
 
 def _print(rows: list[FailedTarget], *, as_json: bool) -> None:
