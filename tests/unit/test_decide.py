@@ -210,7 +210,7 @@ def test_a_row_of_the_groups_table(
     name: str, found: TaskGroup, history: tuple[float, ...], policy: Policy, failed: str, asked: str
 ) -> None:
     for event, expected in ((EVENT, failed), (ASKED, asked)):
-        decision = decide(event, found, history, policy, NOW)
+        decision = decide(event, found, history, policy)
         assert said(decision) == expected
         if isinstance(decision, Start):
             url_list = found.task_type == "URL_LIST"
@@ -219,10 +219,10 @@ def test_a_row_of_the_groups_table(
 
 def test_a_group_that_was_not_looked_at_is_retried_within_its_budget_but_not_with_temporary_keys() -> None:
     blind = TaskGroup(id="g", status=None)
-    assert said(decide_unseen(EVENT, blind, (), POLICY, NOW)) == "start"
-    assert said(decide_unseen(EVENT, blind, ago(1), POLICY, NOW)) == "deferred backoff"
-    assert said(decide_unseen(EVENT, blind, ago(*[9e3] * 5), POLICY, NOW)) == "refused budget_exhausted"
-    assert said(decide_unseen(EVENT, blind, (), TEMPORARY, NOW)) == "refused temporary_keys"
+    assert said(decide_unseen(EVENT, blind, (), POLICY)) == "start"
+    assert said(decide_unseen(EVENT, blind, ago(1), POLICY)) == "deferred backoff"
+    assert said(decide_unseen(EVENT, blind, ago(*[9e3] * 5), POLICY)) == "refused budget_exhausted"
+    assert said(decide_unseen(EVENT, blind, (), TEMPORARY)) == "refused temporary_keys"
 
 
 events = st.builds(

@@ -80,7 +80,7 @@ HOSTILE += [*ENVIRONMENT.values(), "{task}", ""]
 
 def seen(**changes: Any) -> Task:
     """What is read of ShowTask's answer."""
-    found = tasks.interpret_show(Answer(200, json.dumps(shown(**changes)).encode()))
+    found = tasks.interpret_show(Answer(200, json.dumps(shown(**changes)).encode()), str(TASK))
     assert isinstance(found, Task)
     return found
 

@@ -194,7 +194,7 @@ def test_the_same_is_told_to_scripts(network: HTTPXMock) -> None:
             "FAILED right to read a task: project {}: credentials. To do: replace the key, or grant",
         ),
         ({"status_code": 500}, "FAILED right to read a task: project {}: oms_error. To do: try again later"),
-        ({"status_code": 200, "json": shown()}, "ok     right to read a task: project {}: given"),
+        ({"status_code": 200, "json": shown(id=int(NO_TASK_ID))}, "ok     right to read a task: project {}: given"),
         ({"status_code": 404}, "ok     right to read a task: project {}: given"),
     ],
 )
@@ -379,6 +379,14 @@ def test_a_retry_of_a_members_group_is_explained_with_both_looks_and_its_one_put
     assert '/taskgroups/g-1/retry {"src_ak": "***"' in output
     assert "PUT http" in output
     assert output.endswith("outcome   started\nreply     200 OK\n")
+
+
+def test_a_login_is_explained_too_and_an_error_of_oms_is_read(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
+    for name in ("HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK"):
+        environment.delenv(name)
+    for name in ("IAM_DOMAIN", "IAM_USER", "IAM_PASSWORD"):
+        environment.setenv(name, "example-name")
+    assert "outcome   not_found" in explained(tmp_path, f'{{"task_id": {TASK}}}', {"error_code": "OMS.1009"})
 
 
 def test_a_group_that_is_not_given_is_not_made_up(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from pytest_httpx import HTTPXMock
 
-from example import PROJECT, shown
+from example import ENVIRONMENT, PROJECT, shown
 from restarter.cli import table
 from restarter.cli.command import cli
 from restarter.cli.read_only_ledger import ReadOnlyLedger
@@ -145,7 +145,7 @@ def test_the_members_of_a_group_are_one_row_and_the_group_decides(oms: Oms) -> N
         ({}, {"RESTART_LEDGER": "redis://127.0.0.1:9/0"}, "unavailable ledger: the ledger does not answer"),
         ({"start_time": None, "error_reason": None, "failed_num": None, "name": None}, {}, "?       starts it"),
         ({"start_time": 10**15 - 1, "total_time": 10**15 - 1}, {}, "photos-7  ?             TRF.0001"),
-        ({"smn_info": {"notify_result": "\x1b[2J"}, "name": "\x1b[2J\u202e[red]x"}, {}, "?[2J?[red]x"),
+        ({"smn_info": {"notify_result": "\x1b[2J"}, "name": "\x1b[2J\u202e[red]x"}, {}, "[2J\ufffd[red]x"),
     ],
 )
 def test_what_an_event_would_do_is_what_the_rules_say(
@@ -159,6 +159,13 @@ def test_what_an_event_would_do_is_what_the_rules_say(
     assert result.exit_code == 1
     assert oms.starts == []
     assert "\x1b" not in result.output
+
+
+def test_a_secret_that_oms_echoes_is_masked(oms: Oms) -> None:
+    oms.tasks = [row(7, name=f"photos-{ENVIRONMENT['HUAWEICLOUD_SDK_SK']}")]
+    for result in (run(), run("--json"), run("--start", "--yes", "--json")):
+        assert "photos-***" in result.stdout
+        assert ENVIRONMENT["HUAWEICLOUD_SDK_SK"] not in result.output
 
 
 def test_options_narrow_the_list_and_what_is_left_out_is_said(oms: Oms, environment: pytest.MonkeyPatch) -> None:

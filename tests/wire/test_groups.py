@@ -60,7 +60,7 @@ def test_a_failed_member_is_one_look_at_the_task_one_at_the_group_and_one_put(
 ) -> None:
     httpx_mock.add_response(method="GET", url=SHOW, json=MEMBER)
     httpx_mock.add_response(method="GET", url=SHOW_GROUP, json=group(failed_object_record={"list_file_key": LIST_KEY}))
-    httpx_mock.add_response(method="PUT", url=RETRY, headers={"X-Request-Id": "r-1"})
+    httpx_mock.add_response(method="PUT", url=RETRY, headers={"X-Request-Id": "0a-1"})
     assert function.post(json=event(), headers=STRUCTURED).status_code == 204
     assert methods(httpx_mock) == ["GET task", "GET group", "PUT retry"]
     put = httpx_mock.get_requests()[-1]
@@ -93,7 +93,7 @@ def test_a_failed_member_is_one_look_at_the_task_one_at_the_group_and_one_put(
         "failed_objects_list": LIST_KEY,
         "start_called": True,
         "oms_status": 200,
-        "oms_request_id": "r-1",
+        "oms_request_id": "0a-1",
         "attempt": 1,
         "duration_ms": 0,
     }

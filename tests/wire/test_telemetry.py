@@ -198,6 +198,18 @@ def test_without_its_package_the_program_does_not_start_and_says_why(environment
         create_asgi_app("restart", "function/main.py", "http")
 
 
+def test_each_instance_has_counters_of_its_own() -> None:
+    names = []
+    for _ in range(2):
+        reader = InMemoryMetricReader()
+        telemetry = OpenTelemetry(SimpleSpanProcessor(InMemorySpanExporter()), reader)
+        telemetry.replied(200, [{"outcome": "started"}], 0.1)
+        data: Any = reader.get_metrics_data()
+        names += [one.resource.attributes["service.instance.id"] for one in data.resource_metrics]
+        telemetry.close()
+    assert len(set(names)) == 2
+
+
 def test_dashboard_and_rules_name_only_what_is_emitted_and_outcomes_that_exist() -> None:
     folder = ROOT / "infra" / "observability"
     dashboard = json.loads((folder / "dashboard.json").read_text("utf-8"))

@@ -11,6 +11,7 @@ import click
 from restarter import __version__
 
 if TYPE_CHECKING:
+    from restarter.cli.failed import Wanted
     from restarter.settings.model import Settings
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -92,22 +93,9 @@ def failed(  # noqa: PLR0913  # one for each option
     --start, 0 when each was started.
     """
     from restarter.cli import failed_command  # noqa: PLC0415  # as above
-    from restarter.cli.failed import Wanted  # noqa: PLC0415  # as above
 
     settings = _settings()
-    project_id = project or settings.oms_project_id
-    if project_id not in (settings.oms_project_id, *settings.oms_projects):
-        raise click.BadParameter("is not one of the configured projects", param_hint="--project")
-    if credentials not in settings.profiles():
-        raise click.BadParameter("is not one of the configured sets of credentials", param_hint="--credentials")
-    if since is not None:
-        _seconds(since)
-    wanted = Wanted(
-        project_id=project_id,
-        prefix=settings.restart_sweep_prefix or "" if prefix is None else prefix,
-        since=since or settings.restart_sweep_age,
-        credentials=credentials,
-    )
+    wanted = _wanted(settings, project, prefix, since, credentials)
     options = failed_command.Options(as_json=as_json, start=start, yes=yes)
     raise SystemExit(asyncio.run(failed_command.run(settings, wanted, options)))
 
@@ -126,7 +114,7 @@ def report_command(files: tuple[TextIO, ...], *, as_json_lines: bool, since: str
 
     from restarter.cli import report  # noqa: PLC0415  # as above
 
-    earliest = datetime.now(UTC) - timedelta(seconds=_seconds(since)) if since else None
+    earliest = datetime.now(UTC) - timedelta(seconds=_seconds(since)) if since is not None else None
     found = report.Report()
     for file in files or (sys.stdin,):
         with click.progressbar(
@@ -148,6 +136,27 @@ def _settings() -> "Settings":
     except SettingsError as error:
         click.echo(str(error), err=True)
         raise SystemExit(WRONG_USAGE) from None
+
+
+def _wanted(
+    settings: "Settings", project: str | None, prefix: str | None, since: str | None, credentials: str
+) -> "Wanted":
+    """What the options of `failed` ask for; what they leave out is as for a sweep."""
+    from restarter.cli.failed import Wanted  # noqa: PLC0415  # as above
+
+    project_id = project or settings.oms_project_id
+    if project_id not in (settings.oms_project_id, *settings.oms_projects):
+        raise click.BadParameter("is not one of the configured projects", param_hint="--project")
+    if credentials not in settings.profiles():
+        raise click.BadParameter("is not one of the configured sets of credentials", param_hint="--credentials")
+    if since is not None:
+        _seconds(since)
+    return Wanted(
+        project_id=project_id,
+        prefix=settings.restart_sweep_prefix or "" if prefix is None else prefix,
+        since=settings.restart_sweep_age if since is None else since,
+        credentials=credentials,
+    )
 
 
 def _seconds(since: str) -> float:

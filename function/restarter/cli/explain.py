@@ -23,6 +23,7 @@ from restarter.model import (
 )
 from restarter.reply import Reply
 from restarter.settings.model import Settings
+from restarter.settings.shown import Mask
 from restarter.telemetry.observer import NoObserver
 
 TIMEOUT_S = 30.0
@@ -147,9 +148,14 @@ async def explain_delivery(
 
     `shown_group` is the same of a task group.
     A delivery whose caller is not authenticated is explained on as if the platform had authenticated it.
+    No control character and no configured secret of a delivery is in the findings.
     """
+    mask = Mask(settings)
+    return [(step, mask.text(finding)) for step, finding in await _explained(delivery, (shown, shown_group), settings)]
+
+
+async def _explained(delivery: Delivery, files: tuple[bytes | None, bytes | None], settings: Settings) -> list[Line]:
     lines: list[Line] = [("delivery", f"{delivery.method} {delivery.path}, {len(delivery.body)} bytes")]
-    files = (shown, shown_group)
     found, reply = await _run(delivery, files, settings)
     refusal = reply.receipts[0] if reply.receipts and found.lines == [] else {}
     if refusal.get("outcome") in (Kind.UNAUTHENTICATED, Kind.UNAVAILABLE):

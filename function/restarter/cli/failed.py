@@ -22,6 +22,7 @@ from restarter.oms.client import MORE_PAGES, Oms
 from restarter.oms.credentials import CredentialProvider
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
+from restarter.settings.shown import Mask
 from restarter.settings.types import parse_duration
 from restarter.sweep import Target, select
 from restarter.telemetry.observer import NoObserver
@@ -49,8 +50,8 @@ class FailedTarget:
     tasks: list[Task]
     outcome: Outcome
 
-    def facts(self) -> dict[str, Any]:
-        """What is known of it, by the names that `--json` documents; what is not known is left out."""
+    def facts(self, mask: Mask) -> dict[str, Any]:
+        """What is known of it, by the names that `--json` documents, without secrets; the unknown is left out."""
         request, first, outcome = self.event.request, self.tasks[0], self.outcome
         reason = outcome.failure_reason or first.failure_reason
         facts = {
@@ -72,7 +73,7 @@ class FailedTarget:
             "migrate_failed_object": outcome.migrate_failed_object,
             "retry_after": outcome.retry_after,
         }
-        return {name: value for name, value in facts.items() if value is not None}
+        return mask.receipt({name: value for name, value in facts.items() if value is not None})
 
 
 class Operator:
@@ -87,8 +88,9 @@ class Operator:
         self._stack = AsyncExitStack()
         self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
         dry = settings.model_copy(update={"restart_dry_run": True})
-        self._asked = Restarter(dry, self._oms, ReadOnlyLedger(self._ledger), _now, NoObserver())
-        self._starter = Restarter(settings, self._oms, self._ledger, _now, NoObserver())
+        self._dry_restarter = Restarter(dry, self._oms, ReadOnlyLedger(self._ledger), _now, NoObserver())
+        self._restarter = Restarter(settings, self._oms, self._ledger, _now, NoObserver())
+        self.mask = Mask(settings)
         self.messages: list[str] = []
         """What a person should know about the list."""
 
@@ -122,12 +124,13 @@ class Operator:
         for row in rows:
             event = _event(self._wanted, _target_of(row), Intent.REQUESTED)
             context = _context(self._settings.restart_deadline)
-            yield receipt.build(await self._starter.restart(event, context), event, context, self._settings, {})
+            outcome = await self._restarter.restart(event, context)
+            yield self.mask.receipt(receipt.build(outcome, event, context, self._settings, {}))
 
     async def _row(self, target: Target, tasks: list[Task]) -> FailedTarget:
         event = _event(self._wanted, target, Intent.FAILED)
         async with self._looks:
-            outcome = await self._asked.restart(event, _context(self._settings.restart_deadline))
+            outcome = await self._dry_restarter.restart(event, _context(self._settings.restart_deadline))
         return FailedTarget(event, tasks, outcome)
 
 

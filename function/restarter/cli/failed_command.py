@@ -36,7 +36,7 @@ async def run(settings: Settings, wanted: Wanted, options: Options) -> int:
     """
     async with Operator(settings, wanted) as operator:
         rows, interruption = await operator.failed()
-        _print(rows, as_json=options.as_json)
+        _print([row.facts(operator.mask) for row in rows], as_json=options.as_json)
         if not (rows or interruption or options.as_json):
             click.echo("No failed tasks.")
         if settings.restart_ledger.get_secret_value() == "memory://" and rows:
@@ -70,12 +70,12 @@ def _in_words(receipt: Mapping[str, Any]) -> str:
     return words + (f". To do: {receipt['advice']}" if "advice" in receipt else "")
 
 
-def _print(rows: list[FailedTarget], *, as_json: bool) -> None:
+def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
-        for row in rows:
-            click.echo(json.dumps({"kind": "failed"} | row.facts()))
+        for facts in rows:
+            click.echo(json.dumps({"kind": "failed"} | facts))
     elif rows:
-        show([cells(row.facts()) for row in rows])
+        show([cells(facts) for facts in rows])
 
 
 def _words(outcome: Outcome) -> str:

@@ -66,7 +66,7 @@ class Oms:
         """The task as ShowTask answers it now."""
         call = tasks.show(self._settings.endpoint_of(project_id), project_id, task_id)
         answer = await self._call(call, project_id, context, task_id)
-        return tasks.interpret_show(answer) if isinstance(answer, Answer) else _not_called(answer)
+        return tasks.interpret_show(answer, task_id) if isinstance(answer, Answer) else _not_called(answer)
 
     async def show_group(self, project_id: str, group_id: str, context: DeliveryContext) -> TaskGroup | Outcome:
         """The task group as ShowTaskGroup answers it now."""
@@ -79,15 +79,18 @@ class Oms:
     async def start(self, event: Event, start: Start, context: DeliveryContext) -> Outcome:
         """The one POST, or PUT of a group. It is never made twice, nor with too little time left for its answer."""
         project_id, credentials = event.project_id, self._profiles[event.request.credentials]
-        build, task = (task_groups.build_retry, None) if start.of_group else (start_task.build, start.target_id)
+        build = task_groups.build_retry if start.of_group else start_task.build
         call = build(self._settings.endpoint_of(project_id), project_id, start, credentials)
+        task_id = None if start.of_group else start.target_id
         answer = await self._call(
-            call, project_id, context, task, min_time=MIN_START_TIME_S, kept_back=SECOND_LOOK_TIME_S
+            call, project_id, context, task_id, min_time=MIN_START_TIME_S, kept_back=SECOND_LOOK_TIME_S
         )
         if isinstance(answer, Answer):
             outcome = task_groups.interpret_retry(answer) if start.of_group else start_task.interpret(answer)
         elif isinstance(answer, NoAnswer) and answer.sent:
             outcome = await self._look_again(project_id, start, answer, context)
+        elif isinstance(answer, Outcome) and answer.oms_status is not None:  # the call was made, and its token refused
+            outcome = answer
         else:
             return _not_called(answer)
         return replace(outcome, start_called=True, migrate_failed_object=start.migrate_failed_object)
@@ -129,18 +132,18 @@ class Oms:
             answer = await self._transport.send(call, headers, seconds)
             if isinstance(answer, Answer):
                 credential.breaker.record_permission(answer, project_id, task, self._now())
-            return self._record(call, answer, credential)
+            return self._record(answer, credential, called=call.method != "GET")
 
-    def _record(self, call: Call, answer: Answer | NoAnswer, credential: Credential) -> Answer | NoAnswer | Outcome:
+    def _record(
+        self, answer: Answer | NoAnswer, credential: Credential, *, called: bool
+    ) -> Answer | NoAnswer | Outcome:
         """Tell the breaker what the answer says of the key. A refused token of IAM is dropped instead."""
         if not isinstance(answer, Answer):
             return answer
         if credential.renewable and answer.status == 401:
             self._credentials.forget(credential)
-            called = call.method != "GET"
             return Outcome(kind=Kind.UNAVAILABLE, reason="token_refused", oms_status=401, start_called=called)
-        if not task_groups.lacks_permission(call, answer):
-            credential.breaker.record(answer, self._now())
+        credential.breaker.record(answer, self._now())
         return answer
 
 

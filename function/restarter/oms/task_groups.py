@@ -16,7 +16,6 @@ from restarter.oms.documents import failure_of, integer, text
 from restarter.oms.error_codes import read_error
 from restarter.settings.model import StorageCredentials
 
-OPERATIONS = ("ShowTaskGroup", "RetryTaskGroup")
 ACTIVE = (0, 1, 2)  # waiting, creating tasks, watching them
 # «Operations cannot be performed in current state», «only failed ones can be restarted»: the group has changed since.
 WRONG_STATE = ("OMS.1036", "OMS.1040")
@@ -80,11 +79,6 @@ def interpret_retry(answer: Answer) -> Outcome:
     if not 200 <= answer.status < 300:
         return read_group_error(answer)
     return Outcome(kind=Kind.STARTED, oms_status=answer.status, oms_request_id=answer.request_id)
-
-
-def lacks_permission(call: Call, answer: Answer) -> bool:
-    """Whether a call about a group was refused for its IAM action, which says nothing about the key."""
-    return call.operation in OPERATIONS and read_group_error(answer).reason == "group_permission"
 
 
 def read_group_error(answer: Answer) -> Outcome:

@@ -4,6 +4,7 @@ https://opentelemetry.io/docs/specs/semconv/http/http-spans/, https://openteleme
 """
 
 import re
+import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -56,7 +57,9 @@ class OpenTelemetry:
     """Spans and metrics of this process; OTEL_* variables say where they go."""
 
     def __init__(self, spans: SpanProcessor | None = None, metrics: MetricReader | None = None) -> None:
-        resource = Resource.create({"service.name": "oms-task-restarter", "service.version": __version__})
+        # An id for each instance: without one, the counters of several instances overwrite each other in Prometheus.
+        names = {"service.name": "oms-task-restarter", "service.version": __version__}
+        resource = Resource.create({**names, "service.instance.id": secrets.token_hex(8)})
         self._tracers = TracerProvider(resource=resource)
         self._tracers.add_span_processor(spans or BatchSpanProcessor(OTLPSpanExporter()))
         reader = metrics or PeriodicExportingMetricReader(OTLPMetricExporter())
