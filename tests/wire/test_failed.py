@@ -27,8 +27,9 @@ GROUP: dict[str, Any] = {"status": 5, "error_reason": {"error_code": "TRF.0061"}
 
 def row(number: int, *, hours: float = 1, **changes: Any) -> dict[str, Any]:
     """A failed task as OMS lists it; `hours`: how long ago it was started."""
-    started = {"start_time": int((NOW - timedelta(hours=hours)).timestamp() * 1000), "total_time": 60_000}
-    return shown(**{"id": number, "name": f"photos-{number}", "failed_num": 3} | started | changes)
+    named: dict[str, Any] = {"id": number, "name": f"photos-{number}", "failed_num": 3, "total_time": 60_000}
+    started_at = int((NOW - timedelta(hours=hours)).timestamp() * 1000)
+    return shown(**named | {"start_time": started_at} | changes)
 
 
 class Oms:

@@ -66,7 +66,7 @@ async def _start(operator: Operator, rows: list[FailedTarget], options: Options)
 def _in_words(receipt: Mapping[str, Any]) -> str:
     """What became of a start, the rule behind it, and what to do."""
     rule = rule_behind("", receipt.get("reason"))
-    words = receipt["message"] + (f" ({rule})" if rule else "")
+    words = f"{receipt['message']} ({rule})" if rule else str(receipt["message"])
     return words + (f". To do: {receipt['advice']}" if "advice" in receipt else "")
 
 
