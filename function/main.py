@@ -22,7 +22,6 @@ from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn_worker import UvicornWorker
 
-from restarter import receipt
 from restarter.app import Application
 from restarter.errors import (
     MAX_BODY_BYTES,
@@ -33,16 +32,18 @@ from restarter.errors import (
     check_body_size,
     check_headers,
 )
+from restarter.log import configure_logging
 from restarter.model import AccessKey, Delivery, DeliveryContext
 from restarter.settings.errors import SettingsError
 from restarter.settings.reload import SettingsReloader
+from restarter.telemetry.trace import trace_id_of
 
 try:
     settings = SettingsReloader()
     application = Application(settings.current)
 except SettingsError as error:
     raise SystemExit(f"oms-task-restarter cannot start:\n{error}") from None
-receipt.configure_logging(settings.current().log_level)
+configure_logging(settings.current().log_level)
 settings.warn()
 
 
@@ -87,7 +88,7 @@ async def restart(request: Request) -> Response:
             context = replace(context, platform_key=_agency_key(headers))
         delivery = Delivery(request.method, request.url.path, headers, await _body(request, context))
     except Rejected as error:
-        reply = pipeline.reject(error, context, headers)
+        reply = pipeline.reject(error, context, trace_id_of(headers.get("traceparent", "")))
     else:
         reply = await pipeline.handle(delivery, context)
     closing = {"Connection": "close"} if _has_two_lengths(headers) else {}

@@ -3,8 +3,9 @@
 import pytest
 
 from restarter.model import Kind, Outcome
-from restarter.receipt import SENTENCES, severity_of, trace_id_of
+from restarter.receipt import SENTENCES, severity_of
 from restarter.reply import reply_to, status_of
+from restarter.telemetry.trace import trace_id_of
 
 TABLE = {
     Kind.STARTED: (200, 204, "INFO"),

@@ -48,6 +48,11 @@ def read_error(answer: Answer) -> Outcome:
     )
 
 
+def unreadable(answer: Answer, reason: str = "unreadable_answer") -> Outcome:
+    """The outcome of a success that does not say what was asked: nothing can be known now."""
+    return Outcome(kind=Kind.UNAVAILABLE, reason=reason, oms_status=answer.status, oms_request_id=answer.request_id)
+
+
 def _meaning(answer: Answer) -> tuple[Kind, str | None]:
     code = answer.error_code or ""
     if code in BY_CODE:
