@@ -125,7 +125,7 @@ class Operator:
             event = _event(self._wanted, _target_of(row), Intent.REQUESTED)
             context = _context(self._settings.restart_deadline)
             outcome = await self._restarter.restart(event, context)
-            yield self.mask.receipt(receipt.build(outcome, event, context, self._settings, {}))
+            yield self.mask.receipt(receipt.build(outcome, event, context, self._settings, None))
 
     async def _row(self, target: Target, tasks: list[Task]) -> FailedTarget:
         event = _event(self._wanted, target, Intent.FAILED)
