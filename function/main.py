@@ -69,8 +69,10 @@ UvicornWorker.CONFIG_KWARGS = {
 # Each connection is an open file: raise the usual limit of 1,024 to what the system allows.
 with contextlib.suppress(ValueError, OSError):
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-# The collector need not walk through what start-up made.
+# The collector need not walk through what start-up made. A delivery leaves little for it: looking less often saves a
+# tenth of the CPU per call, and garbage in cycles lives longer.
 gc.freeze()
+gc.set_threshold(20_000)
 gc.enable()
 
 
