@@ -22,7 +22,7 @@ from processes import EXAMPLE, TIMEOUT_S, Running, free_port, function, simulato
 from redis_server import RedisServer
 
 LOG = logging.getLogger(__name__)
-SECONDS = float(os.environ.get("ROLLING_SECONDS", "8"))
+SECONDS = float(os.environ.get("ROLLING_SECONDS", "6"))
 EVENTS_PER_SECOND = 40
 REPLACE_EVERY_S = 2.0
 AGAIN_AFTER_S = 0.3
