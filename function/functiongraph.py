@@ -11,7 +11,7 @@ from typing import Any
 
 from restarter import receipt
 from restarter.app import Application
-from restarter.errors import ContentTooLarge, check_body_size
+from restarter.errors import Malformed, Rejected, check_body_size
 from restarter.model import AccessKey, Delivery
 from restarter.reply import Reply, apig_response
 from restarter.settings.model import FunctionGraphSettings
@@ -40,12 +40,11 @@ class Runtime:
     def handle(self, event: Any, context: Any) -> Reply:
         """The reply to one event, within the time that the platform leaves."""
         seconds = context.getRemainingTimeInMilliSeconds() / 1000 - MARGIN_S
-        delivery = Delivery("POST", "/invoke", {}, json.dumps(event).encode())
         pipeline = self._application.pipeline()
         ours = pipeline.begin(seconds, _platform_key(context))
         try:
-            check_body_size(len(delivery.body))
-        except ContentTooLarge as error:
+            delivery = Delivery("POST", "/invoke", {}, _body(event))
+        except Rejected as error:
             return pipeline.reject(error, ours, {})
         return asyncio.run_coroutine_threadsafe(pipeline.handle(delivery, ours), self._loop).result()
 
@@ -77,7 +76,7 @@ def handler(event: Any, context: Any) -> Any:
     """Handle one event. An APIG event gets a response object, any other its receipt.
 
     Raises:
-        EventNotHandled: The reply would be 422 or 503.
+        EventNotHandled: The reply would be 400, 422 or 503.
     """
     if _runtime is None:  # the function is configured without an initializer
         initializer(context)
@@ -86,10 +85,25 @@ def handler(event: Any, context: Any) -> Any:
     if isinstance(event, dict) and {"httpMethod", "requestContext", "body"} <= event.keys():
         # The pipeline answers 200 around the inner reply; another status means that it did not read the event.
         return json.loads((reply if reply.status == 200 else apig_response(reply)).body)
-    if reply.status in (422, 503):
+    if reply.status in (400, 422, 503):
         raise EventNotHandled("; ".join(str(one["message"]) for one in reply.receipts))
     receipts = [dict(one) for one in reply.receipts]
     return receipts[0] if len(receipts) == 1 else receipts
+
+
+def _body(event: Any) -> bytes:
+    """The event as JSON, as the other door gets it. The pipeline bounds its nesting.
+
+    Raises:
+        Malformed: It cannot be written as JSON, or is nested deeper than Python follows.
+        ContentTooLarge: It is over the limit.
+    """
+    try:
+        body = json.dumps(event).encode()
+    except (TypeError, ValueError, RecursionError):
+        raise Malformed("event: not JSON") from None
+    check_body_size(len(body))
+    return body
 
 
 def _take_user_data(context: Any) -> None:

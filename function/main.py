@@ -1,4 +1,8 @@
-"""The door: a Starlette request becomes a Delivery, a Reply becomes a response. Everything is built once, at import."""
+"""The door: a Starlette request becomes a Delivery, a Reply becomes a response. Everything is built once, at import.
+
+The framework starts this file under gunicorn with uvicorn's worker, whose options are chosen here: h11 reads HTTP, with
+a bound on what it keeps of a head, and an `Upgrade` changes nothing, so a request keeps its body.
+"""
 
 import gc
 
@@ -8,14 +12,27 @@ gc.disable()
 import asyncio
 import contextlib
 import resource
+from collections.abc import Mapping
+from dataclasses import replace
 
 import functions_framework.aio
+import h11
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn_worker import UvicornWorker
 
 from restarter import receipt
 from restarter.app import Application
-from restarter.errors import BodyTimeout, Malformed, Rejected, check_body_size
+from restarter.errors import (
+    MAX_BODY_BYTES,
+    MAX_HEADER_BYTES,
+    BodyTimeout,
+    Malformed,
+    Rejected,
+    check_body_size,
+    check_headers,
+)
 from restarter.model import AccessKey, Delivery, DeliveryContext
 from restarter.settings.errors import SettingsError
 from restarter.settings.reload import SettingsReloader
@@ -27,6 +44,27 @@ except SettingsError as error:
     raise SystemExit(f"oms-task-restarter cannot start:\n{error}") from None
 receipt.configure_logging(settings.current().log_level)
 settings.warn()
+
+
+class Http(H11Protocol):
+    """uvicorn's reading of HTTP by h11, which logs a traceback when garbage follows a reply; here it closes."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, if the reply to it has not begun; then close the connection."""
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:
+            self.transport.close()
+
+
+# The options of uvicorn's worker, which the framework names and gives none. httptools keeps heads without end, and
+# takes the body of a request with `Upgrade` for another request (Kludex/uvicorn#2722); h11 does neither.
+UvicornWorker.CONFIG_KWARGS = {
+    "loop": "auto",
+    "http": Http,
+    "ws": "none",
+    "h11_max_incomplete_event_size": MAX_HEADER_BYTES,
+}
 # Each connection is an open file: raise the usual limit of 1,024 to what the system allows.
 with contextlib.suppress(ValueError, OSError):
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
@@ -38,16 +76,28 @@ gc.enable()
 @functions_framework.aio.http
 async def restart(request: Request) -> Response:
     """Take a delivery and answer it."""
-    pipeline, headers = application.pipeline(), _headers(request)
-    key = AccessKey.lent(*(headers.get(f"x-cff-security-{part}") for part in ("access-key", "secret-key", "token")))
-    context = pipeline.begin(platform_key=key if pipeline.settings.caller_trust_platform else None)
+    pipeline = application.pipeline()
+    headers: dict[str, str] = {}
+    context = pipeline.begin()
     try:
+        check_headers(_sent(request))
+        headers = _headers(request)
+        _check_framing(headers)
+        if pipeline.settings.oms_agency:
+            context = replace(context, platform_key=_agency_key(headers))
         delivery = Delivery(request.method, request.url.path, headers, await _body(request, context))
     except Rejected as error:
         reply = pipeline.reject(error, context, headers)
     else:
         reply = await pipeline.handle(delivery, context)
-    return Response(reply.body, reply.status, reply.headers)
+    closing = {"Connection": "close"} if _has_two_lengths(headers) else {}
+    return Response(reply.body, reply.status, {**reply.headers, **closing})
+
+
+def _sent(request: Request) -> list[tuple[bytes, bytes]]:
+    """Headers as they were sent; the framework appends an id of its own."""
+    raw = request.headers.raw
+    return raw[:-1] if raw and raw[-1][0] == b"function-execution-id" else raw
 
 
 def _headers(request: Request) -> dict[str, str]:
@@ -56,6 +106,25 @@ def _headers(request: Request) -> dict[str, str]:
     for name, value in request.headers.items():
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+def _check_framing(headers: Mapping[str, str]) -> None:
+    """Refuse a body of two lengths, of which a proxy may have used the other (RFC 9112, 6.3).
+
+    Raises:
+        Malformed: There are Content-Length and Transfer-Encoding. The connection must be closed after the reply.
+    """
+    if _has_two_lengths(headers):
+        raise Malformed("content-length: stands beside transfer-encoding")
+
+
+def _has_two_lengths(headers: Mapping[str, str]) -> bool:
+    return "content-length" in headers and "transfer-encoding" in headers
+
+
+def _agency_key(headers: Mapping[str, str]) -> AccessKey | None:
+    """The key of the agency, as FunctionGraph sends it to an image with each delivery."""
+    return AccessKey.lent(*(headers.get(f"x-cff-security-{part}") for part in ("access-key", "secret-key", "token")))
 
 
 async def _body(request: Request, context: DeliveryContext) -> bytes:
@@ -67,7 +136,8 @@ async def _body(request: Request, context: DeliveryContext) -> bytes:
         Malformed: The caller hung up.
     """
     announced = request.headers.get("content-length", "")
-    check_body_size(int(announced) if announced.isdecimal() else 0)
+    if announced.isdecimal():  # Python reads no integer of thousands of digits
+        check_body_size(int(announced) if len(announced) < 20 else MAX_BODY_BYTES + 1)
     body = bytearray()
     try:
         async with asyncio.timeout(context.remaining()):

@@ -59,12 +59,13 @@ class Application:
 
     @contextmanager
     def slots(self, count: int) -> Iterator[None]:
-        """A block in which `count` requests are in flight.
+        """A block in which `count` requests are in flight: the events of one delivery.
 
         Raises:
-            Busy: There are already MAX_IN_FLIGHT requests, so another cannot be answered in time.
+            Busy: With them more than MAX_IN_FLIGHT are in flight, which cannot be answered in time. An idle instance
+                takes any delivery.
         """
-        if self._in_flight >= MAX_IN_FLIGHT:
+        if self._in_flight and self._in_flight + count > MAX_IN_FLIGHT:
             raise Busy("busy: too many deliveries at once")
         self._in_flight += count
         try:

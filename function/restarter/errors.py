@@ -1,8 +1,13 @@
 """What can be wrong with a delivery before it becomes a request. Each error knows its outcome; none holds a value."""
 
+from collections.abc import Sequence
+
 from restarter.model import Kind
 
 MAX_BODY_BYTES = 512 * 1024
+MAX_HEADER_BYTES = 64 * 1024  # names and values
+MAX_HEADERS = 100
+HEADERS_TOO_LARGE = f"headers: over {MAX_HEADERS}, or over {MAX_HEADER_BYTES} bytes"
 
 
 class Rejected(Exception):
@@ -13,6 +18,7 @@ class Rejected(Exception):
      ├ Unauthenticated            401  no authenticator accepted the caller
      ├ MethodNotAllowed           405  the method is not POST
      ├ ContentTooLarge            413  the body is over the limit, or a batch has too many events
+     │  └ HeadersTooLarge         431  the headers are too many or too long
      ├ UnsupportedMediaType       415  a format or coding that is not read here
      ├ BodyTimeout                503  the body did not arrive within the deadline
      ├ Busy                       503  more requests are in flight than can be answered in time
@@ -57,6 +63,10 @@ class ContentTooLarge(Rejected):
     kind = Kind.CONTENT_TOO_LARGE
 
 
+class HeadersTooLarge(ContentTooLarge):
+    """The headers are too many or too long; the outcome is that of any content that is too large."""
+
+
 class UnsupportedMediaType(Rejected):
     """A format or coding that is not read here."""
 
@@ -89,3 +99,13 @@ def check_body_size(size: int) -> None:
     """
     if size > MAX_BODY_BYTES:
         raise ContentTooLarge(f"body: over {MAX_BODY_BYTES} bytes")
+
+
+def check_headers(raw: Sequence[tuple[bytes, bytes]]) -> None:
+    """Refuse headers that no sender needs, before any of them is read. `raw`: names and values as they came.
+
+    Raises:
+        HeadersTooLarge: There are over MAX_HEADERS, or names and values are over MAX_HEADER_BYTES together.
+    """
+    if len(raw) > MAX_HEADERS or sum(len(name) + len(value) for name, value in raw) > MAX_HEADER_BYTES:
+        raise HeadersTooLarge(HEADERS_TOO_LARGE)

@@ -31,6 +31,7 @@ from restarter.oms.credentials import CredentialProvider
 from restarter.reply import Reply, apig_response, reply_to
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
+from restarter.settings.shown import Mask
 from restarter.sweep import Sweeper
 from restarter.telemetry.observer import Observer
 
@@ -66,6 +67,7 @@ class Pipeline:
         self._now, self._slots = resources.now, resources.slots
         self._transport, self._observer, self._write = resources.transport, resources.observer, resources.write
         self._is_current = is_current
+        self._mask = Mask(settings)
         self._authenticators = configured_authenticators(settings, resources.transport)
         self._options = DecodeOptions.of(settings)
         oms = Oms(settings, resources.transport, resources.credentials, resources.now)
@@ -130,7 +132,12 @@ class Pipeline:
     ) -> Reply:
         """Write a receipt for each result, and answer the sender for all parts."""
         receipts = [
-            [receipt.build(outcome, subject, context, self.settings, headers) for subject, outcome in of_part]
+            [
+                self._mask.receipt(
+                    receipt.build(outcome, subject, context, self.settings, headers), context.platform_key
+                )
+                for subject, outcome in of_part
+            ]
             for of_part in results
         ]
         written = [one for of_part in receipts for one in of_part]

@@ -1,14 +1,18 @@
 """From outcomes to the HTTP answer: a total table, read by one function. No I/O here."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, assert_never
 
+from pydantic_core import to_json
+
+from restarter.errors import HEADERS_TOO_LARGE
 from restarter.model import Kind, Outcome
 
 JSON = {"Content-Type": "application/json"}
+# Of content that is too large, by its reason; any other is 413.
+TOO_LARGE: dict[str | None, HTTPStatus] = {HEADERS_TOO_LARGE: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE}
 RETRY_AFTER = 5  # seconds; Huawei's advice for a throttled call is 2 to 5
 
 
@@ -22,7 +26,7 @@ class Reply:
     receipts: Sequence[Mapping[str, Any]] = ()
 
 
-def status_of(kind: Kind, *, direct: bool) -> HTTPStatus:
+def status_of(kind: Kind, *, direct: bool, reason: str | None = None) -> HTTPStatus:
     """The status of one outcome. An event never gets one that makes Knative repeat it in vain (404, 408, 409, 429)."""
     match kind:
         case Kind.STARTED | Kind.WOULD_START | Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO:
@@ -44,7 +48,7 @@ def status_of(kind: Kind, *, direct: bool) -> HTTPStatus:
         case Kind.METHOD_NOT_ALLOWED:
             return HTTPStatus.METHOD_NOT_ALLOWED
         case Kind.CONTENT_TOO_LARGE:
-            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            return TOO_LARGE.get(reason, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         case Kind.UNSUPPORTED_MEDIA_TYPE:
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         case _:  # pragma: no cover
@@ -56,7 +60,7 @@ def reply_to(outcomes: Sequence[Outcome], receipts: Sequence[Mapping[str, Any]],
 
     Of several outcomes the most urgent decides: 503 before 4xx before success.
     """
-    statuses = [status_of(outcome.kind, direct=direct) for outcome in outcomes]
+    statuses = [status_of(outcome.kind, direct=direct, reason=outcome.reason) for outcome in outcomes]
     if len(statuses) > 1:  # a batch knows 503, 422 and 204 only; for its senders 400 and 422 are one
         statuses = [
             HTTPStatus.UNPROCESSABLE_ENTITY if status == HTTPStatus.BAD_REQUEST else status for status in statuses
@@ -66,7 +70,7 @@ def reply_to(outcomes: Sequence[Outcome], receipts: Sequence[Mapping[str, Any]],
         case HTTPStatus.NO_CONTENT:
             return Reply(HTTPStatus.NO_CONTENT, receipts=receipts)
         case HTTPStatus.OK:
-            return Reply(HTTPStatus.OK, JSON, _json(receipts[urgent]), receipts)
+            return Reply(HTTPStatus.OK, JSON, to_json(receipts[urgent]), receipts)
         case status:
             return replace(_problem(status, outcomes[urgent], receipts[urgent]), receipts=receipts)
 
@@ -86,14 +90,16 @@ def _problem(status: HTTPStatus, outcome: Outcome, receipt: Mapping[str, Any]) -
         "status": int(status),
         "detail": receipt["message"],
         "outcome": outcome.kind,
-        "reason": outcome.reason,
+        "reason": receipt.get("reason") if outcome.reason else _default_reason(outcome, receipt),
     }
-    return Reply(status, headers, _json({name: value for name, value in body.items() if value is not None}))
+    return Reply(status, headers, to_json({name: value for name, value in body.items() if value is not None}))
 
 
-def _json(document: Mapping[str, Any]) -> bytes:
-    """UTF-8, a third of the length of escapes, so that the longest names stay within 16 KiB."""
-    return json.dumps(document, ensure_ascii=False).encode()
+def _default_reason(outcome: Outcome, receipt: Mapping[str, Any]) -> str | None:
+    """What OMS does not have: a problem says it in a word, too."""
+    if outcome.kind is not Kind.NOT_FOUND:
+        return None
+    return "no_such_group" if "group_id" in receipt else "no_such_task"
 
 
 def apig_response(reply: Reply) -> Reply:
@@ -107,4 +113,4 @@ def apig_response(reply: Reply) -> Reply:
         "headers": dict(reply.headers),
         "body": reply.body.decode(),
     }
-    return Reply(HTTPStatus.OK, JSON, json.dumps(response).encode(), reply.receipts)
+    return Reply(HTTPStatus.OK, JSON, to_json(response), reply.receipts)

@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from restarter import __version__
 from restarter.dialects.parsing import MAX_EVENTS
-from restarter.errors import MAX_BODY_BYTES
+from restarter.errors import HEADERS_TOO_LARGE, MAX_BODY_BYTES
 from restarter.model import Kind, Outcome
 from restarter.reply import reply_to
 from schema_shapes import ATTRIBUTES, ID, TEXT, Document, an_object, ref, shapes
@@ -79,9 +79,10 @@ class Said:
 def replies(kinds: Iterable[Kind]) -> dict[HTTPStatus, Said]:
     """The replies to requests that end so: to a direct call, to an event, and to a batch."""
     found: dict[HTTPStatus, Said] = {}
-    for kind in kinds:
+    ways = [(kind, None) for kind in kinds] + [(Kind.CONTENT_TOO_LARGE, HEADERS_TOO_LARGE)]
+    for kind, reason in ways:
         for number, direct in ((1, True), (1, False), (2, False)):
-            reply = reply_to([Outcome(kind=kind)] * number, [{"message": ""}] * number, direct=direct)
+            reply = reply_to([Outcome(kind=kind, reason=reason)] * number, [{"message": ""}] * number, direct=direct)
             said = found.setdefault(HTTPStatus(reply.status), Said())
             said.media_type = reply.headers.get("Content-Type", "")
             said.headers |= reply.headers.keys() - {"Content-Type"}

@@ -39,7 +39,7 @@ def test_every_missing_setting_is_reported_in_one_go(environment: pytest.MonkeyP
 
     assert faults(environment, **dict.fromkeys(ENVIRONMENT)) == [
         "CALLER_BEARER_TOKENS: no way in is configured; set this or another CALLER_ setting",
-        "HUAWEICLOUD_SDK_AK: required unless OMS_AUTH_TOKEN or IAM_USER is set",
+        "HUAWEICLOUD_SDK_AK: required unless OMS_AUTH_TOKEN, IAM_USER or OMS_AGENCY is set",
         "OMS_DST_AK: Field required",
         "OMS_DST_SK: Field required",
         "OMS_PROJECT_ID: Field required",

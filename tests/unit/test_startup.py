@@ -11,7 +11,7 @@ from example import ENVIRONMENT
 FUNCTION = Path(__file__).parents[2] / "function"
 CODE = """
 import json, sys
-import functions_framework.aio, gunicorn.app.base, uvicorn_worker
+import functions_framework.aio, gunicorn.app.base, uvicorn_worker, uvicorn.protocols.http.h11_impl
 before = set(sys.modules)
 import main
 print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - before})))

@@ -3,7 +3,7 @@
 import asyncio
 import hmac
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -301,7 +301,7 @@ def test_of_many_at_once_one_proves_a_new_key_and_the_others_do_not_queue_behind
 
 def test_of_many_keys_the_oldest_is_forgotten(make_world: Callable[..., World]) -> None:
     """An agency brings a new one every day, and a process may live for years."""
-    world = make_world(**NO_KEY, caller_trust_platform=True)
+    world = make_world(**NO_KEY, oms_agency=True)
     world.oms, world.pause = refusing(), 0
     for number in range(BREAKER_CACHE_SIZE + 1):
         world.agency = lent(number)
@@ -604,7 +604,7 @@ EVERY: dict[str, str | None] = {
     "IAM_DOMAIN": "the-domain",
     "IAM_USER": "the-user",
     "IAM_PASSWORD": "the-password",
-    "CALLER_TRUST_PLATFORM": "true",
+    "OMS_AGENCY": "true",
 }
 UNSIGNED: dict[str, str | None] = {
     "HUAWEICLOUD_SDK_AK": None,
@@ -644,7 +644,7 @@ def test_a_key_comes_before_a_token_before_a_login_before_the_key_of_the_agency(
         httpx_mock.add_response(method="POST", url=LOGIN, status_code=201, **granted)
     httpx_mock.add_response(url=SHOW, json=shown(2))
     function = make_function(**(EVERY | without))
-    assert function.request("POST", json={"task_id": TASK}, headers=LENT).status_code == 200
+    assert function.post(json={"task_id": TASK}, headers=LENT).status_code == 200
     assert proof(httpx_mock.get_requests(method="GET")[0]) == used
 
 
@@ -652,8 +652,8 @@ def test_a_lent_key_signs_the_call_and_its_token_is_signed_too(
     make_function: Callable[..., Function], httpx_mock: HTTPXMock
 ) -> None:
     httpx_mock.add_response(url=SHOW, json=shown(2))
-    function = make_function(**UNSIGNED, CALLER_TRUST_PLATFORM="true")
-    assert function.request("POST", json={"task_id": TASK}, headers=LENT).status_code == 200
+    function = make_function(**UNSIGNED, OMS_AGENCY="true")
+    assert function.post(json={"task_id": TASK}, headers=LENT).status_code == 200
     (request,) = httpx_mock.get_requests()
     assert expected_authorization(request, "agency-ak", "agency-sk") == request.headers["authorization"]
     assert "x-security-token" in request.headers["authorization"].partition("SignedHeaders=")[2]
@@ -679,28 +679,41 @@ def test_where_the_function_has_no_agency_null_and_nothing_are_no_key(
     changes: dict[str, str], make_function: Callable[..., Function]
 ) -> None:
     """FunctionGraph writes `null`; OMS is not asked without a key."""
-    function = make_function(**UNSIGNED, CALLER_TRUST_PLATFORM="true")
-    reply = function.request("POST", json={"task_id": TASK}, headers=LENT | changes)
+    function = make_function(**UNSIGNED, OMS_AGENCY="true")
+    reply = function.post(json={"task_id": TASK}, headers=LENT | changes)
     assert (reply.status_code, reply.json()["reason"]) == (503, "no_key_for_oms")
     assert function.receipt()["start_called"] is False
 
 
-@pytest.mark.parametrize(("trusted", "taken"), [("true", "agency-ak"), ("false", None), (None, None)])
-def test_whoever_is_not_trusted_as_the_platform_cannot_lend_a_key(
-    trusted: str | None, taken: str | None, make_function: Callable[..., Function], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("trusted", ["true", "false"])
+@pytest.mark.parametrize(("agency", "taken"), [("true", "agency-ak"), ("false", None), (None, None)])
+def test_a_key_in_headers_is_taken_by_oms_agency_alone(
+    agency: str | None,
+    taken: str | None,
+    trusted: str,
+    make_function: Callable[..., Function],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where no platform is trusted there is always another key before it, so it is the context that tells."""
+    """Whoever reaches the function can send such headers, so a trusted platform is not enough."""
     lent: list[AccessKey | None] = []
-    made = Pipeline.begin
+    made = Pipeline.handle
 
-    def note(pipeline: Pipeline, platform_key: AccessKey | None = None) -> DeliveryContext:
-        lent.append(platform_key)
-        return made(pipeline, None, platform_key)
+    def note(pipeline: Pipeline, delivery: Delivery, context: DeliveryContext) -> Coroutine[Any, Any, Reply]:
+        lent.append(context.platform_key)
+        return made(pipeline, delivery, context)
 
-    monkeypatch.setattr(Pipeline, "begin", note)
-    function = make_function(CALLER_TRUST_PLATFORM=trusted)
+    monkeypatch.setattr(Pipeline, "handle", note)
+    function = make_function(OMS_AGENCY=agency, CALLER_TRUST_PLATFORM=trusted)
     assert function.post(json={}, headers=LENT).status_code == 400
-    assert [agency and agency.ak.get_secret_value() for agency in lent] == [taken]
+    assert [key and key.ak.get_secret_value() for key in lent] == [taken]
+
+
+def test_without_a_key_of_its_own_the_function_starts_only_with_oms_agency(
+    make_function: Callable[..., Function],
+) -> None:
+    with pytest.raises(SystemExit, match="HUAWEICLOUD_SDK_AK: required unless OMS_AUTH_TOKEN, IAM_USER or OMS_AGENCY"):
+        make_function(**UNSIGNED, CALLER_TRUST_PLATFORM="true")
+    make_function(OMS_AGENCY="true")
 
 
 @pytest.mark.parametrize("value", [b"\xe9", b"a b"])
@@ -708,7 +721,8 @@ def test_whoever_is_not_trusted_as_the_platform_cannot_lend_a_key(
 def test_a_lent_key_that_cannot_be_one_is_no_key(
     name: str, value: bytes, make_function: Callable[..., Function]
 ) -> None:
-    function = make_function(**UNSIGNED, CALLER_TRUST_PLATFORM="true")
+    function = make_function(**UNSIGNED, OMS_AGENCY="true")
     headers = {key.encode(): text.encode() for key, text in LENT.items()} | {name.encode(): value}
+    headers[b"Authorization"] = f"Bearer {BEARER}".encode()
     reply = function.request("POST", json={"task_id": TASK}, headers=headers)
     assert (reply.status_code, reply.json()["reason"]) == (503, "no_key_for_oms")

@@ -94,6 +94,21 @@ class Context:
         return logging.getLogger("functiongraph")
 
 
+def in_itself() -> dict[str, Any]:
+    """An event that holds itself."""
+    event: dict[str, Any] = {}
+    event["event"] = event
+    return event
+
+
+def nested(depth: int) -> list[Any]:
+    """Lists in lists."""
+    event: list[Any] = []
+    for _ in range(depth):
+        event = [event]
+    return event
+
+
 class Instance:
     """The module as the platform loads it into one instance of the function, and the log of the instance."""
 
@@ -236,18 +251,6 @@ def test_several_records_give_a_list_of_receipts(instance: Instance, httpx_mock:
 @pytest.mark.parametrize(
     ("event", "outcome"),
     [
-        (notice("nothing of ours"), "malformed"),
-        (notice({"task_id": "1/../2"}), "malformed"),
-        (notice({"task_id": 1, "dst_sk": "a-key"}), "malformed"),
-        ({"record": [{"smn": None}]}, "malformed"),
-        ({"record": []}, "malformed"),
-        ({}, "malformed"),
-        ([], "malformed"),
-        (None, "malformed"),
-        ("text", "malformed"),
-        (json.loads('{"a":' * 500 + "{}" + "}" * 500), "malformed"),
-        ({"task_id": float("nan")}, "malformed"),
-        ({"task_name": "\ud800"}, "malformed"),
         ({"task_name": "x" * 600_000}, "content_too_large"),
         (notice(REQUEST | {"task_status": "SUCCESS"}), "ignored"),
         ({"trigger_type": "TIMER", "trigger_name": "t", "version": "v1.0", "user_event": "x"}, "ignored"),
@@ -262,6 +265,40 @@ def test_what_no_repetition_could_change_is_returned_and_not_raised(
     assert returned["outcome"] == outcome
     assert [returned] == instance.receipts()
     assert "a-key" not in json.dumps(returned)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        notice("nothing of ours"),
+        notice({"task_id": "1/../2"}),
+        notice({"task_id": 1, "dst_sk": "a-key"}),
+        {"record": [{"smn": None}]},
+        {"record": []},
+        {},
+        [],
+        None,
+        "text",
+        json.loads('{"a":' * 500 + "{}" + "}" * 500),
+        {"task_id": float("nan")},
+        {"task_name": "\ud800"},
+        {"task_id": {1, 2}},
+        {"task_id": b"1"},
+        {"task_id": 10**5000},
+        b'{"task_id": 1}',
+        object(),
+        in_itself(),
+        nested(100_000),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_what_is_malformed_is_raised_so_that_the_destination_for_failures_gets_it(
+    event: Any, instance: Instance
+) -> None:
+    text = instance.not_done(event)
+    (receipt,) = instance.receipts()
+    assert (receipt["outcome"], receipt["message"]) == ("malformed", text)
+    assert "a-key" not in text
 
 
 @pytest.mark.parametrize(

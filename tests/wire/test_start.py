@@ -50,7 +50,7 @@ def test_a_direct_call_makes_exactly_one_post_with_every_key_and_answers_with_th
     function: Function, httpx_mock: HTTPXMock
 ) -> None:
     httpx_mock.add_response(method="GET", url=SHOW, json=shown())
-    httpx_mock.add_response(method="POST", url=START, headers={"X-Request-Id": "r-1"})
+    httpx_mock.add_response(method="POST", url=START, headers={"X-Request-Id": "0a-1"})
     reply = function.post(json={"task_id": TASK, "reason": "nightly run"})
     post = httpx_mock.get_requests(method="POST")[0]
     assert json.loads(post.content) == {
@@ -80,7 +80,7 @@ def test_a_direct_call_makes_exactly_one_post_with_every_key_and_answers_with_th
         "migrate_failed_object": False,
         "start_called": True,
         "oms_status": 200,
-        "oms_request_id": "r-1",
+        "oms_request_id": "0a-1",
         "duration_ms": 0,
     }
 
@@ -237,7 +237,10 @@ def test_the_answer_to_the_start_decides(
     for reply in (to_direct, to_event):
         if reply.status_code >= 400:
             assert reply.headers["content-type"] == "application/problem+json"
-            assert (reply.json()["outcome"], reply.json().get("reason")) == (outcome, reason)
+            assert (reply.json()["outcome"], reply.json().get("reason")) == (
+                outcome,
+                "no_such_task" if outcome == "not_found" else reason,
+            )
             assert ("retry-after" in reply.headers) == (reply.status_code == 503)
 
 

@@ -23,6 +23,7 @@ ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 KEYS_TTL_S = 3600.0  # Google changes its keys over days
 MIN_REFETCH_INTERVAL_S = 60.0  # between two fetches because of a key id that is not among the keys
 TIMEOUT_S = 2.0
+MAX_CLOCK_SKEW_S = 30.0  # between Google's clock and ours, for iat, nbf and exp
 
 
 class Oidc:
@@ -52,6 +53,7 @@ class Oidc:
                 algorithms=["RS256"],
                 audience=self._audience,
                 issuer=ISSUERS,
+                leeway=MAX_CLOCK_SKEW_S,
                 options={"require": ["exp", "iat", "iss", "aud"]},
             )
         except (PyJWTError, KeyError, ValueError):

@@ -47,11 +47,23 @@ class Smn:
         """
         message = _text_fields(delivery.body)
         topic = message.get("topic_urn", "")
-        if topic not in self._topics or message.get("type") not in SIGNED:
+        if topic not in self._topics or message.get("type") not in SIGNED or not is_unambiguous(message):
             return None
         certificates = await self._certificates.find(message.get("signing_cert_url", ""), topic, context)
         is_valid = any(_signature_valid(message, certificate) for certificate in certificates)
         return _signed_part(delivery, message) if is_valid else None
+
+
+def is_unambiguous(message: dict[str, str]) -> bool:
+    """Whether the signed text can be cut into these fields in one way only.
+
+    Names and values have lines of their own there, so a value of several lines could hold further fields: only
+    `message`, which comes first, may have them, and what comes after it must be there.
+    """
+    single_lines = [message.get(name, "") for name in SIGNED[message["type"]] if name != "message"]
+    return bool(message.get("message_id") and message.get("timestamp")) and not any(
+        "\n" in value or "\r" in value for value in single_lines
+    )
 
 
 def strings_to_sign(message: dict[str, str]) -> list[bytes]:

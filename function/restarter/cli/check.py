@@ -14,6 +14,7 @@ from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
 from restarter.settings.errors import SettingsError
 from restarter.settings.model import Settings, load
+from restarter.settings.shown import printable
 
 TIMEOUT_S = 10.0  # for everything that is checked
 NO_TASK = "a name that no task has: only the answer matters"
@@ -65,5 +66,5 @@ def _context() -> DeliveryContext:
 
 def _print(line: str, *, ok: bool = True) -> bool:
     verdict = click.style("ok    ", fg="green") if ok else click.style("FAILED", fg="red")
-    click.echo(f"{verdict} {line}")
+    click.echo(f"{verdict} {printable(line)}")
     return ok

@@ -21,6 +21,7 @@ from restarter.model import (
 )
 from restarter.reply import Reply
 from restarter.settings.model import Settings
+from restarter.settings.shown import Mask
 from restarter.telemetry.observer import NoObserver
 
 TIMEOUT_S = 30.0
@@ -148,7 +149,13 @@ async def explain_delivery(delivery: Delivery, shown: bytes | None, settings: Se
     """Step and finding, in order. `shown` is the task as ShowTask answers it; None means that OMS does not answer.
 
     A delivery whose caller is not authenticated is explained on as if the platform had authenticated it.
+    No control character and no configured secret of a delivery is in the findings.
     """
+    mask = Mask(settings)
+    return [(step, mask.text(finding)) for step, finding in await _explained(delivery, shown, settings)]
+
+
+async def _explained(delivery: Delivery, shown: bytes | None, settings: Settings) -> list[Line]:
     lines: list[Line] = [("delivery", f"{delivery.method} {delivery.path}, {len(delivery.body)} bytes")]
     found, reply = await _run(delivery, shown, settings)
     refusal = reply.receipts[0] if reply.receipts and found.lines == [] else {}

@@ -9,6 +9,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from pydantic import SecretStr
 from pydantic_core import from_json
 
+MAX_ERROR_BYTES = 64 * 1024  # a longer body is no error of OMS, and is not parsed to look for one
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -58,9 +60,9 @@ class Answer:
     @property
     def error_code(self) -> str | None:
         """`error_code` of OMS and its gateway; its text is never used, for it may echo signed headers."""
-        document = self.document
+        document = self.document if len(self.body or b"") <= MAX_ERROR_BYTES else None
         code = document.get("error_code") if isinstance(document, dict) else None
-        return code if isinstance(code, str) and re.fullmatch(r"[A-Za-z0-9.]{1,32}", code) else None
+        return code if isinstance(code, str) and re.fullmatch(r"[A-Z]{2,8}\.[0-9]{3,8}", code) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.connections import NOT_SENT, ConnectionPool, may_have_been_sent
 
-MAX_ANSWER_BYTES = 4 * 1024 * 1024
+MAX_ANSWER_BYTES = 4 * 1024 * 1024  # a task with the keys of thousands of objects
 KEPT_HEADERS = (b"x-request-id", b"x-subject-token")
 MAX_CONNECTIONS = 480
 

@@ -66,7 +66,7 @@ class Oms:
         """The task as ShowTask answers it now."""
         call = tasks.show(self._settings.endpoint_of(project_id), project_id, task_id)
         answer = await self._call(call, project_id, context)
-        return tasks.interpret_show(answer) if isinstance(answer, Answer) else _not_called(answer)
+        return tasks.interpret_show(answer, task_id) if isinstance(answer, Answer) else _not_called(answer)
 
     async def start(self, event: Event, start: Start, context: DeliveryContext) -> Outcome:
         """The one POST. It is not made with too little time left to hear the answer, and never made twice."""
@@ -77,6 +77,8 @@ class Oms:
             outcome = start_task.interpret(answer)
         elif isinstance(answer, NoAnswer) and answer.sent:
             outcome = await self._look_again(project_id, start.task_id, answer, context)
+        elif isinstance(answer, Outcome) and answer.oms_status is not None:  # the call was made, and its token refused
+            outcome = answer
         else:
             return _not_called(answer)
         return replace(outcome, start_called=True, migrate_failed_object=start.migrate_failed_object)

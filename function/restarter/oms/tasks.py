@@ -11,6 +11,7 @@ from restarter.oms.error_codes import read_error
 
 # A page of 50 tasks stays well under the bound on answers (`transport.MAX_ANSWER_BYTES`); OMS allows 100.
 PAGE_SIZE = 50
+MAX_ID_DIGITS = 19  # of a 64-bit integer; those of today have 15
 FAILED_PAGE_SIZE = 100  # the most that OMS allows
 MAX_NAME_LENGTH = 255  # of the parameter; matching is fuzzy, so the head of a longer name finds it too
 
@@ -20,12 +21,14 @@ def show(origin: str, project_id: str, task_id: str) -> Call:
     return Call("GET", origin, f"/v2/{project_id}/tasks/{task_id}", headers=_headers(project_id), operation="ShowTask")
 
 
-def interpret_show(answer: Answer) -> Task | Outcome:
-    """The task; an answer without one says that nothing can be known now, not that there is none."""
+def interpret_show(answer: Answer, task_id: str) -> Task | Outcome:
+    """The task that was asked for; an answer without it says that nothing can be known now, not that there is none."""
     if not 200 <= answer.status < 300:
         return read_error(answer)
     task = _task(answer.document)
-    return task or _unreadable(answer)
+    if task is None:
+        return _unreadable(answer)
+    return task if task.id == task_id else _unreadable(answer, reason="another_task")
 
 
 def list_named(origin: str, project_id: str, name: str, offset: int) -> Call:
@@ -65,10 +68,10 @@ def _headers(project_id: str) -> dict[str, str]:
     return {"Content-Type": "application/json", "X-Project-Id": project_id}
 
 
-def _unreadable(answer: Answer) -> Outcome:
+def _unreadable(answer: Answer, reason: str = "unreadable_answer") -> Outcome:
     return Outcome(
         kind=Kind.UNAVAILABLE,
-        reason="unreadable_answer",
+        reason=reason,
         oms_status=answer.status,
         oms_request_id=answer.request_id,
     )
@@ -78,11 +81,11 @@ def _task(document: Any) -> Task | None:
     """A task as OMS shows it. Members may be null, empty or missing: a healthy task has no reason for a failure."""
     if not isinstance(document, dict):
         return None
-    task_id, status = document.get("id"), document.get("status")
-    if isinstance(task_id, bool) or not isinstance(task_id, int | str) or not str(task_id).isdecimal():
+    task_id, status = _id(document.get("id")), document.get("status")
+    if task_id is None:
         return None
     return Task(
-        id=str(task_id),
+        id=task_id,
         name=_text(document.get("name")),
         status=status if isinstance(status, int) and not isinstance(status, bool) else None,
         group_type=_text(document.get("group_type")),
@@ -95,6 +98,15 @@ def _task(document: Any) -> Task | None:
         ended_at_ms=_ended_at(document),
         notice_sent=_member(document.get("smn_info"), "notify_result"),
     )
+
+
+def _id(value: Any) -> str | None:
+    """An id as it may stand in a path: an integer, or ASCII digits, without leading zeros; None for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value) if 0 <= value < 10**MAX_ID_DIGITS else None
+    if isinstance(value, str) and len(value) <= MAX_ID_DIGITS and value.isascii() and value.isdecimal():
+        return str(int(value))
+    return None
 
 
 def _failed_objects_listed(document: dict[str, Any]) -> bool:

@@ -93,6 +93,7 @@ class Settings(BaseSettings, CollectedErrors):
     iam_user: Text | None = None
     iam_password: Password | None = None
     iam_endpoint: Endpoint | None = None
+    oms_agency: bool = False
 
     oms_src_ak: Key | None = None
     oms_src_sk: Key | None = None
@@ -182,9 +183,9 @@ class Settings(BaseSettings, CollectedErrors):
         if "iam_user" in names and not names & {"oms_region", "iam_endpoint"}:
             errors.append(("iam_endpoint", "required with IAM_USER unless OMS_REGION is set"))
         trusting = _is_on(given.get("caller_trust_platform", cls.model_fields["caller_trust_platform"].default))
-        # A platform that is trusted may lend a key of its agency with each delivery.
-        if not trusting and not names & {"huaweicloud_sdk_ak", "huaweicloud_sdk_sk", "oms_auth_token", "iam_user"}:
-            errors.append(("huaweicloud_sdk_ak", "required unless OMS_AUTH_TOKEN or IAM_USER is set"))
+        lent = _is_on(given.get("oms_agency", cls.model_fields["oms_agency"].default))
+        if not lent and not names & {"huaweicloud_sdk_ak", "huaweicloud_sdk_sk", "oms_auth_token", "iam_user"}:
+            errors.append(("huaweicloud_sdk_ak", "required unless OMS_AUTH_TOKEN, IAM_USER or OMS_AGENCY is set"))
         if not trusting and not any(comma_separated(given.get(name, "")) for name in LISTS_OF_CALLERS):
             errors.append(("caller_bearer_tokens", "no way in is configured; set this or another CALLER_ setting"))
         if given.get("restart_sweep") == "on" and not _is_shared(given.get("restart_ledger")):
@@ -206,14 +207,17 @@ class Settings(BaseSettings, CollectedErrors):
 
 
 class FunctionGraphSettings(Settings):
-    """The settings in FunctionGraph's built-in runtime: only the platform reaches it, so it is always trusted."""
+    """The settings in FunctionGraph's built-in runtime: only the platform reaches it, so it is always trusted.
+
+    It may use the key of its agency, which comes in the context of each call and not in a header.
+    """
 
     caller_trust_platform: Annotated[bool, AfterValidator(lambda _given: True)] = True
 
     @classmethod
     def errors_between(cls, given: dict[str, Any]) -> list[tuple[str, str]]:
-        """As for any function that trusts its platform."""
-        return super().errors_between(given | {"caller_trust_platform": True})
+        """As for any function that trusts its platform and has an agency."""
+        return super().errors_between(given | {"caller_trust_platform": True, "oms_agency": True})
 
 
 LISTS_OF_CALLERS = ("caller_bearer_tokens", "caller_webhook_secrets", "caller_smn_topics", "caller_oidc_audience")

@@ -1,0 +1,322 @@
+"""Raw bytes over real sockets: no head without end, no trailer as a header, no body as a request of its own."""
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from example import TASK
+from processes import EXAMPLE, FUNCTION, Running, function, simulator
+
+TOKEN = f"Authorization: Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}\r\n".encode()
+CALL = json.dumps({"task_id": TASK}).encode()
+TIMEOUT_S = 10.0
+SILENCE_S = 0.4  # after a reply, in which a second one would come
+STALL_S = 2.0  # for which /healthz may wait on a busy machine; what is measured without a network is in test_fuzz.py
+
+JAVA = """
+import java.net.URI;
+import java.net.http.*;
+
+public class Post {
+    public static void main(String[] arguments) throws Exception {
+        HttpRequest request = HttpRequest.newBuilder(URI.create(arguments[0]))
+            .header("Authorization", "Bearer " + arguments[1])
+            .header("Content-Type", "application/json")
+            .POST(HttpRequest.BodyPublishers.ofString(arguments[2]))
+            .build();
+        HttpResponse<String> reply = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString());
+        System.out.println(reply.statusCode() + " " + reply.body());
+    }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def oms() -> Iterator[Running]:
+    with simulator() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def public(oms: Running) -> Iterator[Running]:
+    with function(EXAMPLE | {"OMS_ENDPOINT": oms.url, "PYTHONPATH": str(FUNCTION)}) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def fresh_world(oms: Running, public: Running) -> None:
+    oms.control("POST", "/_sim/reset")
+    while not public.lines.empty():
+        public.lines.get_nowait()
+
+
+def operations(oms: Running) -> list[str]:
+    """What OMS was asked, in order."""
+    return [call["operation"] for call in oms.control("GET", "/_sim/calls")]
+
+
+def connected(running: Running) -> socket.socket:
+    host, port = running.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), TIMEOUT_S)
+
+
+def spoken(running: Running, *packets: bytes, pause: float = 0.1) -> bytes:
+    """All that is answered on one connection to these packets, until the other side closes or falls silent.
+
+    `pause`: seconds between two packets.
+    """
+    answered = b""
+    with connected(running) as connection:
+        try:
+            for number, packet in enumerate(packets):
+                time.sleep(pause if number else 0)
+                connection.sendall(packet)
+        except OSError:
+            pass  # it was cut off before all was sent: what is answered tells
+        try:
+            while part := connection.recv(65536):
+                answered += part
+                connection.settimeout(SILENCE_S)
+        except OSError:
+            pass
+    return answered
+
+
+def statuses(answered: bytes) -> list[int]:
+    """The status of each reply on a connection."""
+    return [int(part[:3]) for part in answered.split(b"HTTP/1.1 ")[1:]]
+
+
+def post(*lines: bytes, body: bytes = CALL) -> bytes:
+    """A direct call with further header lines."""
+    head = b"POST / HTTP/1.1\r\nHost: f\r\nContent-Type: application/json\r\n" + TOKEN
+    return head + b"".join(line + b"\r\n" for line in lines) + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def memory_kib(running: Running) -> int:
+    """Resident memory of a process and its workers."""
+    total = 0
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
+            if str(running.process.pid) in (fields["Pid"].strip(), fields["PPid"].strip()):
+                total += int(fields.get("VmRSS", "0 kB").split()[0])
+        except OSError:  # it has ended meanwhile
+            continue
+    return total
+
+
+# Heads
+
+
+@pytest.mark.parametrize("line", [b"X-%d: 1\r\n", b"X: %d\r\n"], ids=["names", "one name"])
+def test_a_head_without_end_is_cut_off_and_nobody_waits_or_pays_for_it(line: bytes, public: Running) -> None:
+    """It comes before any token. With httptools a million headers cost 320 MB and /healthz waited for 8 s."""
+    httpx.get(f"{public.url}/healthz")
+    before, longest = memory_kib(public), 0.0
+    with connected(public) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: f\r\n")
+        try:
+            for first in range(0, 1_000_000, 10_000):
+                connection.sendall(b"".join(line % number for number in range(first, first + 10_000)))
+                asked_at = time.monotonic()
+                assert httpx.get(f"{public.url}/healthz").status_code == 200
+                longest = max(longest, time.monotonic() - asked_at)
+        except OSError:
+            pass
+        else:
+            pytest.fail("a million headers were taken in")
+    assert longest < STALL_S
+    assert memory_kib(public) - before < 20_000
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        ([b"X-%d: 1" % number for number in range(96)], 200),
+        ([b"X-%d: 1" % number for number in range(97)], 431),
+        ([b"X: 1"] * 5000, 431),
+        ([b"X: " + b"x" * 60_000], 200),
+        ([b"X: " + b"x" * 30_000, b"Y: " + b"y" * 35_500], 431),
+    ],
+    ids=["100", "101", "5000 of one name", "60 kB", "over 64 KiB"],
+)
+def test_a_head_has_at_most_100_headers_and_64_kib(lines: list[bytes], status: int, public: Running) -> None:
+    """Host, Content-Type, Authorization and Content-Length are four of them."""
+    answered = spoken(public, post(*lines))
+    assert statuses(answered) in ([status], [400] if status == 431 else [])
+    if statuses(answered) == [431]:
+        problem = json.loads(answered.partition(b"\r\n\r\n")[2])
+        assert (problem["outcome"], problem["status"]) == ("content_too_large", 431)
+        assert public.receipt()["reason"] == problem["reason"] == "headers: over 100, or over 65536 bytes"
+    elif status == 200:
+        assert public.receipt()["outcome"] == "started"
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [(b"9" * 5002, 400), (b"9" * 20, 413), (b"0" * 15 + b"5", 400), (b"-1", 400), (b"1_0", 400), (b"5, 6", 400)],
+)
+def test_a_content_length_of_any_kind_is_a_4xx(length: bytes, expected: int, public: Running) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: f\r\nContent-Type: application/json\r\n" + TOKEN
+    answered = spoken(public, head + b"Content-Length: " + length + b"\r\n\r\n{ x }")
+    assert statuses(answered) == [expected]
+
+
+# Trailers and requests inside requests
+
+
+def test_a_trailer_is_no_header(public: Running, oms: Running) -> None:
+    """A bearer token in a trailer authenticated."""
+    head = b"POST / HTTP/1.1\r\nHost: f\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+    chunked = b"%x\r\n%s\r\n0\r\n" % (len(CALL), CALL)
+    answered = spoken(public, head + b"Trailer: Authorization\r\n\r\n" + chunked + TOKEN + b"\r\n")
+    assert statuses(answered) == [401]
+    assert operations(oms) == []
+    assert public.receipt()["reason"] == "no credentials"
+    with_key = b"Idempotency-Key: from-a-trailer\r\n"
+    answered = spoken(public, head + TOKEN + b"\r\n" + chunked + with_key + b"\r\n")
+    assert statuses(answered) == [200]
+    assert "event_id" not in public.receipt()
+
+
+@pytest.mark.parametrize("lines", [0, 5000, 1_000_000])
+def test_trailers_without_end_are_cut_off(lines: int, public: Running) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: f\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n" + TOKEN
+    before = memory_kib(public)
+    chunked = b"%x\r\n%s\r\n0\r\n" % (len(CALL), CALL)
+    answered = spoken(public, head + b"\r\n" + chunked + b"X-Trailer: 1\r\n" * lines + b"\r\n")
+    assert statuses(answered) in ([200], [400])
+    assert lines != 0 or statuses(answered) == [200]
+    assert memory_kib(public) - before < 20_000
+
+
+UPGRADES = {
+    "h2c": [b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAEAAEAAAAIAAAAA"],
+    "websocket": [
+        b"Connection: Upgrade",
+        b"Upgrade: websocket",
+        b"Sec-WebSocket-Version: 13",
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ],
+    "anything": [b"Connection: upgrade", b"Upgrade: TLS/1.0, IRC/6.9"],
+}
+
+
+@pytest.mark.parametrize("upgrade", UPGRADES)
+@pytest.mark.parametrize("split", [False, True], ids=["one packet", "two packets"])
+def test_a_post_that_offers_an_upgrade_keeps_its_body_and_gets_its_reply(
+    upgrade: str,
+    split: bool,  # noqa: FBT001  # a column of the table
+    public: Running,
+    oms: Running,
+) -> None:
+    whole = post(*UPGRADES[upgrade])
+    head, body = whole[: -len(CALL)], whole[-len(CALL) :]
+    answered = spoken(public, *([head, body] if split else [whole]))
+    assert statuses(answered) == [200]
+    assert public.receipt()["outcome"] == "started"
+    assert operations(oms) == ["show", "start"]
+
+
+@pytest.mark.parametrize("lines", [[], *UPGRADES.values()], ids=["no upgrade", *UPGRADES])
+def test_a_body_in_a_second_packet_is_never_a_request_of_its_own(lines: list[bytes], public: Running) -> None:
+    """`GET /healthz` as the body got a second reply on the connection: request smuggling."""
+    body = b"GET /healthz HTTP/1.1\r\nHost: f\r\n\r\n"
+    whole = post(*lines, body=body)
+    answered = spoken(public, whole[: -len(body)], body)
+    assert statuses(answered) == [400]
+    assert public.receipt()["reason"] == "body: not JSON"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b"Transfer-Encoding: chunked", b"Content-Length: 5"],
+        [b"Transfer-Encoding: gzip, chunked"],
+        [b"Transfer-Encoding: chunked, identity"],
+        [b"Transfer-Encoding : chunked"],
+        [b"Transfer-Encoding: \x0bchunked"],
+        [b"X: y\rGET /healthz HTTP/1.1"],
+    ],
+    ids=ascii,
+)
+def test_two_readings_of_where_a_body_ends_are_refused(lines: list[bytes], public: Running, oms: Running) -> None:
+    hidden = b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: f\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: f\r\nContent-Type: application/json\r\n"
+    answered = spoken(public, head + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + hidden)
+    assert statuses(answered) in ([400], [501])
+    assert operations(oms) == []
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="there is no java on this machine")
+def test_the_client_of_java_which_offers_h2c_is_answered(public: Running, oms: Running, tmp_path: Path) -> None:
+    (tmp_path / "Post.java").write_text(JAVA)
+    command = ["java", str(tmp_path / "Post.java"), public.url, EXAMPLE["CALLER_BEARER_TOKENS"], CALL.decode()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    assert (done.returncode, done.stdout[:4]) == (0, "200 "), done.stderr
+    assert public.receipt()["outcome"] == "started"
+    assert operations(oms) == ["show", "start"]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+def test_curl_that_asks_for_http_2_is_answered(public: Running, oms: Running) -> None:
+    command = ["curl", "--silent", "--max-time", "10", "--http2", "--data", CALL.decode()]
+    command += ["--header", TOKEN.decode().strip(), "--header", "Content-Type: application/json", public.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+    assert (done.returncode, json.loads(done.stdout)["outcome"]) == (0, "started"), done.stderr
+    assert public.receipt()["outcome"] == "started"
+    assert operations(oms) == ["show", "start"]
+
+
+# Bytes that are no HTTP
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200,
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\x00" * 70_000,
+        b"POST / HTTP/9.9\r\n\r\n",
+        b"POST\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: f\r\nHost: g\r\n\r\n",
+        b"POST / HTTP/1.1\r\n\r\n",
+        b"POST /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: f\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: f\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST / HTTP/1.1\r\nHost: f\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 30 + b"\r\n",
+        b"POST / HTTP/1.1\r\nHost: f\r\nTransfer-Encoding: chunked\r\n\r\n1;" + b"x" * 70_000,
+    ],
+    ids=lambda garbage: ascii(garbage[:24]),
+)
+def test_what_is_no_http_gets_a_4xx_or_nothing_and_the_next_caller_is_served(garbage: bytes, public: Running) -> None:
+    answered = spoken(public, garbage)
+    assert all(400 <= status < 500 for status in statuses(answered))
+    assert httpx.get(f"{public.url}/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("host", ["[", "a]b", "user:pw@[::1", "f:99999999", "\x7f", "h" * 5000, ""])
+def test_a_host_of_any_kind_is_no_500(host: str, public: Running) -> None:
+    request = f"GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+    answered = spoken(public, request)
+    assert statuses(answered) in ([200], [400])
+
+
+def test_a_body_that_goes_on_as_garbage_after_its_reply_leaves_no_traceback(
+    oms: Running, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The reply to a body over the limit is out while the body still comes. The process inherits our stderr."""
+    head = b"POST / HTTP/1.1\r\nHost: f\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n" + TOKEN
+    big = b"%x\r\n%s\r\n" % (600_000, b" " * 600_000)
+    with function(EXAMPLE | {"OMS_ENDPOINT": oms.url, "PYTHONPATH": str(FUNCTION)}) as running:
+        assert statuses(spoken(running, head + b"\r\n" + big, b"this is no chunk\r\n"))[:1] == [413]
+        assert running.receipt()["outcome"] == "content_too_large"
+        assert httpx.get(f"{running.url}/healthz").status_code == 200
+    assert capfd.readouterr().err == ""
