@@ -134,6 +134,36 @@ def test_http_2_with_prior_knowledge_is_refused_at_once(public: Running) -> None
     assert curl(f"{public.url}/healthz", data=None) == "200 1.1 1\n"
 
 
+# A client that reads the reply only once it has sent everything
+
+
+@pytest.mark.parametrize("line", ["POST / HTTP/1.0\r\n", "POST / HTTP/1.1\r\nHost: f\r\nConnection: close\r\n"])
+@pytest.mark.parametrize("length", [600_000, 2_000_000])
+def test_a_client_that_sends_its_whole_body_first_gets_413_and_no_reset(
+    line: str, length: int, public: Running
+) -> None:
+    """nginx, which speaks HTTP/1.0 unless told not to, answered 502 to every sixth delivery that is too large."""
+    host, port = public.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=MAX_TIME_S) as connection:
+        connection.sendall(f"{line}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n".encode())
+        time.sleep(0.1)  # in which the function could answer and close
+        for _ in range(length // 1000):
+            connection.sendall(b" " * 1000)
+        time.sleep(0.1)
+        assert connection.makefile("rb").readline().startswith(b"HTTP/1.1 413 ")
+    assert public.receipt()["outcome"] == "content_too_large"
+
+
+def test_a_client_that_never_ends_its_body_gets_413_all_the_same(public: Running) -> None:
+    host, port = public.url.removeprefix("http://").split(":")
+    before = time.monotonic()
+    with socket.create_connection((host, int(port)), timeout=MAX_TIME_S) as connection:
+        connection.sendall(b"POST / HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 600000\r\n\r\n ")
+        assert connection.makefile("rb").readline().startswith(b"HTTP/1.1 413 ")
+    assert 0.5 < time.monotonic() - before < 3
+    assert public.receipt()["outcome"] == "content_too_large"
+
+
 # wget and Java
 
 
