@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -279,9 +280,9 @@ SEQUENCE: list[tuple[dict[str, Any], int]] = [
     "made",
     [
         pytest.param(nginx, marks=needs("nginx"), id="nginx"),
-        pytest.param(lambda *a: nginx(*a, location=""), marks=needs("nginx"), id="nginx, HTTP/1.0 and no keep-alive"),
+        pytest.param(partial(nginx, location=""), marks=needs("nginx"), id="nginx, HTTP/1.0 and no keep-alive"),
         pytest.param(
-            lambda *a: nginx(*a, location=KEEP_ALIVE + "proxy_request_buffering off;"),
+            partial(nginx, location=KEEP_ALIVE + "proxy_request_buffering off;"),
             marks=needs("nginx"),
             id="nginx, no buffering",
         ),
@@ -299,8 +300,8 @@ def test_behind_a_proxy_every_reply_is_the_functions_own(
 @pytest.mark.parametrize(
     "made",
     [
-        pytest.param(lambda *a: nginx(*a, listen="http2"), marks=needs("nginx"), id="nginx"),
-        pytest.param(lambda *a: haproxy(*a, listen="proto h2"), marks=needs("haproxy"), id="haproxy"),
+        pytest.param(partial(nginx, listen="http2"), marks=needs("nginx"), id="nginx"),
+        pytest.param(partial(haproxy, listen="proto h2"), marks=needs("haproxy"), id="haproxy"),
     ],
 )
 @needs("curl")

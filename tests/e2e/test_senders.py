@@ -9,8 +9,10 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,8 +32,9 @@ from huaweicloudsdkeg import v1 as eventgrid
 from huaweicloudsdkfunctiongraph import v2 as functiongraph
 from standardwebhooks.webhooks import Webhook
 
+from child_processes import started
 from example import PROJECT, TASK
-from processes import EXAMPLE, Running, function, simulator
+from processes import EXAMPLE, TIMEOUT_S, Running, free_port, function, simulator
 from signers import AUDIENCE, EMAIL, KEY_ID, WEBHOOK_SECRET, key_set, rsa_key
 
 # The official SDKs have no types.
@@ -67,8 +70,10 @@ def public(oms: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
 
 
 @pytest.fixture(autouse=True)
-def fresh_world(oms: Running) -> None:
+def fresh_world(oms: Running, public: Running) -> None:
     oms.control("POST", "/_sim/reset")
+    while not public.lines.empty():
+        public.lines.get_nowait()
 
 
 def operations(oms: Running) -> list[str]:
@@ -289,6 +294,59 @@ def test_a_connection_survives_errors(public: Running) -> None:
         public.receipt()
     assert (pool.num_connections, pool.num_requests) == (1, 3)
     pool.close()
+
+
+# Alertmanager
+
+ALERTMANAGER = """
+route: {{receiver: oms-restart, group_wait: 50ms, group_interval: 200ms, repeat_interval: 200ms}}
+receivers:
+  - name: oms-restart
+    webhook_configs:
+      - {{url: {url}/, send_resolved: true, http_config: {{authorization: {{credentials: {token}}}}}}}
+"""
+alertmanager = shutil.which("alertmanager") or shutil.which("prometheus-alertmanager")
+
+
+@contextmanager
+def alerting(folder: Path, public: Running) -> Iterator[str]:
+    """The address of an Alertmanager with the function as its only receiver, and its default body."""
+    file, port = folder / "alertmanager.yml", free_port()
+    file.write_text(ALERTMANAGER.format(url=public.url, token=EXAMPLE["CALLER_BEARER_TOKENS"]))
+    options = [f"--config.file={file}", f"--storage.path={folder}", f"--web.listen-address=127.0.0.1:{port}"]
+    command = [str(alertmanager), *options, "--cluster.listen-address=", "--log.level=error"]
+    with started(command, {}) as process:
+        url, give_up = f"http://127.0.0.1:{port}", time.monotonic() + TIMEOUT_S
+        while True:
+            try:
+                httpx.get(f"{url}/-/ready").raise_for_status()
+                break
+            except httpx.HTTPError:
+                assert process.poll() is None
+                assert time.monotonic() < give_up
+                time.sleep(0.02)
+        yield url
+
+
+@pytest.mark.skipif(alertmanager is None, reason="no alertmanager here")
+def test_each_alert_of_alertmanager_starts_its_task_once(oms: Running, public: Running, tmp_path: Path) -> None:
+    """Two tasks and something else share one group. It notifies again while they fire, and when they are over."""
+    labels = [{"task_id": str(TASK)}, {"task_id": str(TASK + 1)}, {"instance": "node-1"}]
+    alerts = [{"labels": {"alertname": "OmsTaskFailed"} | one, "annotations": {"number": "1.0"}} for one in labels]
+    with alerting(tmp_path, public) as url:
+        httpx.post(f"{url}/api/v2/alerts", json=alerts).raise_for_status()
+        found = [public.receipt() for _ in range(6)]
+        now = datetime.now(UTC).isoformat()
+        httpx.post(f"{url}/api/v2/alerts", json=[one | {"endsAt": now} for one in alerts]).raise_for_status()
+        while public.receipt()["reason"] != "alert_resolved":
+            pass
+    assert {receipt["dialect"] for receipt in found} == {"alertmanager"}
+    facts = [(receipt["outcome"], receipt.get("reason"), receipt.get("task_id")) for receipt in found]
+    other = ("ignored", "alert_without_task", None)
+    first, again = sorted(facts[:3], key=str), sorted(facts[3:], key=str)
+    assert first == [other, ("started", None, str(TASK)), ("started", None, str(TASK + 1))]
+    assert again == [("duplicate", None, str(TASK)), ("duplicate", None, str(TASK + 1)), other]
+    assert operations(oms).count("start") == 2
 
 
 # JavaScript
