@@ -3,9 +3,13 @@
 https://support.huaweicloud.com/intl/en-us/devg-functiongraph/functiongraph_02_0420.html
 """
 
+import os
+
+# pydantic then searches no installed package for plugins. It reads this at import, and user data comes later.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
 import asyncio
 import json
-import os
 import threading
 from typing import Any
 

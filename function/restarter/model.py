@@ -215,9 +215,14 @@ class Task:
     group_id: str | None = None
     task_type: str | None = None
     failure_reason: str | None = None
+    """A TRF code; None where OMS gives none, or something else in its place."""
     enable_restore: bool = False
     failed_objects_listed: bool = False
     """OMS has a list of the failed objects from which they can be sent again."""
+    failed_objects: int | None = None
+    """How many objects failed."""
+    failed_objects_list: str | None = None
+    """The key of OMS's list of them in the destination bucket: printable, at most 1024 characters."""
     started_at_ms: int | None = None
     """When OMS started it last, in milliseconds since 1970."""
     ended_at_ms: int | None = None
@@ -226,14 +231,32 @@ class Task:
     """Whether OMS's own SMN notice went out; None where OMS does not say."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskGroup:
+    """What OMS says about a task group (ShowTaskGroup); the fields it shares with a Task mean the same."""
+
+    id: str
+    status: int | None
+    task_type: str | None = None
+    failure_reason: str | None = None
+    enable_restore: bool = False
+    failed_objects_listed: bool = False
+    failed_objects: int | None = None
+    failed_objects_list: str | None = None
+    member: Task | None = None
+    """The failed task that led to the group; None where the request named the group itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The decision to start a task, and how."""
+    """The decision to start a task or to retry a task group, and how."""
 
-    task_id: str
+    target_id: str
     migrate_failed_object: bool
     source_keys: bool = True
-    """False for tasks from a URL list: these take no keys of a source."""
+    """False for a URL list: its tasks and groups take no keys of a source."""
+    of_group: bool = False
+    """The target is a task group."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,7 +309,13 @@ class Outcome:
     """Seconds after which a redelivery makes sense."""
     task_id: str | None = None
     task_name: str | None = None
+    group_id: str | None = None
+    """The task group that decided in place of the task."""
     migrate_failed_object: bool | None = None
+    failure_reason: str | None = None
+    """A TRF code: why the task or its group failed."""
+    failed_objects: int | None = None
+    failed_objects_list: str | None = None
     start_called: bool = False
     oms_status: int | None = None
     """HTTP status of the OMS answer that decided."""
@@ -296,5 +325,7 @@ class Outcome:
     """Of a sweep alone."""
     attempt: int | None = None
     """Which restart of the task within the window this is."""
+    restarts: int | None = None
+    """How many restarts were made within the window, where they are as many as the budget allows."""
     repeated: bool = False
     """The same was already reported within the budget's window; the receipt is INFO instead of ERROR."""

@@ -9,7 +9,9 @@ from typing import Any, assert_never
 
 from pydantic_core import to_json
 
-from restarter.dialects import Decoded
+from restarter.decide.advice import advise
+from restarter.decide.failure_reasons import classify_failure, explain_failure
+from restarter.dialects import Decoded, is_direct
 from restarter.errors import Rejected
 from restarter.model import DeliveryContext, Event, Kind, Outcome, SweepCounts
 from restarter.settings.model import Settings
@@ -21,20 +23,13 @@ MAX_NAME_IN_SENTENCE = 256
 # Every field that a receipt may have, in this order.
 FIELDS = (
     *("severity", "message", "outcome", "reason", "dialect", "intent", "event_id", "event_age_s"),
-    *("task_id", "task_name", "project_id", "region", "credentials", "migrate_failed_object"),
-    *(
-        "start_called",
-        "oms_status",
-        "oms_error_code",
-        "oms_request_id",
-        "attempt",
-        *SWEEP_FIELDS,
-        "duration_ms",
-        "trace_id",
-    ),
+    *("task_id", "task_name", "group_id", "project_id", "region", "credentials", "migrate_failed_object"),
+    *("failure_reason", "failure_class", "failed_objects", "failed_objects_list", "advice"),
+    *("start_called", "oms_status", "oms_error_code", "oms_request_id", "attempt"),
+    *(*SWEEP_FIELDS, "duration_ms", "trace_id"),
 )
 
-# One sentence for each outcome; {task} is the id or name.
+# One sentence for each outcome; {task} is the id or name. Where a group decided, it stands in place of the task.
 SENTENCES = {
     Kind.STARTED: "Started task {task}",
     Kind.WOULD_START: "Dry run: would have started task {task}",
@@ -82,10 +77,15 @@ def write(receipts: Sequence[Mapping[str, Any]]) -> None:
     sys.stdout.flush()
 
 
-def severity_of(outcome: Outcome) -> str:
-    """INFO for what is settled, WARNING for what was not done, ERROR where a person is needed."""
+def severity_of(outcome: Outcome, dialect: str | None = None) -> str:
+    """INFO for what is settled, WARNING for what was not done, ERROR where a person is needed.
+
+    `dialect`: of the delivery, where it is known. Nobody hears that an event is malformed, but a direct caller does.
+    """
     match outcome.kind:
         case Kind.NOT_FOUND | Kind.REJECTED:
+            return "ERROR"
+        case Kind.MALFORMED if dialect is not None and not is_direct(dialect):
             return "ERROR"
         case Kind.REFUSED if outcome.reason in NEEDS_A_PERSON:
             return "INFO" if outcome.repeated else "ERROR"
@@ -117,7 +117,12 @@ def build(
     facts |= asdict(outcome.counts) if outcome.counts else {}
     facts["duration_ms"] = round(1000 * context.elapsed())
     facts["trace_id"] = trace_id_of(headers.get("traceparent") or headers.get("ce-traceparent", ""))
-    facts |= {"severity": severity_of(outcome), "message": _sentence(outcome, facts)}
+    severity = severity_of(outcome, subject.dialect)
+    facts |= {"severity": severity, "message": _sentence(outcome, facts)}
+    if outcome.failure_reason is not None:
+        facts["failure_class"] = classify_failure(outcome.failure_reason)
+    if severity == "ERROR":
+        facts["advice"] = advise(outcome, facts, settings)
     return {name: facts[name] for name in FIELDS if facts.get(name) is not None}
 
 
@@ -130,6 +135,7 @@ def _facts_of_event(event: Event, context: DeliveryContext, settings: Settings) 
         "event_age_s": age,
         "task_id": request.task_id,
         "task_name": request.task_name,
+        "group_id": request.group_id,
         "project_id": event.project_id,
         "region": settings.region_of(event.project_id),
         "credentials": request.credentials,
@@ -138,12 +144,27 @@ def _facts_of_event(event: Event, context: DeliveryContext, settings: Settings) 
 
 
 def _sentence(outcome: Outcome, facts: Mapping[str, Any]) -> str:
-    """One sentence that says what became of the request, and why."""
+    """One sentence that says what became of the request, and why: a failure by its code and in words of ours."""
     task = (facts.get("task_id") or facts.get("task_name") or "")[:MAX_NAME_IN_SENTENCE]
-    sentence = SENTENCES[outcome.kind].format(task=task).rstrip()
+    sentence = SENTENCES[outcome.kind]
+    if facts.get("group_id"):
+        task, sentence = facts["group_id"], sentence.replace("ask {task}", "ask group {task}")
+    sentence = sentence.format(task=task).rstrip()
     if outcome.migrate_failed_object is not None:
         sentence += " (failed objects only)" if outcome.migrate_failed_object else " (all objects)"
-    return f"{sentence}: {outcome.reason}" if outcome.reason else sentence
+    return ": ".join(filter(None, [sentence, _why(outcome)]))
+
+
+def _why(outcome: Outcome) -> str | None:
+    """The rule's word, and what failed where that is the rule's cause."""
+    failure = f"{outcome.failure_reason}, {explain_failure(outcome.failure_reason).clause}"
+    match outcome.reason:
+        case "permanent_failure" if outcome.failure_reason:
+            return failure
+        case "budget_exhausted" if outcome.failure_reason:
+            return f"{outcome.reason}; {failure}"
+        case _:
+            return outcome.reason
 
 
 def trace_id_of(traceparent: str) -> str | None:

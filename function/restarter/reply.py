@@ -91,6 +91,7 @@ def _problem(status: HTTPStatus, outcome: Outcome, receipt: Mapping[str, Any]) -
         "detail": receipt["message"],
         "outcome": outcome.kind,
         "reason": receipt.get("reason") if outcome.reason else _default_reason(outcome, receipt),
+        "advice": receipt.get("advice"),
     }
     return Reply(status, headers, to_json({name: value for name, value in body.items() if value is not None}))
 

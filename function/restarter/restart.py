@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
+from restarter.decide.group_rules import group_status
 from restarter.decide.policy import policy_of
-from restarter.decide.rules import admit, decide, decide_unseen
-from restarter.ledger import Claim, Ledger, LedgerError, LedgerKeys, event_key, ledger_keys
-from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, Start, Task
+from restarter.decide.rules import admit, decide, decide_unseen, group_to_ask
+from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, event_key, ledger_keys
+from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, Start, Task, TaskGroup
 from restarter.oms.client import Oms
+from restarter.oms.task_groups import WRONG_STATE
 from restarter.settings.model import Settings
 from restarter.telemetry.observer import Observer
 
@@ -52,7 +54,7 @@ class Restarter:
         try:
             claim = await self._claim(key, context)
             if claim is not Claim.OURS:
-                return Outcome(kind=Kind.DUPLICATE) if claim is Claim.SETTLED else IN_PROGRESS
+                return _not_ours(claim, event)
             try:
                 outcome = await self._attempt(event, context)
             except LedgerError:
@@ -62,7 +64,7 @@ class Restarter:
             return Outcome(kind=Kind.UNAVAILABLE, reason="ledger")
         return await self._settle(key, outcome, context)
 
-    async def _claim(self, key: str | None, context: DeliveryContext) -> Claim:
+    async def _claim(self, key: EventKey | None, context: DeliveryContext) -> Claim:
         """Claim the event. Without an id a repetition cannot be recognised, so each such request is handled."""
         if key is None:
             return Claim.OURS
@@ -71,12 +73,16 @@ class Restarter:
         return claim
 
     async def _attempt(self, event: Event, context: DeliveryContext) -> Outcome:
-        """Look at the task, decide, reserve the restart, and start it."""
-        task = await self._look(event, context)
-        self._observer.step("looked", task)
-        if isinstance(task, Outcome):
-            return task
-        decision, keys, attempt = await self._decide_and_reserve(event, task, context)
+        """Look at the task or its group, decide, reserve the restart, and start it."""
+        target = await self._look(event, context)
+        self._observer.step("looked", target)
+        group_id = group_to_ask(event, target) if isinstance(target, Task) and self._look_first else None
+        if isinstance(target, Task) and group_id is not None:
+            target = await self._look_at_group(event, group_id, target, context)
+            self._observer.step("looked", target)
+        if isinstance(target, Outcome):
+            return target
+        decision, keys, attempt = await self._decide_and_reserve(event, target, context)
         self._observer.step("decided", decision)
         if isinstance(decision, Outcome):
             outcome = decision
@@ -84,13 +90,17 @@ class Restarter:
             outcome = Outcome(kind=Kind.WOULD_START, migrate_failed_object=decision.migrate_failed_object)
         else:
             outcome = await self._oms.start(event, decision, context)
+            if decision.of_group and outcome.oms_error_code in WRONG_STATE:
+                outcome = await self._decide_again(event, decision.target_id, outcome, context)
             if keys is not None and outcome.kind not in COUNTED:
                 await _best_effort(self._ledger.unreserve(keys), context)
-        return replace(outcome, task_id=task.id, task_name=task.name, attempt=attempt)
+        return replace(_described(outcome, target), attempt=attempt)
 
-    async def _look(self, event: Event, context: DeliveryContext) -> Task | Outcome:
-        """The task that the event means. A name is always resolved; the state is read with RESTART_LOOK_FIRST."""
+    async def _look(self, event: Event, context: DeliveryContext) -> Task | TaskGroup | Outcome:
+        """What the event means. A name is always resolved; the state is read with RESTART_LOOK_FIRST."""
         request, project_id = event.request, event.project_id
+        if request.group_id is not None:
+            return await self._look_at_group(event, request.group_id, None, context)
         if request.task_id is not None:
             task: Task | Outcome = Task(id=request.task_id, name=request.task_name, status=None)
         else:
@@ -99,26 +109,47 @@ class Restarter:
             return task
         return await self._oms.show(project_id, task.id, context)
 
+    async def _look_at_group(
+        self, event: Event, group_id: str, member: Task | None, context: DeliveryContext
+    ) -> TaskGroup | Outcome:
+        """The group that the event names, or that its failed task is a member of."""
+        group = TaskGroup(id=group_id, status=None, member=member)
+        if not self._look_first:
+            return group
+        found = await self._oms.show_group(event.project_id, group_id, context)
+        return _described(found, group) if isinstance(found, Outcome) else replace(found, member=member)
+
+    async def _decide_again(self, event: Event, group_id: str, refused: Outcome, context: DeliveryContext) -> Outcome:
+        """The outcome where OMS says that the group's state forbids a retry, by the row of the state that it has now.
+
+        A group that seems to have failed still was rejected.
+        """
+        found = await self._oms.show_group(event.project_id, group_id, context)
+        row = found if isinstance(found, Outcome) else group_status(event, found)
+        if row is None:
+            return refused
+        return replace(refused, kind=row.kind, reason=row.reason, retry_after=row.retry_after)
+
     async def _decide_and_reserve(
-        self, event: Event, task: Task, context: DeliveryContext
+        self, event: Event, target: Task | TaskGroup, context: DeliveryContext
     ) -> tuple[Start | Outcome, LedgerKeys | None, int | None]:
         """Decide; for a failed event reserve the restart, so that deliveries at the same time count each other's.
 
         Gives the decision, the keys of what was reserved, and which restart within the window it is.
         """
-        decision = self._decide(event, task, (), self._policy, self._now())
+        decision = self._decide(event, target, (), self._policy)
         if isinstance(decision, Outcome) or event.intent is not Intent.FAILED or event.identity is None:
             return decision, None, None
-        keys = ledger_keys(event, task.id)
+        keys = ledger_keys(event, target.id, of_group=isinstance(target, TaskGroup))
         for _ in range(RESERVE_ATTEMPTS):
             history = await _before_deadline(self._ledger.history(keys, self._policy.window), context)
-            decision = self._decide(event, task, history, self._policy, self._now())
+            decision = self._decide(event, target, history.ages, self._policy)
             if isinstance(decision, Outcome):
                 return await self._mark_repeated(decision, keys, context), None, None
             if self._dry_run:
-                return decision, None, len(history) + 1
+                return decision, None, len(history.ages) + 1
             if await _before_deadline(self._ledger.reserve(keys, history, self._policy.window), context):
-                return decision, keys, len(history) + 1
+                return decision, keys, len(history.ages) + 1
         return IN_PROGRESS, None, None
 
     async def _mark_repeated(self, outcome: Outcome, keys: LedgerKeys, context: DeliveryContext) -> Outcome:
@@ -128,7 +159,7 @@ class Restarter:
         first = await _before_deadline(self._ledger.mark_exhausted(keys.task, self._policy.window), context)
         return replace(outcome, repeated=not first)
 
-    async def _settle(self, key: str | None, outcome: Outcome, context: DeliveryContext) -> Outcome:
+    async def _settle(self, key: EventKey | None, outcome: Outcome, context: DeliveryContext) -> Outcome:
         """Settle the event, or give its claim up where a redelivery has something left to do."""
         if key is None:
             return outcome
@@ -139,9 +170,33 @@ class Restarter:
             return replace(outcome, kind=Kind.UNCONFIRMED, reason="ledger")
         return outcome
 
-    async def _release(self, key: str | None, context: DeliveryContext) -> None:
+    async def _release(self, key: EventKey | None, context: DeliveryContext) -> None:
         if key is not None:
             await _best_effort(self._ledger.release(key), context)
+
+
+def _described(outcome: Outcome, target: Task | TaskGroup) -> Outcome:
+    """The outcome with what is known of the task, and of the group that decided in its place."""
+    task = target.member if isinstance(target, TaskGroup) else target
+    return replace(
+        outcome,
+        task_id=task.id if task else None,
+        task_name=task.name if task else None,
+        group_id=target.id if isinstance(target, TaskGroup) else None,
+        failure_reason=target.failure_reason,
+        failed_objects=target.failed_objects,
+        failed_objects_list=target.failed_objects_list,
+    )
+
+
+def _not_ours(claim: Claim, event: Event) -> Outcome:
+    """The outcome of an event that is settled, or is being handled elsewhere."""
+    if claim is Claim.HELD:
+        return IN_PROGRESS
+    if claim is Claim.SETTLED:
+        return Outcome(kind=Kind.DUPLICATE)
+    LOG.warning("An event id came again with another task, which is not started: %.200a", event.event_id)
+    return Outcome(kind=Kind.DUPLICATE, reason="another_task")
 
 
 async def _before_deadline(command: Awaitable[T], context: DeliveryContext) -> T:

@@ -3,12 +3,12 @@
 It is the safety net for notices that were lost. RESTART_SWEEP=on switches it on.
 """
 
-import re
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from restarter.decide.group_rules import usable_group_id
 from restarter.decide.policy import policy_of
 from restarter.decide.rules import admit
 from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, RestartRequest, SweepCounts, Task
@@ -79,9 +79,8 @@ class Sweeper:
 
 def _target(task: Task) -> Target:
     """The group of a member whose group has a usable id, else the task itself."""
-    if task.group_id and re.fullmatch(r"[A-Za-z0-9_-]{1,255}", task.group_id):
-        return "group_id", task.group_id
-    return "task_id", task.id
+    group_id = usable_group_id(task)
+    return ("task_id", task.id) if group_id is None else ("group_id", group_id)
 
 
 def _event(tick: Event, target: Target, identity: tuple[str, ...]) -> Event:

@@ -60,7 +60,7 @@ def play(sample: Sample, running: Running, oms: Running, keys: SigningKeys) -> P
         ", ".join(receipt["reason"] for receipt in receipts if "reason" in receipt),
         status_of(reply),
         len(calls),
-        sum(call["operation"] == "start" for call in calls),
+        sum(call["operation"] in ("start", "retry_group") for call in calls),
     )
 
 

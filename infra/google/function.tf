@@ -1,8 +1,21 @@
+# The builder installs requirements.txt; with a shared ledger that is the file with the client of Redis in it.
 data "archive_file" "source" {
   type        = "zip"
-  source_dir  = var.source_dir
   output_path = "${path.module}/.build/function.zip"
-  excludes    = ["**/__pycache__/**", ".import_linter_cache/**"]
+
+  dynamic "source" {
+    for_each = fileset(var.source_dir, "**/*.py")
+
+    content {
+      filename = source.value
+      content  = file("${var.source_dir}/${source.value}")
+    }
+  }
+
+  source {
+    filename = "requirements.txt"
+    content  = file("${var.source_dir}/${local.requirements}")
+  }
 }
 
 resource "google_storage_bucket" "source" {
@@ -44,10 +57,11 @@ resource "google_cloudfunctions2_function" "this" {
     available_cpu                    = "1"
     available_memory                 = "512Mi"
     timeout_seconds                  = 10
-    min_instance_count               = 0
+    min_instance_count               = var.min_instances
     max_instance_count               = var.max_instances
     max_instance_request_concurrency = 50
-    environment_variables            = merge(local.settings, var.settings)
+    vpc_connector                    = var.vpc_connector
+    environment_variables            = merge(local.settings, var.sweep ? local.sweep_settings : {}, var.settings)
 
     dynamic "secret_volumes" {
       for_each = local.given_secrets

@@ -10,7 +10,16 @@ locals {
     OMS_PROJECT_ID        = var.oms_project_id
     CALLER_TRUST_PLATFORM = "true"
     SECRETS_DIR           = join(":", values(local.folders))
+
+    # pydantic then looks for no plugins at start.
+    PYDANTIC_DISABLE_PLUGINS = "__all__"
   }
+
+  sweep_settings = {
+    RESTART_SWEEP = "on"
+  }
+
+  requirements = contains(local.given_secrets, "RESTART_LEDGER") ? "requirements-redis.txt" : "requirements.txt"
 
   required_secrets = [
     "HUAWEICLOUD_SDK_AK",
@@ -54,6 +63,7 @@ locals {
     "artifactregistry.googleapis.com",
     "cloudbuild.googleapis.com",
     "cloudfunctions.googleapis.com",
+    "cloudscheduler.googleapis.com",
     "logging.googleapis.com",
     "monitoring.googleapis.com",
     "pubsub.googleapis.com",

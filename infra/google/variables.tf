@@ -69,6 +69,50 @@ variable "max_instances" {
   description = "More than one only with RESTART_LEDGER=redis://…: each instance's own memory knows its own events alone."
   type        = number
   default     = 1
+
+  validation {
+    condition     = var.max_instances == 1 || startswith(lookup(var.secrets, "RESTART_LEDGER", ""), "redis")
+    error_message = "Several instances need one ledger: secrets needs RESTART_LEDGER=redis://… or rediss://…."
+  }
+}
+
+variable "min_instances" {
+  description = "Instances that always run, so that no event waits for a start. Each is billed while it is idle, too."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.min_instances >= 0 && var.min_instances <= var.max_instances
+    error_message = "0, or a number up to max_instances."
+  }
+}
+
+variable "vpc_connector" {
+  description = "Connector to the network of the ledger (Memorystore); null: none."
+  type        = string
+  default     = null
+}
+
+variable "sweep" {
+  description = "Whether Cloud Scheduler has the function look for failed tasks whose notice was lost (RESTART_SWEEP)."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.sweep || startswith(lookup(var.secrets, "RESTART_LEDGER", ""), "redis")
+    error_message = "A sweep needs a shared ledger: secrets needs RESTART_LEDGER=redis://… or rediss://…."
+  }
+}
+
+variable "sweep_schedule" {
+  description = "When, as cron says it, in UTC."
+  type        = string
+  default     = "*/15 * * * *"
+
+  validation {
+    condition     = length(split(" ", var.sweep_schedule)) == 5
+    error_message = "Five fields, as in */15 * * * *."
+  }
 }
 
 variable "max_delivery_attempts" {

@@ -41,6 +41,23 @@ resource "huaweicloud_fgs_function" "this" {
   timeout          = 10
   max_instance_num = var.max_instances
 
+  # An image gets the key of its agency in headers, and only with this. The built-in runtime has it in the context.
+  enable_auth_in_header = local.by_agency
+
+  dynamic "reserved_instances" {
+    for_each = var.reserved_instances > 0 ? [var.reserved_instances] : []
+
+    content {
+      qualifier_type = "version"
+      qualifier_name = "latest"
+      count          = reserved_instances.value
+    }
+  }
+
+  # For a ledger in the VPC. The function then reaches OMS through the VPC's NAT gateway.
+  vpc_id     = local.in_vpc ? var.vpc_id : null
+  network_id = local.in_vpc ? var.network_id : null
+
   # One agency for what the platform does for the function, one for what its code may do.
   agency     = huaweicloud_identity_agency.platform.name
   app_agency = huaweicloud_identity_agency.code.name

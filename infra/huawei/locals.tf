@@ -1,5 +1,7 @@
 locals {
   from_image   = var.image != ""
+  in_vpc       = var.vpc_id != ""
+  by_agency    = local.from_image && !contains(nonsensitive(keys(var.secrets)), "HUAWEICLOUD_SDK_AK")
   project_name = var.project_name == "" ? var.region : var.project_name
 
   # What the function always gets.
@@ -12,6 +14,15 @@ locals {
   image_settings = {
     PORT                  = "8000"
     CALLER_TRUST_PLATFORM = "true"
+  }
+
+  # The key of the agency comes with each delivery. Keys among the secrets go before it.
+  agency_settings = {
+    OMS_AGENCY = "true"
+  }
+
+  sweep_settings = {
+    RESTART_SWEEP = "on"
   }
 
   required_secrets = [
@@ -40,5 +51,11 @@ locals {
     "RESTART_LEDGER",
   ]
 
-  user_data = merge(local.settings, local.from_image ? local.image_settings : {}, var.settings)
+  user_data = merge(
+    local.settings,
+    local.from_image ? local.image_settings : {},
+    local.by_agency ? local.agency_settings : {},
+    var.sweep ? local.sweep_settings : {},
+    var.settings,
+  )
 }

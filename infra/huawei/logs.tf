@@ -8,7 +8,24 @@ resource "huaweicloud_lts_stream" "receipts" {
   stream_name = "receipts"
 }
 
-# A receipt at ERROR asks for a person: not_found, rejected, permanent_failure, the first budget_exhausted.
+# The mail holds the receipts, and with them the `advice`: what to do next. A semicolon ends each variable's name.
+resource "huaweicloud_lts_notification_template" "receipts" {
+  name   = "${replace(var.name, "-", "_")}_receipts"
+  source = "LTS"
+  locale = "en-us"
+
+  templates {
+    sub_type = "email"
+
+    content = <<-EOT
+      $${event_name}: "advice" in each receipt below says what to do.
+      Time: $${starts_at};
+      Receipts: $event.annotations.results[0].raw_results;
+    EOT
+  }
+}
+
+# A receipt at ERROR asks for a person: malformed, not_found, rejected, permanent_failure, the first budget_exhausted.
 resource "huaweicloud_lts_keywords_alarm_rule" "error" {
   name               = "${var.name}-error"
   description        = "A receipt of ${var.name} asks for a person"
@@ -16,7 +33,7 @@ resource "huaweicloud_lts_keywords_alarm_rule" "error" {
   send_notifications = var.alarm_user != ""
 
   keywords_requests {
-    keywords               = "severity AND ERROR AND outcome"
+    keywords               = "severity AND ERROR AND message"
     condition              = ">="
     number                 = 1
     log_group_id           = huaweicloud_lts_group.this.id
@@ -35,7 +52,48 @@ resource "huaweicloud_lts_keywords_alarm_rule" "error" {
     for_each = var.alarm_user == "" ? [] : [var.alarm_user]
 
     content {
-      template_name = "keywords_template"
+      template_name = huaweicloud_lts_notification_template.receipts.name
+      user_name     = notification_rule.value
+      language      = "en-us"
+
+      topics {
+        name      = huaweicloud_smn_topic.dead.name
+        topic_urn = huaweicloud_smn_topic.dead.topic_urn
+      }
+    }
+  }
+}
+
+# A timer's start means that a notice was lost: one line of a start that was made, not of the summary.
+resource "huaweicloud_lts_keywords_alarm_rule" "swept" {
+  count = var.sweep ? 1 : 0
+
+  name               = "${var.name}-swept"
+  description        = "A sweep of ${var.name} started a task: notices get lost"
+  alarm_level        = "MINOR"
+  send_notifications = var.alarm_user != ""
+
+  keywords_requests {
+    keywords               = "functiongraph_timer AND start_called AND true AND started"
+    condition              = ">="
+    number                 = 1
+    log_group_id           = huaweicloud_lts_group.this.id
+    log_stream_id          = huaweicloud_lts_stream.receipts.id
+    search_time_range_unit = "minute"
+    search_time_range      = 5
+  }
+
+  frequency {
+    type            = "FIXED_RATE"
+    fixed_rate_unit = "minute"
+    fixed_rate      = 5
+  }
+
+  dynamic "notification_rule" {
+    for_each = var.alarm_user == "" ? [] : [var.alarm_user]
+
+    content {
+      template_name = huaweicloud_lts_notification_template.receipts.name
       user_name     = notification_rule.value
       language      = "en-us"
 

@@ -1,15 +1,23 @@
-# What the code may do, with the temporary key of its agency: look at tasks and start them. Nothing else of OMS.
+# What the code may do, with the temporary key of its agency: look at tasks and groups and start them, and list them,
+# for names, for sweeps and for `check`. Nothing else of OMS.
 # https://support.huaweicloud.com/intl/en-us/api-oms/oms_api_8003.html
 resource "huaweicloud_identity_role" "code" {
   name        = "${var.name}-code"
-  description = "Look at OMS tasks and start them"
+  description = "Look at OMS tasks and task groups and start them"
   type        = "XA"
 
   policy = jsonencode({
     Version = "1.1"
     Statement = [{
       Effect = "Allow"
-      Action = ["oms:task:get", "oms:task:list", "oms:task:update"]
+      Action = [
+        "oms:task:get",
+        "oms:task:list",
+        "oms:task:update",
+        "oms:taskgroup:get",
+        "oms:taskgroup:list",
+        "oms:taskgroup:update",
+      ]
     }]
   })
 }
@@ -25,7 +33,8 @@ resource "huaweicloud_identity_agency" "code" {
   }
 }
 
-# What FunctionGraph does for the function: publish dead letters. SWR has no finer right for reading an image.
+# What FunctionGraph does for the function: publish dead letters. SWR has no finer right for reading an image, and the
+# role for a network card in the VPC is given only with a VPC.
 # https://support.huaweicloud.com/intl/en-us/usermanual-functiongraph/functiongraph_01_0920.html
 resource "huaweicloud_identity_role" "platform" {
   name        = "${var.name}-platform"
@@ -48,6 +57,10 @@ resource "huaweicloud_identity_agency" "platform" {
 
   project_role {
     project = local.project_name
-    roles   = concat([huaweicloud_identity_role.platform.name], local.from_image ? ["SWR Admin"] : [])
+    roles = concat(
+      [huaweicloud_identity_role.platform.name],
+      local.from_image ? ["SWR Admin"] : [],
+      local.in_vpc ? ["VPC Administrator"] : [],
+    )
   }
 }

@@ -41,11 +41,6 @@ variable "image" {
     condition     = var.image == "" || startswith(var.image, "swr.")
     error_message = "FunctionGraph runs images of SWR only; their addresses begin with swr."
   }
-
-  validation {
-    condition     = var.image == "" || contains(keys(var.secrets), "HUAWEICLOUD_SDK_AK")
-    error_message = "An image gets no key of its agency: secrets needs HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK."
-  }
 }
 
 variable "settings" {
@@ -88,7 +83,7 @@ variable "alarm_user" {
 }
 
 variable "memory_size" {
-  description = "Memory of an instance in MB."
+  description = "Memory of an instance in MB. FunctionGraph gives CPU in proportion, so less of it starts more slowly."
   type        = number
   default     = 256
 }
@@ -97,6 +92,61 @@ variable "max_instances" {
   description = "More than one only with RESTART_LEDGER=redis://…: each instance's own memory knows its own events alone."
   type        = number
   default     = 1
+
+  validation {
+    condition     = var.max_instances == 1 || startswith(lookup(var.secrets, "RESTART_LEDGER", ""), "redis")
+    error_message = "Several instances need one ledger: secrets needs RESTART_LEDGER=redis://… or rediss://…."
+  }
+}
+
+variable "reserved_instances" {
+  description = "Instances that always run, so that no event waits for a start. Each is billed for its memory all the time."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.reserved_instances >= 0 && var.reserved_instances <= var.max_instances
+    error_message = "0, or a number up to max_instances."
+  }
+}
+
+variable "vpc_id" {
+  description = "VPC of the ledger (Distributed Cache Service); empty: the function is in no VPC."
+  type        = string
+  default     = ""
+}
+
+variable "network_id" {
+  description = "Subnet in that VPC. The VPC needs a NAT gateway, for OMS is called through it."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = (var.network_id == "") == (var.vpc_id == "")
+    error_message = "vpc_id and network_id are given together."
+  }
+}
+
+variable "sweep" {
+  description = "Whether a timer looks for failed tasks whose notice was lost (RESTART_SWEEP)."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.sweep || startswith(lookup(var.secrets, "RESTART_LEDGER", ""), "redis")
+    error_message = "A sweep needs a shared ledger: secrets needs RESTART_LEDGER=redis://… or rediss://…."
+  }
+}
+
+variable "sweep_rate" {
+  description = "How often: 1m to 60m, 1h to 24h, 1d to 30d."
+  type        = string
+  default     = "15m"
+
+  validation {
+    condition     = can(regex("^(([1-9]|[1-5][0-9]|60)m|([1-9]|1[0-9]|2[0-4])h|([1-9]|[12][0-9]|30)d)$", var.sweep_rate))
+    error_message = "1m to 60m, 1h to 24h, 1d to 30d."
+  }
 }
 
 variable "retries" {

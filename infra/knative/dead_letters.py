@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+ADVICE = "Find the receipt with this event's id: it says what to do. Then send the event again"
 NAMES = ("id", "source", "type", "time", "knativeerrordest", "knativeerrorcode")
 MAX_BODY_BYTES = 512 * 1024
 
@@ -15,13 +16,14 @@ MAX_BODY_BYTES = 512 * 1024
 def line(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
     """What is said of one event."""
     said = {"severity": "ERROR", "message": "An event could not be dealt with", "outcome": "dead_letter"}
+    said["advice"] = ADVICE
     said |= {name: headers[f"ce-{name}"] for name in NAMES if headers.get(f"ce-{name}")}
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
         return said
     task = data if isinstance(data, dict) else {}
-    return said | {name: str(task[name])[:1024] for name in ("task_id", "task_name") if name in task}
+    return said | {name: str(task[name])[:1024] for name in ("task_id", "task_name", "group_id") if name in task}
 
 
 class Sink(BaseHTTPRequestHandler):

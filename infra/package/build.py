@@ -103,6 +103,11 @@ def version() -> str:
     return found[1]
 
 
+def without_bytecode(python: str) -> str:
+    """Why there is none, what that costs and what to do. Bytecode of another version would never be read."""
+    return f"without bytecode, so each start is slower: no Python {python} here (make PYTHON=python{python} package)"
+
+
 def build(arguments: argparse.Namespace) -> None:
     """Zip and bill, and a word about their size."""
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -119,7 +124,7 @@ def build(arguments: argparse.Namespace) -> None:
         unpacked = sum(path.stat().st_size for path in files(folder))
         pack(folder, target)
         parts.write_text(bill(NAME, version(), target, found), "utf-8")
-    bytecode = "with bytecode" if executable else f"without bytecode: no python{arguments.python} here"
+    bytecode = "with bytecode" if executable else without_bytecode(arguments.python)
     print(f"{target}: {target.stat().st_size / MB:.1f} MB, unpacked {unpacked / MB:.1f} MB, {bytecode}")
     print(f"{parts}: {len(json.loads(parts.read_text('utf-8'))['components'])} packages")
     print("FunctionGraph takes, in MB: " + ", ".join(f"{size} {how}" for how, size in LIMITS.items()))

@@ -1,11 +1,13 @@
 """What goes into the function and what comes out, as JSON Schema. No I/O here."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
+from restarter.decide.failure_reasons import FailureClass
 from restarter.dialects.parsing import MAX_EVENTS
 from restarter.dialects.payload import TARGET_FIELDS
-from restarter.model import SWEEP_FIELDS, DirectRequest, Intent, Kind
+from restarter.model import SWEEP_FIELDS, DirectRequest, Intent, Kind, SweepCounts
 
 Document = dict[str, Any]
 
@@ -45,15 +47,22 @@ FACTS: Mapping[str, Document] = {
     "event_age_s": {"type": "integer"},
     "task_id": {"type": "string", "pattern": "^[0-9]{1,15}$"},
     "task_name": TEXT,
+    "group_id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,255}$"},
     "project_id": TEXT,
     "region": TEXT,
     "credentials": TEXT,
     "migrate_failed_object": FLAG,
+    "failure_reason": {"type": "string", "pattern": r"^TRF\.[0-9]{4}$"},
+    "failure_class": {"enum": list(FailureClass)},
+    "failed_objects": COUNT,
+    "failed_objects_list": {"type": "string", "minLength": 1, "maxLength": 1024},
+    "advice": TEXT,
     "start_called": FLAG,
     "oms_status": {"type": "integer"},
     "oms_error_code": TEXT,
     "oms_request_id": TEXT,
     "attempt": COUNT,
+    **{field.name: COUNT for field in fields(SweepCounts)},
     "duration_ms": COUNT,
     "trace_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
 }
@@ -132,6 +141,9 @@ def shapes() -> Document:
         "ApigResponse": an_object(answer, *answer, additionalProperties=False),
         "Receipt": an_object(FACTS, *ALWAYS, additionalProperties=False),
         "Problem": an_object(
-            problem | {"outcome": FACTS["outcome"], "reason": TEXT}, *problem, "outcome", additionalProperties=False
+            problem | {"outcome": FACTS["outcome"], "reason": TEXT, "advice": TEXT},
+            *problem,
+            "outcome",
+            additionalProperties=False,
         ),
     }

@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT / folder) for folder in ("tests", "infra/demo", "tests/
 
 from proc import family  # noqa: E402  # run as a program, it finds them only now
 
-from processes import EXAMPLE, FUNCTION, function  # noqa: E402  # the same
+from processes import EXAMPLE, function  # noqa: E402  # the same
 
 EVENTS = 5_000
 GARBAGE = 0.2
@@ -169,7 +169,7 @@ async def soak(deliveries: int, connections: int, limit: float) -> Soak:
     """Play it, and give what was seen. `limit`: seconds."""
     server = await asyncio.start_server(oms, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    settings = EXAMPLE | {"OMS_ENDPOINT": f"http://127.0.0.1:{port}", "PYTHONPATH": str(FUNCTION)}
+    settings = EXAMPLE | {"OMS_ENDPOINT": f"http://127.0.0.1:{port}"}
     with function(settings) as running:
         started = Soak(int(running.url.rpartition(":")[2]), running.process.pid, deliveries, time.monotonic() + limit)
         draining = asyncio.create_task(_drain(running))

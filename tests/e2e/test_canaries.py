@@ -298,8 +298,9 @@ class Posted:
 
     def send(self, client: httpx.Client, url: str, delivery: Mapping[str, Any]) -> None:
         method = delivery.get("method", "POST")
-        headers = {name: value.encode() for name, value in delivery["headers"].items()}
-        reply = client.request(method, url + delivery.get("url", "/"), headers=headers, content=delivery["content"])
+        reply = client.request(
+            method, url + delivery.get("url", "/"), headers=delivery["headers"], content=delivery["content"]
+        )
         self.number += 1
         self.statuses += (reply.status_code,)
         head = b"\n".join(name + b": " + value for name, value in reply.headers.raw)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from example import TASK
-from processes import EXAMPLE, FUNCTION, Running, function, simulator
+from processes import EXAMPLE, Running, function, simulator
 
 TOKEN = f"Authorization: Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}\r\n".encode()
 CALL = json.dumps({"task_id": TASK}).encode()
@@ -27,7 +27,7 @@ def oms() -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def public(oms: Running) -> Iterator[Running]:
-    with function(EXAMPLE | {"OMS_ENDPOINT": oms.url, "PYTHONPATH": str(FUNCTION)}) as running:
+    with function(EXAMPLE | {"OMS_ENDPOINT": oms.url}) as running:
         yield running
 
 
@@ -276,7 +276,7 @@ def test_a_body_that_goes_on_as_garbage_after_its_reply_leaves_no_traceback(
     """The reply to a body over the limit is out while the body still comes. The process inherits our stderr."""
     head = b"POST / HTTP/1.1\r\nHost: f\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n" + TOKEN
     big = b"%x\r\n%s\r\n" % (600_000, b" " * 600_000)
-    with function(EXAMPLE | {"OMS_ENDPOINT": oms.url, "PYTHONPATH": str(FUNCTION)}) as running:
+    with function(EXAMPLE | {"OMS_ENDPOINT": oms.url}) as running:
         assert statuses(spoken(running, head + b"\r\n" + big, b"this is no chunk\r\n"))[:1] == [413]
         assert running.receipt()["outcome"] == "content_too_large"
         assert httpx.get(f"{running.url}/healthz").status_code == 200

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,7 +15,7 @@ import pytest
 
 from example import TASK
 from processes import EXAMPLE, FUNCTION, TIMEOUT_S, Running, failed_start, function, run_python, simulator
-from redis_server import RedisServer
+from redis_server import MASTER, RedisServer, cluster, watched_by_sentinel
 
 HEADERS = {
     "Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}",
@@ -207,6 +207,55 @@ def test_while_redis_is_down_nothing_is_started_and_when_it_is_back_the_function
         assert set(replies) <= {(204, None), (503, "in_progress")}  # claimed as Redis went, until that runs out
         left = [body for body, (status, _) in zip(left, replies, strict=True) if status != 204]
     assert left == []
+    assert accepted(oms) == dict.fromkeys(tasks, 1)
+    assert starts(oms) == len(tasks)
+
+
+@contextmanager
+def replicated(topology: str) -> Iterator[tuple[str, RedisServer]]:
+    """The address of a ledger with a replica, and the master of it."""
+    if topology == "cluster":
+        with cluster() as (nodes, masters):
+            yield f"redis+cluster://{nodes}", masters[0]
+    else:
+        with watched_by_sentinel("secret") as (sentinel, master):
+            yield f"redis+sentinel://:secret@{sentinel}/{MASTER}?sentinel_password=secret", master
+
+
+def deliver_until_taken(url: str, tasks: Iterable[int]) -> set[int]:
+    """Deliver an event about each task, twenty at once, and again what was answered with 503; all statuses."""
+    statuses: set[int] = set()
+    give_up = time.monotonic() + 2 * TIMEOUT_S
+
+    async def one(client: httpx.AsyncClient, slots: asyncio.Semaphore, task: int) -> None:
+        async with slots:
+            status = (await client.post(url, content=event(f"e{task}", task))).status_code
+        statuses.add(status)
+        if status == 503 and time.monotonic() < give_up:
+            await asyncio.sleep(0.3)
+            await one(client, slots, task)
+
+    async def post() -> None:
+        slots = asyncio.Semaphore(20)
+        async with httpx.AsyncClient(timeout=TIMEOUT_S, headers=HEADERS) as client:
+            await asyncio.gather(*(one(client, slots, task) for task in tasks))
+
+    asyncio.run(post())
+    return statuses
+
+
+@pytest.mark.parametrize("topology", ["sentinel", "cluster"])
+def test_a_failover_under_load_loses_no_event_and_starts_none_twice(topology: str, oms: Running) -> None:
+    tasks = range(1001, 1401)
+    oms.control("PUT", "/_sim/tasks", [{"id": task, "status": 4} for task in tasks])
+    with replicated(topology) as (address, master), ThreadPoolExecutor(1) as pool:
+        settings = EXAMPLE | {"OMS_ENDPOINT": oms.url, "RESTART_LEDGER": address, "RESTART_DEADLINE": "2"}
+        with function(settings) as running:
+            traffic = pool.submit(deliver_until_taken, running.url, tasks)
+            while starts(oms) < 20:
+                time.sleep(0.005)
+            master.stop()
+            assert traffic.result(3 * TIMEOUT_S) == {204, 503}
     assert accepted(oms) == dict.fromkeys(tasks, 1)
     assert starts(oms) == len(tasks)
 

@@ -66,7 +66,7 @@ ANSWERS: dict[int, tuple[str, dict[str, str]]] = {
     400: ("{", BEARER),
     401: (f'{{"task_id": {TASK}}}', {}),
     404: ('{"task_id": 999999999999999}', BEARER),
-    409: ('{"task_id": 191297407830880}', BEARER),
+    409: ('{"task_id": 191297407830881}', BEARER),
     413: (" " * 600_000, BEARER),
     415: (f"task_id={TASK}", BEARER | {"Content-Type": "text/plain"}),
     422: ('{"task_name": "twin-twin-20261028093012012_112"}', BEARER),

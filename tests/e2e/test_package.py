@@ -36,7 +36,8 @@ elsewhere = sorted(
     name for name, module in sys.modules.items()
     if getattr(module, "__file__", None) and "site-packages" in module.__file__
 )
-print(json.dumps({"answer": answer, "elsewhere": elsewhere, "cached": functiongraph.__cached__}))
+plugins = __import__("os").environ["PYDANTIC_DISABLE_PLUGINS"]
+print(json.dumps({"answer": answer, "elsewhere": elsewhere, "cached": functiongraph.__cached__, "plugins": plugins}))
 """
 
 
@@ -96,11 +97,13 @@ def test_a_notice_that_carries_only_the_name_of_a_task_starts_it(built: Path, tm
     assert [receipt["task_id"] for receipt in receipts] == [TASK]
     assert said["elsewhere"] == []
     assert Path(said["cached"]).is_relative_to(tmp_path)
+    assert said["plugins"] == "__all__"
 
 
 def test_the_package_holds_what_is_deployed_and_nothing_of_this_machine(built: Path) -> None:
     with zipfile.ZipFile(built / "oms-task-restarter.zip") as archive:
         names = archive.namelist()
+        flags = {archive.read(name)[4:8] for name in names if name.endswith(".pyc")}
         text = b"".join(archive.read(name) for name in names if name.endswith((".py", "METADATA", ".txt")))
     assert names == sorted(names, key=lambda name: Path(name).parts)
     assert {"functiongraph.py", "main.py", "restarter/pipeline.py"} <= set(names)
@@ -108,6 +111,9 @@ def test_the_package_holds_what_is_deployed_and_nothing_of_this_machine(built: P
     ours = {path.relative_to(ROOT / "function").as_posix() for path in (ROOT / "function").rglob("*.py")}
     assert {name for name in names if name.startswith("restarter/") and name.endswith(".py")} <= ours
     bytecode = {name for name in names if name.endswith(".pyc")}
+    assert len(bytecode) == len([name for name in names if name.endswith(".py")])
+    # Bytes 4 to 8 are flags: 1 is a pyc by hash, and without 2 its source is not looked at (PEP 552).
+    assert flags == {b"\x01\x00\x00\x00"}
     assert f"__pycache__/functiongraph.cpython-{target()[0].replace('.', '')}.pyc" in bytecode
     for place in (str(ROOT), f"{Path.home()}/"):
         assert place.encode() not in text

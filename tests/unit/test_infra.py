@@ -41,6 +41,8 @@ NAMES = {
     *(name.upper() for name in Settings.model_fields),
     *("CLOUD_SDK_AK", "CLOUD_SDK_SK", "SECRETS_DIR", "PORT", "FUNCTION_TARGET", "FUNCTION_SOURCE"),
 }
+# Read by libraries that the program stands on.
+NAMES |= {"PYDANTIC_DISABLE_PLUGINS", "OMS_AGENCY"}
 OF_THE_IMAGE = {"PATH", "HOME", "TMPDIR", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
 SECRET_NAMES = {
     name.upper()
@@ -95,7 +97,7 @@ def documents(path: Path) -> list[Tree]:
 
 def manifests(root: Path) -> list[tuple[Path, Tree]]:
     """Every document of infra/knative."""
-    return [(path, one) for path in sorted((root / "knative").glob("*.yaml")) for one in documents(path)]
+    return [(path, one) for path in sorted((root / "knative").rglob("*.yaml")) for one in documents(path)]
 
 
 def without_comments(text: str) -> str:
@@ -281,10 +283,12 @@ def _containers(document: Tree) -> list[Tree]:
 
 
 def _container_environment(document: Tree) -> dict[str, str]:
-    return {one["name"]: one["value"] for container in _containers(document) for one in container.get("env", [])}
+    patched = [step["value"] for one in document.get("patches", []) for step in yaml.safe_load(one["patch"])]
+    given = [*patched, *(one for container in _containers(document) for one in container.get("env", []))]
+    return {one["name"]: one["value"] for one in given}
 
 
-SAMPLES = {**EXAMPLE, "CALLER_TRUST_PLATFORM": "true", "RESTART_LEDGER": "memory://"}
+SAMPLES = {**EXAMPLE, "CALLER_TRUST_PLATFORM": "true", "OMS_AGENCY": "true", "RESTART_LEDGER": "memory://"}
 
 
 def required(root: Path) -> Faults:
@@ -292,12 +296,18 @@ def required(root: Path) -> Faults:
     huawei, google = values_of(root, "huawei"), values_of(root, "google")
     package = [*huawei["settings"], *huawei["required_secrets"]]
     image = [*package, *huawei["image_settings"], "HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK"]
+    agency = [*package, *huawei["image_settings"], *huawei["agency_settings"]]
     keys = re.findall(r"^(\w+)=", (root / "knative" / "secrets.env.example").read_text("utf-8"), re.MULTILINE)
     service = documents(root / "knative" / "service.yaml")[0]
     compose = documents(root / "local" / "compose.yaml")[0]["services"]["function"]["environment"]
     given: list[tuple[str, type[Settings], Mapping[str, str]]] = [
         ("huawei", FunctionGraphSettings, _sampled(package)),
         ("huawei from an image", Settings, _sampled(image)),
+        *(
+            [("huawei's agency from an image", Settings, _sampled(agency))]
+            if "oms_agency" in Settings.model_fields
+            else []
+        ),
         ("google", Settings, _sampled([*google["settings"], *google["required_secrets"]])),
         ("knative", Settings, _sampled(keys) | _container_environment(service)),
         ("compose", Settings, compose),
@@ -400,12 +410,47 @@ def _dead_letter_sinks(root: Path) -> Iterator[str]:
             yield f"knative: trigger {name} has no subscriber"
 
 
+# ---- sweeps
+
+
+def sweeps(root: Path) -> Faults:
+    """Each platform can send a sweep that the program understands, does not by default, and then switches it on."""
+    faults = []
+    for folder, kind in (("huawei", "huaweicloud_fgs_function_trigger"), ("google", "google_cloud_scheduler_job")):
+        body = next((b for t, n, b in blocks(root, folder, "resource") if (t, n) == (kind, "sweep")), {})
+        if body.get("count") != "${var.sweep ? 1 : 0}":
+            faults.append(f"{folder}: the timer does not depend on the variable sweep")
+        if "jsonencode({sweep = true})" not in str(body).replace("{ ", "{").replace(" }", "}"):
+            faults.append(f"{folder}: the timer asks for something else")
+        variable = next((b for name, _, b in blocks(root, folder, "variable") if name == "sweep"), {})
+        if variable.get("default") is not False:
+            faults.append(f"{folder}: sweep is not off by default")
+        if values_of(root, folder).get("sweep_settings") != {"RESTART_SWEEP": "on"}:
+            faults.append(f"{folder}: the program would ignore a sweep")
+    return [*faults, *_pings(root)]
+
+
+def _pings(root: Path) -> Iterator[str]:
+    ping = documents(root / "knative" / "sweep" / "pingsource.yaml")[0]
+    if json.loads(ping["spec"]["data"]) != {"sweep": True} or ping["spec"]["contentType"] != "application/json":
+        yield "knative: the ping asks for something else"
+    there = {
+        (one["apiVersion"], one["kind"], one["metadata"]["name"]) for _, one in manifests(root) if "metadata" in one
+    }
+    if tuple(ping["spec"]["sink"]["ref"].values()) not in there:
+        yield "knative: nobody gets the ping"
+    given = _container_environment(documents(root / "knative" / "sweep" / "kustomization.yaml")[0])
+    if given != {"RESTART_SWEEP": "on", "EVENT_TYPES_FAILED": "dev.knative.sources.ping"}:
+        yield "knative: the program would ignore a ping"
+
+
 def rights(root: Path) -> Faults:
     """Nobody may do more than is needed, and nobody unknown gets in."""
     text = "".join(path.read_text("utf-8") for folder in TERRAFORM for path in (root / folder).glob("*.tf"))
     actions = {one for row in re.findall(r"Action = \[([^\]]*)\]", text) for one in re.findall(r'"([^"]+)"', row)}
     faults = []
-    if actions != {"oms:task:get", "oms:task:list", "oms:task:update", "smn:topic:publish"}:
+    ours = {f"oms:{what}:{verb}" for what in ("task", "taskgroup") for verb in ("get", "list", "update")}
+    if actions != {*ours, "smn:topic:publish"}:
         faults.append(f"huawei: actions {sorted(actions)}")
     roles = set(re.findall(r'"(roles/[\w.]+)"', text))
     faults += [f"google: {role} is wide" for role in roles if re.search(r"admin|owner|editor$", role.lower())]
@@ -469,10 +514,9 @@ def kustomization(root: Path) -> Faults:
     """It takes every manifest, what it names is there, and secrets become files where the program looks for them."""
     folder = root / "knative"
     kustomize = documents(folder / "kustomization.yaml")[0]
-    faults = [
-        f"kustomization: {name}: {'not there' if name in kustomize['resources'] else 'left out'}"
-        for name in {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"} ^ set(kustomize["resources"])
-    ]
+    faults = [*_resources(folder), *_resources(folder / "sweep")]
+    if "components" in kustomize:
+        faults.append("kustomization: sweep is not off by default")
     named = {file for one in kustomize["configMapGenerator"] for file in one["files"]}
     faults += [f"kustomization: {name}: not there" for name in named if not (folder / name).exists()]
     service = documents(folder / "service.yaml")[0]["spec"]["template"]["spec"]
@@ -485,6 +529,13 @@ def kustomization(root: Path) -> Faults:
     images = {one["name"] for one in kustomize["images"] if one.get("newTag") not in {None, "latest"}}
     used = {container["image"] for _, one in manifests(root) for container in _containers(one)}
     return faults + [f"knative: image {name} is not pinned" for name in used - images]
+
+
+def _resources(folder: Path) -> Iterator[str]:
+    """Manifests that are not there, or that the folder's kustomization leaves out."""
+    named = set(documents(folder / "kustomization.yaml")[0]["resources"])
+    for name in {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"} ^ named:
+        yield f"kustomization: {name}: {'not there' if name in named else 'left out'}"
 
 
 def _volumes(path: Path) -> list[Tree]:
@@ -537,6 +588,7 @@ def image(root: Path) -> Faults:
         "health is not checked, or by a shell": r'^HEALTHCHECK .*CMD \["python", "-c", .*PORT.*/healthz',
         "starts by a shell": r'^CMD \["functions-framework"\]$',
         "has no port": r"\bPORT=8080\b",
+        "pydantic looks for plugins": r"\bPYDANTIC_DISABLE_PLUGINS=__all__\b",
         "the wrong program": r"FUNCTION_SOURCE=/function/main\.py FUNCTION_TARGET=restart",
     }
     faults += [f"Dockerfile: {fault}" for fault, rule in rules.items() if not re.search(rule, text, re.MULTILINE)]
@@ -561,13 +613,14 @@ CHECKS: dict[Callable[[Path], Faults], tuple[str, ...]] = {
     secrets: ("*",),
     dead_letters: ("*.tf", "knative/*.yaml"),
     rights: ("*.tf",),
+    sweeps: ("*/sweep.tf", "knative/sweep/*"),
     kubernetes: ("knative/*.yaml",),
     kustomization: ("knative/*.yaml", "knative/dead_letters.py"),
     compose: ("local/compose.yaml",),
     image: ("image/Dockerfile", "image/Dockerfile.dockerignore"),
 }
 # Checked by others: Python by ruff, mypy and the tests that run it, the simulator's world by the demo, what a person
-# watches by test_telemetry.py.
+# watches by test_telemetry.py and test_alarms.py.
 ELSEWHERE = (
     "simulator/*.py",
     "simulator/world.json",
@@ -608,7 +661,7 @@ def test_infra_is_as_it_should_be(check: Callable[[Path], Faults], infra: Path) 
     assert check(infra) == []
 
 
-@pytest.mark.parametrize("folder", ["huawei", "google", "knative", "image"])
+@pytest.mark.parametrize("folder", ["huawei", "google", "knative", "image", "observability"])
 def test_a_readme_says_how_and_what_was_not_run(folder: str, infra: Path) -> None:
     text = (infra / folder / "README.md").read_text("utf-8")
     assert "not run here" in text
@@ -759,6 +812,28 @@ PLANTED = [
     ("not described", words, "google/variables.tf", '  description = "Google Cloud project."\n', "", "no description"),
     ("too many rights", rights, "huawei/permissions.tf", "oms:task:update", "oms:*:*", "actions"),
     ("anybody", rights, "google/accounts.tf", "google_service_account.push.member", '"allUsers"', "anybody may call"),
+    (
+        "always swept",
+        sweeps,
+        "google/variables.tf",
+        "  default     = false",
+        "  default     = true",
+        "not off by default",
+    ),
+    ("timer always on", sweeps, "huawei/sweep.tf", "var.sweep ? 1 : 0", "1", "does not depend"),
+    ("another tick", sweeps, "huawei/sweep.tf", "sweep = true", "sweeps = true", "huawei: the timer asks"),
+    ("tick ignored", sweeps, "google/locals.tf", 'RESTART_SWEEP = "on"', 'RESTART_SWEEP = "off"', "would ignore"),
+    ("ping ignored", sweeps, "knative/sweep/kustomization.yaml", "dev.knative.sources.ping", "ping", "ignore a ping"),
+    (
+        "ping nowhere",
+        sweeps,
+        "knative/sweep/pingsource.yaml",
+        "oms-task-restarter",
+        "restarter",
+        "nobody gets the ping",
+    ),
+    ("ping left out", kustomization, "knative/sweep/kustomization.yaml", "- pingsource", "- ping", "left out"),
+    ("no such field of a ping", kubernetes, "knative/sweep/pingsource.yaml", "schedule:", "cron:", "cron"),
     ("no such field", kubernetes, "knative/service.yaml", "containerConcurrency", "concurrency", "concurrency"),
     ("no such pod field", kubernetes, "knative/service.yaml", "containerPort", "port", "port"),
     ("root", kubernetes, "knative/service.yaml", "runAsNonRoot: true", "runAsNonRoot: false", "more than it needs"),
@@ -771,12 +846,13 @@ PLANTED = [
         "more",
     ),
     ("left out", kustomization, "knative/kustomization.yaml", "  - trigger.yaml\n", "", "trigger.yaml: left out"),
-    ("latest", kustomization, "knative/kustomization.yaml", "newTag: 0.1.0", "newTag: latest", "not pinned"),
+    ("latest", kustomization, "knative/kustomization.yaml", "newTag: 0.2.0", "newTag: latest", "not pinned"),
     ("simulator not mounted", compose, "local/compose.yaml", "../simulator:", ".:", "simulator.py is not there"),
     ("to the network", compose, "local/compose.yaml", "127.0.0.1:8080:8080", "8080:8080", "listens to the network"),
     ("base not pinned", image, "image/Dockerfile", "3.13.16-slim-trixie", "slim", "base is not pinned"),
     ("no hashes", image, "image/Dockerfile", "--require-hashes ", "", "hashes are not checked"),
     ("as root", image, "image/Dockerfile", "USER 1003:1003", "USER root", "runs as another"),
+    ("plugins", image, "image/Dockerfile", "PYDANTIC_DISABLE_PLUGINS=__all__ ", "", "looks for plugins"),
     ("linted", image, "image/Dockerfile", "WORKDIR /function", "WORKDIR function", "DL3000"),
     ("context", image, "image/Dockerfile.dockerignore", "!main.py", "!*", "lets in other"),
 ]

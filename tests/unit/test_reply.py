@@ -35,7 +35,8 @@ def test_each_outcome_has_its_status_for_a_direct_call_and_for_an_event_its_seve
     direct, event, severity = TABLE[kind]
     assert status_of(kind, direct=True) == direct
     assert status_of(kind, direct=False) == event
-    assert severity_of(Outcome(kind=kind)) == severity
+    assert severity_of(Outcome(kind=kind)) == severity_of(Outcome(kind=kind), "direct") == severity
+    assert severity_of(Outcome(kind=kind), "smn") == ("ERROR" if kind is Kind.MALFORMED else severity)
     assert SENTENCES[kind]
 
 

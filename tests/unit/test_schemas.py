@@ -19,7 +19,7 @@ import schemas
 from door import Function
 from example import TASK
 from example import settings as example_settings
-from restarter.model import DeliveryContext, DirectRequest, Event, Intent, Kind, Outcome, RestartRequest
+from restarter.model import DeliveryContext, DirectRequest, Event, Intent, Kind, Outcome, RestartRequest, SweepCounts
 from restarter.receipt import build
 
 README = (Path(__file__).parents[2] / "function" / "README.md").read_text("utf-8")
@@ -152,7 +152,8 @@ def test_so_they_do_with_any_document(document: dict[str, Any]) -> None:
 
 def full_receipt() -> dict[str, Any]:
     """Of a request about which everything is known."""
-    everything: dict[str, Any] = {field.name: "1" for field in fields(Outcome)} | {"kind": Kind.STARTED}
+    everything: dict[str, Any] = {field.name: "1" for field in fields(Outcome)}
+    everything |= {"kind": Kind.REJECTED, "counts": SweepCounts()}
     request = RestartRequest(task_name="a", reason="nightly run")
     event = Event(request=request, dialect="cloudevent", intent=Intent.FAILED, project_id="p", event_id="1")
     now = datetime.now(UTC)

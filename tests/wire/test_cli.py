@@ -12,13 +12,15 @@ from pytest_httpx import HTTPXMock
 
 from door import SHOW, TASKS
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, TASK_NAME, shown
-from restarter.cli.check import NO_TASK
+from restarter.cli.check import NO_GROUP, NO_TASK
 from restarter.cli.command import cli
 from restarter.cli.explain import RULES
 from signers import TOPIC, certificate, rsa_key, sign_smn, smn_message
 
 EVENTS = Path(__file__).parents[2] / "events"
 SEARCH = httpx.URL(TASKS, params={"limit": "50", "offset": "0", "task_name": NO_TASK})
+SHOW_GROUP = TASKS.replace("tasks", f"taskgroups/{NO_GROUP}")
+NO_SUCH_GROUP: dict[str, Any] = {"status_code": 400, "json": {"error_code": "OMS.1009"}}
 SECRETS = [value for name, value in ENVIRONMENT.items() if name.endswith(("SDK_SK", "TOKENS"))]
 
 
@@ -37,14 +39,39 @@ def network(monkeypatch: pytest.MonkeyPatch, httpx_mock: HTTPXMock) -> HTTPXMock
 
 def test_all_is_well(network: HTTPXMock) -> None:
     network.add_response(method="GET", url=SEARCH, json={"tasks": [], "count": 0})
+    network.add_response(method="GET", url=SHOW_GROUP, **NO_SUCH_GROUP)
     status, output = run("check")
     assert status == 0
     assert output.splitlines() == [
         f"ok     settings: project {PROJECT}, 1 set(s) of storage credentials",
         "ok     callers: bearer",
         f"ok     oms: project {PROJECT} at https://oms.cn-north-4.myhuaweicloud.com: answers",
+        f"ok     task groups: project {PROJECT}: can be read (oms:taskgroup:get)",
         "ok     ledger: memory answers",
     ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"status_code": 404}, "can be read (oms:taskgroup:get)"),
+        ({"status_code": 200, "json": {"status": 6}}, "can be read (oms:taskgroup:get)"),
+        (
+            {"status_code": 403, "json": {"error_code": "OMS.0206", "error_msg": "sk"}},
+            "not permitted; without oms:taskgroup:get and oms:taskgroup:update failed task groups are not retried",
+        ),
+        ({"status_code": 503}, "not known whether they can be read: oms_error"),
+    ],
+)
+def test_the_right_to_task_groups_is_told_and_its_lack_is_no_failed_check(
+    answer: dict[str, Any], said: str, network: HTTPXMock
+) -> None:
+    """A project may have none."""
+    network.add_response(method="GET", url=SEARCH, json={"tasks": [], "count": 0})
+    network.add_response(method="GET", url=SHOW_GROUP, **answer)
+    status, output = run("check")
+    assert status == 0
+    assert f"ok     task groups: project {PROJECT}: {said}\n" in output
 
 
 @pytest.mark.parametrize(
@@ -66,6 +93,7 @@ def test_keys_that_oms_refuses_are_a_failed_check(answer: dict[str, Any], said: 
 def test_every_project_is_asked_about(network: HTTPXMock, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("OMS_PROJECTS", '{"other": "la-south-2"}')
     network.add_response(url=SEARCH, json={"tasks": []})
+    network.add_response(url=SHOW_GROUP, **NO_SUCH_GROUP)
     network.add_exception(httpx.ConnectError("no"))
     status, output = run("check")
     assert status == 1
@@ -77,6 +105,7 @@ def test_a_ledger_that_is_not_there_is_a_failed_check_and_its_password_is_not_sh
 ) -> None:
     environment.setenv("RESTART_LEDGER", "redis://:a-password@127.0.0.1:9/0")
     network.add_response(url=SEARCH, json={"tasks": []})
+    network.add_response(url=SHOW_GROUP, **NO_SUCH_GROUP)
     status, output = run("check")
     assert status == 1
     assert "FAILED ledger: redis does not answer: ConnectionError" in output
@@ -91,13 +120,18 @@ def test_settings_that_do_not_load_are_listed_and_nobody_is_asked(environment: p
     assert output.startswith("FAILED OMS_DST_AK: Field required\nFAILED OMS_REGION: unknown region")
 
 
-def explained(tmp_path: Path, delivery: str, task: dict[str, object] | None = None) -> str:
-    """What `explain` says of a delivery, with or without a task."""
+def explained(
+    tmp_path: Path, delivery: str, task: dict[str, object] | None = None, group: dict[str, object] | None = None
+) -> str:
+    """What `explain` says of a delivery, with or without a task and its group."""
     (tmp_path / "delivery").write_text(delivery, "utf-8")
     arguments = ["explain", str(tmp_path / "delivery")]
     if task is not None:
         (tmp_path / "task.json").write_text(json.dumps(task), "utf-8")
         arguments += ["--task", str(tmp_path / "task.json")]
+    if group is not None:
+        (tmp_path / "group.json").write_text(json.dumps(group), "utf-8")
+        arguments += ["--group", str(tmp_path / "group.json")]
     status, output = run(*arguments)
     assert status == 0
     return output
@@ -111,6 +145,35 @@ def test_a_start_is_explained_with_the_call_and_its_secrets_masked(tmp_path: Pat
     assert f"decided   start: {RULES['start']}" in output
     assert '/start {"src_ak": "***", "src_sk": "***", "dst_ak": "***", "dst_sk": "***", "migrate_failed_obj' in output
     assert output.endswith("reply     200 OK\n")
+
+
+def test_a_retry_of_a_members_group_is_explained_with_both_looks_and_its_one_put(tmp_path: Path) -> None:
+    member = shown(group_type="GROUP_TASK", group_id="g-1")
+    group: dict[str, object] = {"status": 5, "error_reason": {"error_code": "TRF.0061"}}
+    output = explained(tmp_path, f'{{"task_id": {TASK}}}', member, group)
+    assert f"look      GET {SHOW}\n" in output
+    assert "/taskgroups/g-1\ngroup     g-1, status 5, TRF.0061\n" in output
+    assert f"decided   retry the group: {RULES['start']}" in output
+    assert '/taskgroups/g-1/retry {"src_ak": "***"' in output
+    assert "PUT http" in output
+    assert output.endswith("outcome   started\nreply     200 OK\n")
+
+
+def test_a_group_that_is_not_given_is_not_made_up(tmp_path: Path) -> None:
+    output = explained(tmp_path, '{"group_id": "g-1"}')
+    assert f"outcome   unavailable offline: {RULES['offline']}" in output
+    healthy = explained(tmp_path, '{"group_id": "g-1"}', None, {"status": 3, "error_reason": None})
+    assert "group     g-1, status 3, no reason" in healthy
+    assert f"outcome   refused paused_group: {RULES['paused_group']}" in healthy
+
+
+def test_what_a_person_does_next_is_explained_where_one_is_needed(tmp_path: Path) -> None:
+    event = (
+        f'{{"specversion": "1.0", "type": "oms.task.failed", "source": "/s", "id": "1", "data": {{"task_id": {TASK}}}}}'
+    )
+    delivery = f"POST / HTTP/1.1\nContent-Type: application/cloudevents+json\n\n{event}"
+    output = explained(tmp_path, delivery, shown(error_reason={"error_code": "TRF.0055"}))
+    assert "advice    Make room in the destination bucket, or raise its quota, then start it by hand" in output
 
 
 @pytest.mark.parametrize(

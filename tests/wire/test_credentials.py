@@ -29,9 +29,9 @@ IAM = {"iam_domain": "the-domain", "iam_user": "the-user", "iam_password": "the-
 Answers = Callable[[httpx.Request], httpx.Response]
 
 
-def running(_request: httpx.Request) -> httpx.Response:
+def running(request: httpx.Request) -> httpx.Response:
     """The task is already running: one look ends a delivery."""
-    return httpx.Response(200, json=shown(2))
+    return httpx.Response(200, json=shown(2, id=int(request.url.path.rpartition("/")[2])))
 
 
 def refusing(status: int = 401, code: str = "APIGW.0301") -> Answers:
@@ -75,32 +75,34 @@ class World:
         headers = {"X-Subject-Token": f"{TOKEN}-{len(self.logins)}"}
         return httpx.Response(201, headers=headers, json={"token": {"expires_at": expires_at}})
 
-    def deliver(self, number: int = 1, project_id: str = PROJECT, ids: Sequence[str] = ()) -> list[Reply]:
-        """What is said to events that come at once: new ones, or those with these ids."""
+    def deliver(
+        self, number: int = 1, project_id: str = PROJECT, ids: Sequence[str] = (), tasks: Sequence[int] = (TASK,)
+    ) -> list[Reply]:
+        """What is said to events that come at once: new ones, or those with these ids, about these tasks in turn."""
         self._delivered += number
         names = ids or [f"e{self._delivered - n}" for n in range(number)]
 
-        async def answer(name: str) -> Reply:
+        async def answer(name: str, task: int) -> Reply:
             pipeline = self.application.pipeline()
             context = pipeline.begin(platform_key=self.agency)
-            return await pipeline.handle(Delivery("POST", "/", HEADERS, event(name, project_id)), context)
+            return await pipeline.handle(Delivery("POST", "/", HEADERS, event(name, project_id, task)), context)
 
         async def all_at_once() -> list[Reply]:
-            return await asyncio.gather(*(answer(name) for name in names))
+            return await asyncio.gather(*(answer(name, tasks[n % len(tasks)]) for n, name in enumerate(names)))
 
         return self._runner.run(all_at_once())
 
-    def said(self, number: int = 1, project_id: str = PROJECT) -> tuple[int, str, str | None]:
+    def said(self, number: int = 1, project_id: str = PROJECT, task: int = TASK) -> tuple[int, str, str | None]:
         """Status, outcome and reason; of several at once there is but one kind."""
-        (said,) = {told(reply) for reply in self.deliver(number, project_id)}
+        (said,) = {told(reply) for reply in self.deliver(number, project_id, tasks=[task])}
         return said
 
 
 HEADERS = {"content-type": "application/cloudevents+json", "authorization": f"Bearer {BEARER}"}
 
 
-def event(name: str, project_id: str) -> bytes:
-    data = {"task_id": TASK, "project_id": project_id}
+def event(name: str, project_id: str, task: int = TASK) -> bytes:
+    data = {"task_id": task, "project_id": project_id}
     attributes = {"specversion": "1.0", "type": "oms.task.failed", "source": "/oms", "id": name}
     return json.dumps(attributes | {"data": data}).encode()
 
@@ -206,7 +208,7 @@ def test_after_the_cool_down_a_key_that_is_still_refused_is_tried_by_one_call_al
     make_world: Callable[..., World],
 ) -> None:
     world = make_world(oms_cooldown=300)
-    world.oms = refusing(403, "")
+    world.oms = refusing(401, "")
     for calls in (1, 2, 3):
         assert sorted(map(told, world.deliver(10)), key=str) == [REFUSED, *[LEFT_ALONE] * 9]
         assert len(world.asked) == calls
@@ -235,16 +237,69 @@ def test_another_key_is_tried_at_once_and_the_refused_one_is_remembered(make_wor
     assert len(world.asked) == 1 + 10
 
 
-def test_a_key_refused_for_one_project_serves_another(make_world: Callable[..., World]) -> None:
+@pytest.mark.parametrize("answer", [refusing(401, ""), refusing(401, "OMS.0206"), refusing(403, "APIGW.0302")])
+def test_a_refused_key_is_left_alone_in_every_project(answer: Answers, make_world: Callable[..., World]) -> None:
+    """Each further try, in whatever project, brings the key nearer to being locked."""
     world = make_world(oms_projects={OTHER: "cn-north-1"})
-    world.oms = lambda request: refusing(403, "")(request) if OTHER in request.url.path else running(request)
-    assert world.said(project_id=OTHER) == REFUSED
+    assert world.said() == GOOD
+    world.oms = answer
+    assert [world.said(project_id=OTHER), world.said(10), world.said(10, OTHER)] == [REFUSED, LEFT_ALONE, LEFT_ALONE]
+    assert len(world.asked) == 2
+
+
+@pytest.mark.parametrize("answer", [refusing(403, "OMS.0206"), refusing(403, ""), refusing(403, "APIGW.0802")])
+def test_a_403_about_two_tasks_rests_the_key_in_that_project_alone(
+    answer: Answers, make_world: Callable[..., World]
+) -> None:
+    world = make_world(oms_projects={OTHER: "cn-north-1"}, oms_cooldown=300)
+    world.oms = lambda request: answer(request) if OTHER in request.url.path else running(request)
+    assert [world.said(project_id=OTHER, task=task) for task in (1, 1, 2, 3, 1)] == [REFUSED] * 3 + [LEFT_ALONE] * 2
     assert world.said(10) == GOOD
-    assert world.said(10, OTHER) == LEFT_ALONE
-    assert {request.url.host for request in world.asked} == {
-        "oms.cn-north-1.myhuaweicloud.com",
-        "oms.cn-north-4.myhuaweicloud.com",
-    }
+    assert [request.url.host for request in world.asked].count("oms.cn-north-1.myhuaweicloud.com") == 3
+    world.now += timedelta(seconds=299)
+    assert world.said(10, OTHER, 3) == LEFT_ALONE
+    world.now += timedelta(seconds=1)
+    world.oms = running
+    assert world.said(10, OTHER, 3) == GOOD
+
+
+def test_of_many_tasks_at_once_that_a_new_key_may_not_start_two_are_tried(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.oms = refusing(403, "")
+    replies = world.deliver(100, tasks=range(1, 101))
+    assert sorted(map(told, replies), key=str) == [REFUSED] * 2 + [LEFT_ALONE] * 98
+    assert len(world.asked) == 2
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, "OMS.0206"), (403, ""), (400, "OMS.0068")])
+def test_one_task_that_oms_refuses_silences_no_other(status: int, code: str, make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.oms = lambda request: (refusing(status, code) if request.url.path.endswith("/1") else running)(request)
+    replies = world.deliver(10, tasks=range(10))
+    assert sorted(map(told, replies), key=str) == [GOOD] * 9 + [REFUSED]
+    assert [world.said(task=task) for task in (1, 1, 2)] == [REFUSED, REFUSED, GOOD]
+
+
+def test_two_tasks_that_are_refused_with_a_cooldown_between_them_silence_no_other(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(oms_cooldown=300)
+    world.oms = refusing(403, "OMS.0206")
+    for task in (1, 2, 3, 4):
+        assert world.said(task=task) == REFUSED
+        world.now += timedelta(seconds=300)
+    world.oms = running
+    assert world.said(task=5) == GOOD
+
+
+@pytest.mark.parametrize("code", ["OMS.0068", "OMS.0072", "OMS.1005", "OMS.0057"])
+def test_what_oms_refuses_with_400_says_nothing_of_the_key(code: str, make_world: Callable[..., World]) -> None:
+    """Among it is what it says of a profile's storage keys."""
+    world = make_world()
+    world.oms = refusing(400, code)
+    assert {world.said(task=task)[:2] for task in range(1, 6)} == {(422, "rejected")}
+    world.oms = running
+    assert world.said() == GOOD
 
 
 @pytest.mark.parametrize(
@@ -474,8 +529,32 @@ def test_many_refusals_of_an_old_token_do_not_drop_the_new_one(make_world: Calla
 def test_a_token_that_may_not_do_it_is_left_alone_like_any_key(make_world: Callable[..., World]) -> None:
     world = make_world(**NO_KEY, **IAM)
     world.oms = refusing(403, "")
-    assert [world.said(), world.said(10)] == [REFUSED, LEFT_ALONE]
-    assert (len(world.logins), len(world.asked)) == (1, 1)
+    assert [world.said(task=1), world.said(task=2), world.said(10)] == [REFUSED, REFUSED, LEFT_ALONE]
+    assert (len(world.logins), len(world.asked)) == (1, 2)
+
+
+def test_a_wrong_password_is_not_tried_again_for_another_project(make_world: Callable[..., World]) -> None:
+    world = make_world(**NO_KEY, **IAM, oms_projects={OTHER: "cn-north-1"})
+    world.iam = refusing(401, "")
+    assert [world.said(), world.said(project_id=OTHER)] == [REFUSED, LEFT_ALONE]
+    assert len(world.logins) == 1
+
+
+def test_a_login_that_is_forbidden_for_one_project_silences_no_other(make_world: Callable[..., World]) -> None:
+    world = make_world(**NO_KEY, **IAM, oms_projects={OTHER: "cn-north-1"})
+    world.iam = lambda request: (refusing(403, "") if OTHER in request.content.decode() else world.grant)(request)
+    assert [world.said(project_id=OTHER, task=task) for task in (1, 1, 2, 3)] == [REFUSED] * 3 + [LEFT_ALONE]
+    assert world.said() == GOOD
+
+
+def test_a_token_that_is_refused_at_the_start_is_told_as_a_start_that_was_called(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(**NO_KEY, **IAM)
+    world.oms = lambda request: refusing()(request) if request.method == "POST" else httpx.Response(200, json=shown(4))
+    (reply,) = world.deliver()
+    (receipt,) = reply.receipts
+    assert (told(reply), receipt["start_called"]) == ((503, "unavailable", "token_refused"), True)
 
 
 @pytest.mark.parametrize("at_once", [1, 10], ids=["one after the other", "at once"])

@@ -18,11 +18,15 @@ from samples import Sample, fill, read_all
 from signing_keys import SigningKeys, signing_keys
 
 SAMPLES = list(read_all())
-TASKS = {
-    "failed": shown(),
-    "paused": shown(3),
-    "running": shown(2),
-    "out of space": shown(error_reason={"error_code": "TRF.0055"}),
+FAILED_GROUP: dict[str, object] = {"status": 5, "task_type": "PREFIX", "error_reason": {"error_code": "TRF.0061"}}
+# The task that OMS has, and the group, whether the task is a member of it or the sample names a group.
+WORLDS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
+    "failed": (shown(), FAILED_GROUP),
+    "paused": (shown(3), {"status": 3}),
+    "running": (shown(2), {"status": 6}),
+    "out of space": (shown(error_reason={"error_code": "TRF.0055"}), FAILED_GROUP | {"enable_restore": True}),
+    "member of a failed group": (shown(group_id="g-1"), FAILED_GROUP),
+    "member of a running group": (shown(group_type="GROUP_TASK", group_id="g-1"), {"status": 2}),
 }
 
 
@@ -33,10 +37,12 @@ def keys() -> Iterator[SigningKeys]:
         yield made
 
 
-def answer_with(task: dict[str, object]) -> Callable[[httpx.Request], httpx.Response]:
-    """OMS with one task, whatever is asked."""
+def answer_with(task: dict[str, object], group: dict[str, object]) -> Callable[[httpx.Request], httpx.Response]:
+    """OMS with one task and one group, whatever is asked."""
 
     def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET" and "/taskgroups/" in request.url.path:
+            return httpx.Response(200, json=group)
         if request.method == "GET" and request.url.path.endswith("/tasks"):
             return httpx.Response(200, json={"tasks": [task]})
         return httpx.Response(200, json=task) if request.method == "GET" else httpx.Response(200)
@@ -51,22 +57,25 @@ def inner_status(reply: httpx.Response) -> int:
     return int(document.get("statusCode", reply.status_code))
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("sample", SAMPLES, ids=[f"{sample.folder}/{sample.name}" for sample in SAMPLES])
 def test_explain_and_the_function_agree(
-    sample: Sample, task: str, keys: SigningKeys, make_function: Callable[..., Function], httpx_mock: HTTPXMock
+    sample: Sample, world: str, keys: SigningKeys, make_function: Callable[..., Function], httpx_mock: HTTPXMock
 ) -> None:
     trust = {"CALLER_BEARER_TOKENS": None, "CALLER_TRUST_PLATFORM": "true"} if sample.by_platform else keys.settings
     function = make_function(**trust, OMS_PROJECTS='{"00000000000000000000000000000001": "cn-north-1"}')
-    httpx_mock.add_callback(answer_with(TASKS[task]), is_reusable=True, is_optional=True)
+    task, group = WORLDS[world]
+    httpx_mock.add_callback(answer_with(task, group), is_reusable=True, is_optional=True)
     sent = fill(sample, keys)
     octets = {name: value.encode() for name, value in sent.headers.items()}
     reply = function.request(sent.method, sent.path, headers=octets, content=sent.body.encode())
-    outcomes = [" ".join(filter(None, [one["outcome"], one.get("reason")])) for one in function.receipts()]
+    receipts = function.receipts()
+    outcomes = [" ".join(filter(None, [one["outcome"], one.get("reason")])) for one in receipts]
 
     headers = {name.lower(): value.decode("latin-1") for name, value in octets.items()}
     delivery = Delivery(sent.method, sent.path, headers, sent.body.encode())
-    lines = asyncio.run(explain_delivery(delivery, json.dumps(TASKS[task]).encode(), load()))
+    files = json.dumps(task).encode(), json.dumps(group).encode()
+    lines = asyncio.run(explain_delivery(delivery, files[0], load(), files[1]))
     refusal = next((text for step, text in lines if step == "caller" and text.startswith("NOT")), None)
     if refusal is not None:
         assert f"the function answers {reply.status_code}" in refusal
@@ -75,6 +84,8 @@ def test_explain_and_the_function_agree(
     assert [text.partition(": ")[0] for step, text in lines if step == "outcome"] == [
         outcome.partition(": ")[0] for outcome in outcomes
     ]
+    advice = [one["advice"] for one in receipts if "advice" in one]
+    assert [text for step, text in lines if step == "advice"] == advice
     assert [int(text.split()[0]) for step, text in lines if step == "reply"] == [inner_status(reply)]
 
 

@@ -138,7 +138,11 @@ def test_a_bad_request_is_refused_in_every_dialect_and_the_answer_names_the_plac
     assert [reply.status_code for reply in replies] == [400] * 7
     assert [receipt["outcome"] for receipt in receipts] == ["malformed"] * 7
     assert place in replies[0].json()["reason"]
-    assert [receipt["severity"] for receipt in receipts] == ["WARNING"] * 7
+    # A direct caller hears it himself; of an event a person has to hear, once its dialect could be told.
+    events = ["ERROR" if "dialect" in receipt else "WARNING" for receipt in receipts[1:]]
+    assert [receipt["severity"] for receipt in receipts] == ["WARNING", *events]
+    assert ["advice" in receipt for receipt in receipts[1:]] == [severity == "ERROR" for severity in events]
+    assert place not in ("task_id", "credentials") or "ERROR" in events
 
 
 def _dumps(document: dict[str, Any]) -> str:

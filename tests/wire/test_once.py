@@ -88,6 +88,21 @@ def test_an_id_is_one_with_its_source_and_a_direct_call_without_an_id_has_no_twi
     assert outcomes == ["already_running"] * 6 + ["duplicate"]
 
 
+def test_a_settled_id_that_names_another_task_is_a_duplicate_and_is_logged_as_a_warning(
+    function: Function, httpx_mock: HTTPXMock, caplog: pytest.LogCaptureFixture
+) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(2))
+    function.post(json=event("é"), headers=STRUCTURED)
+    assert function.post(json=event("é"), headers=STRUCTURED).status_code == 204
+    assert not caplog.records
+    assert function.post(json=event("é", data={"task_id": 5}), headers=STRUCTURED).status_code == 204
+    (record,) = caplog.records
+    assert (record.levelname, record.name) == ("WARNING", "restarter")
+    assert record.getMessage() == ("An event id came again with another task, which is not started: '\\xe9'")
+    outcomes = [(line["outcome"], line.get("reason")) for line in function.receipts() if "outcome" in line]
+    assert outcomes == [("already_running", None), ("duplicate", None), ("duplicate", "another_task")]
+
+
 @pytest.mark.parametrize(
     "answer", [{"status_code": 503}, {"status_code": 401}, {"status_code": 404}, {"status_code": 400}]
 )

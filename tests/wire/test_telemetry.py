@@ -28,7 +28,7 @@ from restarter.model import Delivery, Kind
 from restarter.reply import Reply
 from restarter.telemetry.configured import configured_observer
 from restarter.telemetry.observer import NO_OBSERVER
-from restarter.telemetry.opentelemetry import METRICS, OpenTelemetry
+from restarter.telemetry.opentelemetry import FAILURES, METRICS, OpenTelemetry
 
 ROOT = Path(__file__).parents[2]
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -100,6 +100,8 @@ def test_one_delivery_is_one_trace_of_delivery_list_show_and_start(watched: Watc
         "http.request.method": "POST",
         "url.path": "/",
         "http.response.status_code": 200,
+        "restarter.failure_class": "transient",
+        "restarter.failure_reason": "TRF.0001",
     }
     for span, request in zip(calls, httpx_mock.get_requests(), strict=True):
         assert request.headers["traceparent"] == f"00-{TRACE}-{context_of(span).span_id:016x}-01"
@@ -135,7 +137,7 @@ def test_requests_are_counted_by_outcome_dialect_and_reason_and_calls_are_timed(
     for document in ({"task_id": TASK}, {"task_id": TASK}, {"task_id": TASK}, {"task_id": True}):
         watched.post(document)
     points = watched.points()
-    assert set(points) == set(METRICS)
+    assert set(points) == set(METRICS) - {FAILURES}
     counted = {tuple(sorted(dict(point.attributes).items())): point.value for point in points["restarter.requests"]}
     direct = ("dialect", "direct")
     assert counted == {
@@ -150,6 +152,21 @@ def test_requests_are_counted_by_outcome_dialect_and_reason_and_calls_are_timed(
     assert [
         dict(span.attributes or {}).get("error.type") for span in failed if "error.type" in (span.attributes or {})
     ] == ["no_connection"]
+
+
+def test_failures_are_counted_by_their_class_and_by_codes_that_are_known(
+    watched: Watched, httpx_mock: HTTPXMock
+) -> None:
+    """OMS chooses the codes, and no metric may grow with what somebody else chooses."""
+    for code in ("TRF.0055", "TRF.0055", "TRF.9998", "TRF.9999", "sk"):
+        httpx_mock.add_response(url=SHOW, json=shown(7, error_reason={"error_code": code}))
+        watched.post({"task_id": TASK})
+    found = watched.points()["restarter.failures"]
+    counted = {tuple(sorted(dict(point.attributes).items())): point.value for point in found}
+    assert counted == {
+        (("failure_class", "permanent"), ("failure_reason", "TRF.0055")): 2,
+        (("failure_class", "unknown"), ("failure_reason", "other")): 2,
+    }
 
 
 def test_without_the_variable_nothing_is_told_and_nothing_of_it_is_imported(
@@ -181,6 +198,18 @@ def test_without_its_package_the_program_does_not_start_and_says_why(environment
         create_asgi_app("restart", "function/main.py", "http")
 
 
+def test_each_instance_has_counters_of_its_own() -> None:
+    names = []
+    for _ in range(2):
+        reader = InMemoryMetricReader()
+        telemetry = OpenTelemetry(SimpleSpanProcessor(InMemorySpanExporter()), reader)
+        telemetry.replied(200, [{"outcome": "started"}], 0.1)
+        data: Any = reader.get_metrics_data()
+        names += [one.resource.attributes["service.instance.id"] for one in data.resource_metrics]
+        telemetry.close()
+    assert len(set(names)) == 2
+
+
 def test_dashboard_and_rules_name_only_what_is_emitted_and_outcomes_that_exist() -> None:
     folder = ROOT / "infra" / "observability"
     dashboard = json.loads((folder / "dashboard.json").read_text("utf-8"))
@@ -188,7 +217,7 @@ def test_dashboard_and_rules_name_only_what_is_emitted_and_outcomes_that_exist()
     queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     queries += [rule["expr"] for rule in rules]
     emitted = {"restarter_requests_total", "restarter_delivery_duration_seconds_bucket"}
-    emitted |= {"restarter_call_duration_seconds_bucket"}
+    emitted |= {"restarter_call_duration_seconds_bucket", "restarter_failures_total"}
     assert {name for query in queries for name in re.findall(r"restarter_\w+", query)} == emitted
     assert {name.replace(".", "_") for name in METRICS} == {
         re.sub(r"_(total|seconds_bucket)$", "", name) for name in emitted

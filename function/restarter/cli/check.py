@@ -18,6 +18,7 @@ from restarter.settings.shown import printable
 
 TIMEOUT_S = 10.0  # for everything that is checked
 NO_TASK = "a name that no task has: only the answer matters"
+NO_GROUP = "00000000-0000-0000-0000-000000000000"  # the same
 
 
 async def check_all() -> int:
@@ -43,6 +44,8 @@ async def _check_services(settings: Settings) -> AsyncIterator[bool]:
         ok = isinstance(found, Outcome) and found.reason is None
         reason = found.oms_error_code or found.reason if isinstance(found, Outcome) else None
         yield _print(f"oms: project {project_id} at {settings.endpoint_of(project_id)}: {reason or 'answers'}", ok=ok)
+        if ok:  # a refused key is not used again
+            yield _print(f"task groups: project {project_id}: {await _right_to_groups(oms, project_id)}")
     await transport.close()
     address = settings.restart_ledger.get_secret_value()
     ledger = open_ledger(address, time.time)
@@ -53,6 +56,15 @@ async def _check_services(settings: Settings) -> AsyncIterator[bool]:
     else:
         yield _print(f"ledger: {address.partition(':')[0]} answers")
     await ledger.close()
+
+
+async def _right_to_groups(oms: Oms, project_id: str) -> str:
+    """Whether the key may read task groups, in words. It is no fault: a project may have none."""
+    found = await oms.show_group(project_id, NO_GROUP, _context())
+    reason = found.reason if isinstance(found, Outcome) else None
+    if reason == "group_permission":
+        return "not permitted; without oms:taskgroup:get and oms:taskgroup:update failed task groups are not retried"
+    return f"not known whether they can be read: {reason}" if reason else "can be read (oms:taskgroup:get)"
 
 
 def _now() -> datetime:

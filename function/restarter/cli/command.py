@@ -31,8 +31,8 @@ def cli() -> None:
 def check() -> None:
     """Prove settings and keys, and start nothing.
 
-    Reads every setting, asks OMS for the tasks of each project by a name that none has, and asks the ledger. One line a
-    check; the exit status is 0 when all are well.
+    Reads every setting, asks OMS for the tasks of each project by a name that none has and for a task group that is
+    none, and asks the ledger. One line a check; the exit status is 0 when all are well.
     """
     raise SystemExit(asyncio.run(check_all()))
 
@@ -40,7 +40,8 @@ def check() -> None:
 @cli.command()
 @click.argument("file", type=FILE)
 @click.option("--task", type=FILE, help="The task as ShowTask answers it, in JSON; without it OMS does not answer.")
-def explain(file: Path, task: Path | None) -> None:
+@click.option("--group", type=FILE, help="The task group as ShowTaskGroup answers it, in JSON.")
+def explain(file: Path, task: Path | None, group: Path | None) -> None:
     """Say what the function would do with the delivery saved in FILE, and why.
 
     FILE is an HTTP request as in events/, or the JSON of a body. Nothing is sent; secrets are masked.
@@ -53,8 +54,8 @@ def explain(file: Path, task: Path | None) -> None:
         raise SystemExit(WRONG_USAGE) from None
     except ValueError:
         raise click.BadParameter("neither an HTTP request nor JSON", param_hint="FILE") from None
-    shown = task.read_bytes() if task else None
-    for step, finding in asyncio.run(explain_delivery(delivery, shown, settings)):
+    shown, shown_group = (path.read_bytes() if path else None for path in (task, group))
+    for step, finding in asyncio.run(explain_delivery(delivery, shown, settings, shown_group)):
         click.echo(f"{step:<10}{finding}")
 
 

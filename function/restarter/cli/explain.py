@@ -18,6 +18,7 @@ from restarter.model import (
     Kind,
     Start,
     Task,
+    TaskGroup,
 )
 from restarter.reply import Reply
 from restarter.settings.model import Settings
@@ -35,10 +36,14 @@ RULES = {
     "unknown_status": "OMS documents no such status",
     "paused": "status 3: somebody paused the task, and an event does not undo that",
     "sync_task": "a synchronisation task has a start call of its own",
-    "group_member": "a member of a group is restarted with its group",
+    "group_unknown": "a member of a group is retried with its group, and OMS gives no usable id of it",
+    "group_running": "group status 0, 1 or 2: it has not failed, and what failed in it is retried once it has",
+    "paused_group": "group status 3: resume it in OMS's console; a retry is for a group that failed",
+    "temporary_keys": "RetryTaskGroup takes no security tokens, and this profile has one",
+    "group_permission": "the key may not read or retry task groups",
     "archive_restore": "each restart pays for retrieval again, and RESTART_ARCHIVED is false",
     "permanent_failure": "only a person can cure what made the task fail",
-    "offline": "OMS is not asked; give the task with --task FILE",
+    "offline": "OMS is not asked; give the task with --task FILE, and its group with --group FILE",
     "start": "no rule forbids it",
 }
 # Settings by which every delivery is authenticated, to explain one on that is not.
@@ -78,8 +83,12 @@ class Explanation(NoObserver):
                 reason = found.failure_reason or "no reason"
                 kind = found.group_type or "kind unknown"
                 self.lines.append(("task", f"{found.id}, status {found.status}, {kind}, {reason}"))
+            case "looked", TaskGroup():
+                reason = found.failure_reason or "no reason"
+                self.lines.append(("group", f"{found.id}, status {found.status}, {reason}"))
             case "decided", Start():
-                self.lines.append(("decided", f"start: {RULES['start']}"))
+                word = "retry the group" if found.of_group else "start"
+                self.lines.append(("decided", f"{word}: {RULES['start']}"))
             case _:
                 pass
 
@@ -89,14 +98,17 @@ class Explanation(NoObserver):
             outcome, reason = receipt["outcome"], receipt.get("reason")
             rule = RULES.get(reason or outcome)
             self.outcomes.append(("outcome", " ".join(filter(None, [outcome, reason])) + (f": {rule}" if rule else "")))
+            if "advice" in receipt:
+                self.outcomes.append(("advice", receipt["advice"]))
         self.outcomes.append(("reply", f"{status} {HTTPStatus(status).phrase}"))
 
 
 class OfflineTransport:
-    """Answers calls about a task from a file, confirms and starts everything, and sends nothing."""
+    """Answers calls about a task and its group from files, confirms and starts everything, and sends nothing."""
 
-    def __init__(self, shown: bytes | None, explanation: Explanation) -> None:
+    def __init__(self, shown: bytes | None, shown_group: bytes | None, explanation: Explanation) -> None:
         self._shown = shown
+        self._shown_group = shown_group
         self._explanation = explanation
 
     async def send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
@@ -106,10 +118,11 @@ class OfflineTransport:
                 expires_at = datetime.now(UTC) + timedelta(hours=1)
                 document = {"token": {"expires_at": expires_at.isoformat()}}
                 return Answer(201, json.dumps(document).encode(), subject_token=SecretStr("offline"))
-            case "ListTasks" | "ShowTask":
+            case "ListTasks" | "ShowTask" | "ShowTaskGroup":
                 self._explanation.lines.append(("look", f"{call.method} {call.url}"))
-                return self._task(as_list=call.operation == "ListTasks")
-            case "StartTask":
+                shown = self._shown_group if call.operation == "ShowTaskGroup" else self._shown
+                return _answer_from(shown, as_list=call.operation == "ListTasks")
+            case "StartTask" | "RetryTaskGroup":
                 self._explanation.lines.append(("call", f"{call.method} {call.url} {_masked(call)}"))
                 return Answer(200)
             case "ConfirmSubscription":
@@ -120,12 +133,14 @@ class OfflineTransport:
     async def close(self) -> None:
         """There is nothing to close."""
 
-    def _task(self, *, as_list: bool) -> Answer | NoAnswer:
-        if self._shown is None:
-            return NoAnswer(sent=False, reason="offline")
-        if b'"error_code"' in self._shown and b'"status"' not in self._shown:  # an error body of OMS
-            return Answer(400, self._shown)
-        return Answer(200, b'{"tasks": [' + self._shown + b"]}" if as_list else self._shown)
+
+def _answer_from(shown: bytes | None, *, as_list: bool) -> Answer | NoAnswer:
+    """OMS's answer, where a file has it; a row of ListTasks is what ShowTask answers."""
+    if shown is None:
+        return NoAnswer(sent=False, reason="offline")
+    if b'"error_code"' in shown and b'"status"' not in shown:  # an error body of OMS
+        return Answer(400, shown)
+    return Answer(200, b'{"tasks": [' + shown + b"]}" if as_list else shown)
 
 
 def read_delivery(text: str) -> Delivery:
@@ -145,35 +160,40 @@ def read_delivery(text: str) -> Delivery:
     return Delivery(method, path, headers, body.removesuffix("\n").encode())
 
 
-async def explain_delivery(delivery: Delivery, shown: bytes | None, settings: Settings) -> list[Line]:
+async def explain_delivery(
+    delivery: Delivery, shown: bytes | None, settings: Settings, shown_group: bytes | None = None
+) -> list[Line]:
     """Step and finding, in order. `shown` is the task as ShowTask answers it; None means that OMS does not answer.
 
+    `shown_group` is the same of a task group.
     A delivery whose caller is not authenticated is explained on as if the platform had authenticated it.
     No control character and no configured secret of a delivery is in the findings.
     """
     mask = Mask(settings)
-    return [(step, mask.text(finding)) for step, finding in await _explained(delivery, shown, settings)]
+    return [(step, mask.text(finding)) for step, finding in await _explained(delivery, (shown, shown_group), settings)]
 
 
-async def _explained(delivery: Delivery, shown: bytes | None, settings: Settings) -> list[Line]:
+async def _explained(delivery: Delivery, files: tuple[bytes | None, bytes | None], settings: Settings) -> list[Line]:
     lines: list[Line] = [("delivery", f"{delivery.method} {delivery.path}, {len(delivery.body)} bytes")]
-    found, reply = await _run(delivery, shown, settings)
+    found, reply = await _run(delivery, files, settings)
     refusal = reply.receipts[0] if reply.receipts and found.lines == [] else {}
     if refusal.get("outcome") in (Kind.UNAUTHENTICATED, Kind.UNAVAILABLE):
         why = f"NOT AUTHENTICATED ({refusal.get('reason')}): the function answers {reply.status}; to go on:"
-        found, _ = await _run(delivery, shown, settings.model_copy(update=ONLY_PLATFORM))
+        found, _ = await _run(delivery, files, settings.model_copy(update=ONLY_PLATFORM))
         found.lines = [("caller", why), *found.lines[1:]]
     if not found.lines and not reply.receipts:
         return [*lines, ("answered", f"{reply.status}, without being a delivery")]
     return lines + found.lines + found.outcomes
 
 
-async def _run(delivery: Delivery, shown: bytes | None, settings: Settings) -> tuple[Explanation, Reply]:
+async def _run(
+    delivery: Delivery, files: tuple[bytes | None, bytes | None], settings: Settings
+) -> tuple[Explanation, Reply]:
     """One pass through the real pipeline with an empty ledger."""
     explanation = Explanation()
     offline = settings.model_copy(update={"restart_ledger": SecretStr("memory://")})
     application = Application(
-        lambda: offline, observer=explanation, transport=OfflineTransport(shown, explanation), write=lambda _: None
+        lambda: offline, observer=explanation, transport=OfflineTransport(*files, explanation), write=lambda _: None
     )
     pipeline = application.pipeline()
     reply = await pipeline.handle(delivery, pipeline.begin(TIMEOUT_S, PLACEHOLDER_KEY))

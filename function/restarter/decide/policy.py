@@ -18,11 +18,16 @@ class Policy:
     window: float = 86400.0
     backoff: float = 60.0
     migrate_failed_object: Literal["auto", "true", "false"] = "auto"
+    temporary_source_keys: frozenset[str] = frozenset()
+    """Names of the profiles whose source keys need a security token."""
+    temporary_destination_keys: frozenset[str] = frozenset()
+    """The same for the destination."""
 
 
 def policy_of(settings: Settings) -> Policy:
     """The policy in the settings."""
     budget, window = parse_budget(settings.restart_budget)
+    profiles = settings.profiles()
     return Policy(
         enabled=settings.restart_enabled,
         max_event_age=settings.restart_max_event_age,
@@ -31,4 +36,6 @@ def policy_of(settings: Settings) -> Policy:
         window=window,
         backoff=settings.restart_backoff,
         migrate_failed_object=settings.oms_migrate_failed_object,
+        temporary_source_keys=frozenset(name for name, keys in profiles.items() if keys.src_security_token),
+        temporary_destination_keys=frozenset(name for name, keys in profiles.items() if keys.dst_security_token),
     )

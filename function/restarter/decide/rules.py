@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from restarter.decide.failure_reasons import FailureClass, classify_failure
+from restarter.decide.group_rules import group_status, is_member, temporary_keys, usable_group_id
 from restarter.decide.policy import Policy
-from restarter.model import Event, Intent, Kind, Outcome, Start, Task
+from restarter.model import Event, Intent, Kind, Outcome, Start, Task, TaskGroup
 
 MAX_CLOCK_SKEW_S = 300.0  # that a sender's clock may be ahead
 MAX_BACKOFF_S = 3600.0
@@ -21,36 +22,46 @@ def admit(event: Event, policy: Policy, now: datetime) -> Outcome | None:
     return None
 
 
-def decide(event: Event, task: Task, history: tuple[float, ...], policy: Policy, now: datetime) -> Start | Outcome:
-    """Start the task, or the outcome of the first rule that forbids it.
+def group_to_ask(event: Event, task: Task) -> str | None:
+    """The id of the group that decides in place of a failed member; None where the task's own rows decide."""
+    if not is_member(task) or _status(event, task) or _kind(task):
+        return None
+    return usable_group_id(task)
 
-    `history` has the times of the task's restarts within the window before this one: seconds since 1970, oldest first.
+
+def decide(event: Event, target: Task | TaskGroup, ages: tuple[float, ...], policy: Policy) -> Start | Outcome:
+    """Start the task or retry the group, or the outcome of the first rule that forbids it.
+
+    `ages`: seconds since each restart of the target within the window, the longest first. A member of a group is never
+    started by itself.
     """
-    for rule in (_status, _kind, _archive, _failure):
-        outcome = rule(event, task, policy)
-        if outcome is not None:
-            return outcome
-    return decide_unseen(event, task, history, policy, now)
+    outcome = (
+        group_status(event, target) or temporary_keys(event, target, policy)
+        if isinstance(target, TaskGroup)
+        else _status(event, target) or _kind(target) or _group_unknown(target)
+    )
+    outcome = outcome or _archive(target, policy) or _failure(event, target) or _limited(event, ages, policy)
+    return outcome or _start(event, target, policy)
 
 
-def decide_unseen(
-    event: Event, task: Task, history: tuple[float, ...], policy: Policy, now: datetime
-) -> Start | Outcome:
-    """How to start a task that was not looked at: only budget and backoff apply.
+def decide_unseen(event: Event, target: Task | TaskGroup, ages: tuple[float, ...], policy: Policy) -> Start | Outcome:
+    """How to start what was not looked at: only budget and backoff apply, and the keys that no group takes."""
+    outcome = temporary_keys(event, target, policy) if isinstance(target, TaskGroup) else None
+    return outcome or _limited(event, ages, policy) or _start(event, target, policy)
 
-    Whether only failed objects are migrated is decided by the request, else by the policy, else by the task's own list.
-    """
-    limited = _limited(event, history, policy, now)
-    if limited is not None:
-        return limited
+
+def _start(event: Event, target: Task | TaskGroup, policy: Policy) -> Start:
+    """How to start: failed objects only as the request says, else the policy, else the target's own list of them."""
     asked = event.request.migrate_failed_object
     if asked is None:
         auto = policy.migrate_failed_object == "auto"
-        asked = task.failed_objects_listed if auto else policy.migrate_failed_object == "true"
-    return Start(task.id, migrate_failed_object=asked, source_keys=task.task_type != "url_list")
+        asked = target.failed_objects_listed if auto else policy.migrate_failed_object == "true"
+    source_keys = (target.task_type or "").lower() != "url_list"
+    of_group = isinstance(target, TaskGroup)
+    return Start(target.id, migrate_failed_object=asked, source_keys=source_keys, of_group=of_group)
 
 
-def _status(event: Event, task: Task, policy: Policy) -> Outcome | None:
+def _status(event: Event, task: Task) -> Outcome | None:
     """https://support.huaweicloud.com/intl/en-us/api-oms/ShowTask.html, `status`; a start needs 3 or 4."""
     match task.status:
         case 1 | 2 | 6:
@@ -67,37 +78,38 @@ def _status(event: Event, task: Task, policy: Policy) -> Outcome | None:
             return Outcome(kind=Kind.DEFERRED, reason="unknown_status", retry_after=30)
 
 
-def _kind(event: Event, task: Task, policy: Policy) -> Outcome | None:
-    """Synchronisation tasks and members of task groups have start calls of their own."""
-    if task.group_type == "SYNC_TASK":
-        return Outcome(kind=Kind.REFUSED, reason="sync_task")
-    if task.group_type == "GROUP_TASK" or task.group_id:
-        return Outcome(kind=Kind.REFUSED, reason="group_member")
-    return None
+def _kind(task: Task) -> Outcome | None:
+    """A synchronisation task has a start call of its own."""
+    return Outcome(kind=Kind.REFUSED, reason="sync_task") if task.group_type == "SYNC_TASK" else None
 
 
-def _archive(event: Event, task: Task, policy: Policy) -> Outcome | None:
+def _group_unknown(task: Task) -> Outcome | None:
+    """A member is retried with its group, which has to be known for that."""
+    return Outcome(kind=Kind.REFUSED, reason="group_unknown") if is_member(task) else None
+
+
+def _archive(target: Task | TaskGroup, policy: Policy) -> Outcome | None:
     """Each restart pays again for the retrieval of archived objects."""
-    if task.enable_restore and not policy.archived:
+    if target.enable_restore and not policy.archived:
         return Outcome(kind=Kind.REFUSED, reason="archive_restore")
     return None
 
 
-def _failure(event: Event, task: Task, policy: Policy) -> Outcome | None:
+def _failure(event: Event, target: Task | TaskGroup) -> Outcome | None:
     """An event does not restart what only a person can cure; a request does."""
-    if event.intent is Intent.FAILED and classify_failure(task.failure_reason) is FailureClass.PERMANENT:
+    if event.intent is Intent.FAILED and classify_failure(target.failure_reason) is FailureClass.PERMANENT:
         return Outcome(kind=Kind.REFUSED, reason="permanent_failure")
     return None
 
 
-def _limited(event: Event, history: tuple[float, ...], policy: Policy, now: datetime) -> Outcome | None:
+def _limited(event: Event, ages: tuple[float, ...], policy: Policy) -> Outcome | None:
     """Budget and backoff, for intent failed: so many restarts in a window, each after twice the pause before it."""
-    if event.intent is not Intent.FAILED or not history:
+    if event.intent is not Intent.FAILED or not ages:
         return None
-    if len(history) >= policy.budget:
-        return Outcome(kind=Kind.REFUSED, reason="budget_exhausted")
-    pause = min(policy.backoff * 2 ** min(len(history) - 1, 12), MAX_BACKOFF_S)
-    wait = history[-1] + pause - now.timestamp()
+    if len(ages) >= policy.budget:
+        return Outcome(kind=Kind.REFUSED, reason="budget_exhausted", restarts=len(ages))
+    pause = min(policy.backoff * 2 ** min(len(ages) - 1, 12), MAX_BACKOFF_S)
+    wait = pause - ages[-1]
     if wait > 0:
         return Outcome(kind=Kind.DEFERRED, reason="backoff", retry_after=int(wait) + 1)
     return None

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from cachetools import TLRUCache, TTLCache
 
-from restarter.ledger import SETTLED_TTL_S, Claim, LedgerKeys
+from restarter.ledger import SETTLED_TTL_S, Claim, EventKey, History, LedgerKeys
 
 # Some 10 MB when full; the oldest entries are dropped beyond that.
 EVENT_CACHE_SIZE = 20_000
@@ -17,35 +17,39 @@ class MemoryLedger:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._events: TLRUCache[str, tuple[Claim, float]] = TLRUCache(
+        self._events: TLRUCache[str, tuple[str, float]] = TLRUCache(
             EVENT_CACHE_SIZE, lambda _key, value, _now: value[1], clock
         )
         self._restarts: TTLCache[str, dict[str, float]] = TTLCache(TASK_CACHE_SIZE, MAX_WINDOW_S, clock)
         self._exhausted: TLRUCache[str, float] = TLRUCache(TASK_CACHE_SIZE, lambda _key, value, _now: value, clock)
 
-    async def claim(self, event: str, seconds: float) -> Claim:
+    async def claim(self, event: EventKey, seconds: float) -> Claim:
         """Claim the event for so many seconds, unless it is claimed or settled."""
-        if event in self._events:
-            return self._events[event][0]
-        self._events[event] = (Claim.HELD, self._clock() + seconds)
+        if event.id in self._events:
+            settled_for = self._events[event.id][0]
+            if not settled_for:
+                return Claim.HELD
+            return Claim.SETTLED if settled_for == event.target else Claim.SETTLED_ELSEWHERE
+        self._events[event.id] = ("", self._clock() + seconds)
         return Claim.OURS
 
-    async def settle(self, event: str) -> None:
+    async def settle(self, event: EventKey) -> None:
         """Settle the event."""
-        self._events[event] = (Claim.SETTLED, self._clock() + SETTLED_TTL_S)
+        self._events[event.id] = (event.target, self._clock() + SETTLED_TTL_S)
 
-    async def release(self, event: str) -> None:
+    async def release(self, event: EventKey) -> None:
         """Give the claim up."""
-        self._events.pop(event, None)
+        self._events.pop(event.id, None)
 
-    async def history(self, keys: LedgerKeys, window: float) -> tuple[float, ...]:
-        """Times of the task's restarts within the window, without those of this event."""
-        return tuple(sorted(self._others(keys, window).values()))
+    async def history(self, keys: LedgerKeys, window: float) -> History:
+        """The task's restarts within the window, without those of this event."""
+        now, others = self._clock(), self._others(keys, window)
+        return History(tuple(now - at for at in sorted(others.values())), _version(others))
 
-    async def reserve(self, keys: LedgerKeys, expected: tuple[float, ...], window: float) -> bool:
+    async def reserve(self, keys: LedgerKeys, expected: History, window: float) -> bool:
         """Record a restart, if the history is still the expected one."""
         others = self._others(keys, window)
-        if tuple(sorted(others.values())) != expected:
+        if _version(others) != expected.version:
             return False
         self._restarts[keys.task] = others | {keys.event: self._clock()}
         return True
@@ -68,3 +72,7 @@ class MemoryLedger:
             return False
         self._exhausted[task] = self._clock() + window
         return True
+
+
+def _version(restarts: dict[str, float]) -> str:
+    return repr(sorted(restarts.items()))

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import Sender
-from restarter.model import DeliveryContext, Event, Kind, Outcome, Start, Task
-from restarter.oms import start_task, tasks
+from restarter.model import DeliveryContext, Event, Kind, Outcome, Start, Task, TaskGroup
+from restarter.oms import start_task, task_groups, tasks
 from restarter.oms.credentials import Credential, CredentialProvider
 from restarter.oms.key_breaker import cooling_down
 from restarter.oms.signing import identify
@@ -38,7 +38,7 @@ class Oms:
         offset = 0
         while True:
             call = tasks.list_named(self._settings.endpoint_of(project_id), project_id, name, offset)
-            answer = await self._call(call, project_id, context)
+            answer = await self._call(call, project_id, context, name)
             page = tasks.interpret_list(answer) if isinstance(answer, Answer) else _not_called(answer)
             if isinstance(page, Outcome):
                 return page
@@ -65,40 +65,63 @@ class Oms:
     async def show(self, project_id: str, task_id: str, context: DeliveryContext) -> Task | Outcome:
         """The task as ShowTask answers it now."""
         call = tasks.show(self._settings.endpoint_of(project_id), project_id, task_id)
-        answer = await self._call(call, project_id, context)
+        answer = await self._call(call, project_id, context, task_id)
         return tasks.interpret_show(answer, task_id) if isinstance(answer, Answer) else _not_called(answer)
 
-    async def start(self, event: Event, start: Start, context: DeliveryContext) -> Outcome:
-        """The one POST. It is not made with too little time left to hear the answer, and never made twice."""
-        project_id, credentials = event.project_id, self._profiles[event.request.credentials]
-        call = start_task.build(self._settings.endpoint_of(project_id), project_id, start, credentials)
-        answer = await self._call(call, project_id, context, min_time=MIN_START_TIME_S, kept_back=SECOND_LOOK_TIME_S)
+    async def show_group(self, project_id: str, group_id: str, context: DeliveryContext) -> TaskGroup | Outcome:
+        """The task group as ShowTaskGroup answers it now."""
+        call = task_groups.show(self._settings.endpoint_of(project_id), project_id, group_id)
+        answer = await self._call(call, project_id, context)
         if isinstance(answer, Answer):
-            outcome = start_task.interpret(answer)
+            return task_groups.interpret_show(answer, group_id)
+        return _not_called(answer)
+
+    async def start(self, event: Event, start: Start, context: DeliveryContext) -> Outcome:
+        """The one POST, or PUT of a group. It is never made twice, nor with too little time left for its answer."""
+        project_id, credentials = event.project_id, self._profiles[event.request.credentials]
+        build = task_groups.build_retry if start.of_group else start_task.build
+        call = build(self._settings.endpoint_of(project_id), project_id, start, credentials)
+        task_id = None if start.of_group else start.target_id
+        answer = await self._call(
+            call, project_id, context, task_id, min_time=MIN_START_TIME_S, kept_back=SECOND_LOOK_TIME_S
+        )
+        if isinstance(answer, Answer):
+            outcome = task_groups.interpret_retry(answer) if start.of_group else start_task.interpret(answer)
         elif isinstance(answer, NoAnswer) and answer.sent:
-            outcome = await self._look_again(project_id, start.task_id, answer, context)
+            outcome = await self._look_again(project_id, start, answer, context)
         elif isinstance(answer, Outcome) and answer.oms_status is not None:  # the call was made, and its token refused
             outcome = answer
         else:
             return _not_called(answer)
         return replace(outcome, start_called=True, migrate_failed_object=start.migrate_failed_object)
 
-    async def _look_again(self, project_id: str, task_id: str, lost: NoAnswer, context: DeliveryContext) -> Outcome:
-        """After a start without an answer: a task that is active now was started, anything else is unconfirmed."""
-        task = await self.show(project_id, task_id, context)
-        if isinstance(task, Task) and task.status in ACTIVE:
+    async def _look_again(self, project_id: str, start: Start, lost: NoAnswer, context: DeliveryContext) -> Outcome:
+        """After a start without an answer: what is active now was started, anything else is unconfirmed."""
+        show, active = (self.show_group, task_groups.ACTIVE) if start.of_group else (self.show, ACTIVE)
+        found = await show(project_id, start.target_id, context)
+        if not isinstance(found, Outcome) and found.status in active:
             return Outcome(kind=Kind.STARTED)
         return Outcome(kind=Kind.UNCONFIRMED, reason=lost.reason)
 
-    async def _call(
-        self, call: Call, project_id: str, context: DeliveryContext, min_time: float = 0.0, kept_back: float = 0.0
+    async def _call(  # noqa: PLR0913  # what a call needs, at one place
+        self,
+        call: Call,
+        project_id: str,
+        context: DeliveryContext,
+        task: str | None = None,
+        *,
+        min_time: float = 0.0,
+        kept_back: float = 0.0,
     ) -> Answer | NoAnswer | Outcome:
-        """Make a call, if the key may be used and enough time remains. Times are seconds."""
-        credential = await self._credentials.get(self._settings, project_id, context)
+        """Make a call, if the key may be used and enough time remains. Times are seconds.
+
+        `task`: what the call is about, its id or name; None where a 403 says nothing of the key, as with task groups.
+        """
+        credential = await self._credentials.get(self._settings, project_id, context, task)
         if isinstance(credential, Outcome):
             return credential
         async with credential.breaker.guard():
-            cooldown_left = credential.breaker.cooldown_left(self._now(), self._settings.oms_cooldown)
+            cooldown_left = credential.breaker.cooldown_left(project_id, self._now(), self._settings.oms_cooldown)
             if cooldown_left > 0:
                 return cooling_down(cooldown_left)
             remaining = context.remaining()
@@ -107,15 +130,19 @@ class Oms:
             headers = identify(call, credential.identity, self._now())
             seconds = min(remaining - kept_back, self._settings.oms_timeout)
             answer = await self._transport.send(call, headers, seconds)
-            return self._record(answer, credential)
+            if isinstance(answer, Answer):
+                credential.breaker.record_permission(answer, project_id, task, self._now())
+            return self._record(answer, credential, called=call.method != "GET")
 
-    def _record(self, answer: Answer | NoAnswer, credential: Credential) -> Answer | NoAnswer | Outcome:
+    def _record(
+        self, answer: Answer | NoAnswer, credential: Credential, *, called: bool
+    ) -> Answer | NoAnswer | Outcome:
         """Tell the breaker what the answer says of the key. A refused token of IAM is dropped instead."""
         if not isinstance(answer, Answer):
             return answer
         if credential.renewable and answer.status == 401:
             self._credentials.forget(credential)
-            return Outcome(kind=Kind.UNAVAILABLE, reason="token_refused", oms_status=401)
+            return Outcome(kind=Kind.UNAVAILABLE, reason="token_refused", oms_status=401, start_called=called)
         credential.breaker.record(answer, self._now())
         return answer
 

@@ -40,19 +40,22 @@ class CredentialProvider:
         self._tokens: dict[str, iam.IamToken] = {}
         self._login = asyncio.Lock()
 
-    async def get(self, settings: Settings, project_id: str, context: DeliveryContext) -> Credential | Outcome:
-        """The key of the settings, their token, a token of IAM, or the key that the platform lent, in this order."""
+    async def get(
+        self, settings: Settings, project_id: str, context: DeliveryContext, task: str | None
+    ) -> Credential | Outcome:
+        """The key of the settings, their token, a token of IAM, or the key that the platform lent, in this order.
+
+        `task`: what the call is about, its id or name; None where a 403 says nothing of the key.
+        """
         if settings.huaweicloud_sdk_ak and settings.huaweicloud_sdk_sk:
             token = settings.huaweicloud_sdk_security_token
-            return self._with_breaker(
-                AccessKey(settings.huaweicloud_sdk_ak, settings.huaweicloud_sdk_sk, token), project_id
-            )
+            return self._with_breaker(AccessKey(settings.huaweicloud_sdk_ak, settings.huaweicloud_sdk_sk, token))
         if settings.oms_auth_token:
-            return self._with_breaker(AuthToken(settings.oms_auth_token), project_id)
+            return self._with_breaker(AuthToken(settings.oms_auth_token))
         if settings.iam_user:
-            return await self._iam_token(settings, project_id, context)
+            return await self._iam_token(settings, project_id, context, task)
         if context.platform_key and all(PRINTABLE.fullmatch(part) for part in _parts(context.platform_key)):
-            return self._with_breaker(context.platform_key, project_id)
+            return self._with_breaker(context.platform_key)
         return Outcome(kind=Kind.UNAVAILABLE, reason="no_key_for_oms")
 
     def forget(self, credential: Credential) -> None:
@@ -61,9 +64,9 @@ class CredentialProvider:
             key: token for key, token in self._tokens.items() if AuthToken(token.token) != credential.identity
         }
 
-    def _with_breaker(self, identity: Identity, project_id: str) -> Credential:
-        """A key may be refused for one project and serve another."""
-        return Credential(identity, self._breaker(*_parts(identity), project_id))
+    def _with_breaker(self, identity: Identity) -> Credential:
+        """One breaker for a key, whatever the project: another AK, SK or token is another key."""
+        return Credential(identity, self._breaker(*_parts(identity)))
 
     def _breaker(self, *of: str) -> KeyBreaker:
         digest = _digest(*of)
@@ -71,19 +74,21 @@ class CredentialProvider:
             del self._breakers[next(iter(self._breakers))]
         return self._breakers.setdefault(digest, KeyBreaker())
 
-    async def _iam_token(self, settings: Settings, project_id: str, context: DeliveryContext) -> Credential | Outcome:
+    async def _iam_token(
+        self, settings: Settings, project_id: str, context: DeliveryContext, task: str | None
+    ) -> Credential | Outcome:
         key = _digest(*iam.login_cache_key(settings), project_id)
         if self._lifetime(key) < RENEW_BEFORE and not (
             self._lifetime(key) > MIN_TOKEN_LIFETIME and self._login.locked()
         ):
             async with self._login:  # one login for all deliveries that wait
                 if self._lifetime(key) < RENEW_BEFORE:
-                    fresh = await self._log_in(settings, project_id, self._breaker(key), context)
+                    fresh = await self._log_in(settings, project_id, context, task)
                     if isinstance(fresh, iam.IamToken):
                         self._tokens[key] = fresh
                     elif self._lifetime(key) <= MIN_TOKEN_LIFETIME:
                         return fresh
-        return replace(self._with_breaker(AuthToken(self._tokens[key].token), project_id), renewable=True)
+        return replace(self._with_breaker(AuthToken(self._tokens[key].token)), renewable=True)
 
     def _lifetime(self, key: str) -> timedelta:
         """How long the cached token is still valid."""
@@ -91,9 +96,11 @@ class CredentialProvider:
         return token.expires_at - self._now() if token else timedelta()
 
     async def _log_in(
-        self, settings: Settings, project_id: str, breaker: KeyBreaker, context: DeliveryContext
+        self, settings: Settings, project_id: str, context: DeliveryContext, task: str | None
     ) -> iam.IamToken | Outcome:
-        cooldown_left = breaker.cooldown_left(self._now(), settings.oms_cooldown)
+        """Ask IAM for a token of the project; a password has one breaker, as a key has."""
+        breaker = self._breaker(*iam.login_cache_key(settings))
+        cooldown_left = breaker.cooldown_left(project_id, self._now(), settings.oms_cooldown)
         if cooldown_left > 0:
             return cooling_down(cooldown_left)
         call = iam.build_login(settings, project_id)
@@ -101,6 +108,7 @@ class CredentialProvider:
         if not isinstance(answer, Answer):
             return Outcome(kind=Kind.UNAVAILABLE, reason="iam")
         breaker.record(answer, self._now())
+        breaker.record_permission(answer, project_id, task, self._now())
         return iam.interpret_token(answer)
 
 

@@ -28,6 +28,8 @@ BY_STATUS: dict[int, tuple[Kind, str | None]] = {
     404: (Kind.NOT_FOUND, None),
     429: (Kind.UNAVAILABLE, "throttled"),
 }
+# But 0308, which is in the table: the call was throttled.
+GATEWAY_CODES_ABOUT_KEYS = "APIGW.030"
 # Seconds after which a throttled call is worth another try. Huawei says 2 to 5 for one caller; of thousands that wait,
 # each try takes from the others what OMS allows.
 THROTTLED_FOR = 10
@@ -50,10 +52,18 @@ def _meaning(answer: Answer) -> tuple[Kind, str | None]:
     code = answer.error_code or ""
     if code in BY_CODE:
         return BY_CODE[code]
-    if code.startswith("APIGW.030"):
+    if code.startswith(GATEWAY_CODES_ABOUT_KEYS):
         return Kind.REJECTED, "credentials"
     if answer.status in BY_STATUS:
         return BY_STATUS[answer.status]
     if answer.status >= 500:
         return Kind.UNAVAILABLE, "oms_error"
     return Kind.REJECTED, "redirect" if 300 <= answer.status < 400 else "refused_by_oms"
+
+
+def refuses_key(answer: Answer) -> bool:
+    """Whether OMS's gateway, OMS or IAM did not accept the key or token itself, whatever it was used for."""
+    code = answer.error_code or ""
+    return answer.status == 401 or (
+        answer.status >= 300 and code.startswith(GATEWAY_CODES_ABOUT_KEYS) and code not in BY_CODE
+    )

@@ -2,7 +2,8 @@
 
 «More than five consecutive failures of an access key lock it for five minutes»
 (https://support.huaweicloud.com/intl/en-us/devg-apisign/api-sign-0001.html): so a key of which nothing is known yet is
-tried by one call at a time, and a refused one by none.
+tried by one call at a time, and a refused one by none, whatever the project. A 403 says less: the key is right and may
+not do this. It may be about one task, so the key rests in that project once two different tasks met one.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from datetime import datetime
 
 from restarter.http.call import Answer
 from restarter.model import Kind, Outcome
-from restarter.oms.error_codes import read_error
+from restarter.oms.error_codes import refuses_key
 
 
 class KeyBreaker:
@@ -23,6 +24,8 @@ class KeyBreaker:
         self._accepted = False
         self._refused_at: datetime | None = None
         self._first_call = asyncio.Lock()
+        self._forbidden: dict[str, dict[str, datetime]] = {}
+        """For each project the last two tasks that met a 403, and when, the last one last."""
 
     @asynccontextmanager
     async def guard(self) -> AsyncIterator[None]:
@@ -34,23 +37,32 @@ class KeyBreaker:
                     return
         yield
 
-    def cooldown_left(self, now: datetime, cooldown: float) -> float:
-        """Seconds for which the key is not used; zero or less when it may be. `cooldown`: seconds after a refusal."""
-        if self._refused_at is None:
-            return 0.0
-        return self._refused_at.timestamp() + cooldown - now.timestamp()
+    def cooldown_left(self, project_id: str, now: datetime, cooldown: float) -> float:
+        """Seconds for which the key is not used in the project; zero or less when it may be.
+
+        `cooldown`: seconds after a refusal.
+        """
+        rests_since = [] if self._refused_at is None else [self._refused_at]
+        last_two = list(self._forbidden.get(project_id, {}).values())
+        if len(last_two) == 2 and (last_two[1] - last_two[0]).total_seconds() < cooldown:
+            rests_since.append(last_two[1])
+        return max((at.timestamp() + cooldown - now.timestamp() for at in rests_since), default=0.0)
 
     def record(self, answer: Answer, now: datetime) -> None:
-        """Take note of an answer. One that is no refusal proves the key, unless a gateway gave it that did not look."""
-        if is_refusal(answer):
+        """Take note of what an answer says of the key. A gateway that did not look at it says nothing."""
+        if refuses_key(answer):
             self._accepted, self._refused_at = False, now
         elif answer.status < 300 or (answer.error_code or "").startswith("OMS."):
             self._accepted, self._refused_at = True, None
 
-
-def is_refusal(answer: Answer) -> bool:
-    """Whether OMS, its gateway or IAM did not accept our credentials."""
-    return answer.status >= 300 and read_error(answer).reason == "credentials"
+    def record_permission(self, answer: Answer, project_id: str, task: str | None, now: datetime) -> None:
+        """Take note of a 403 to a call about a task (its id or name) of a project; without a task it does not count."""
+        if task is not None and answer.status == 403 and not refuses_key(answer):
+            tasks = self._forbidden.setdefault(project_id, {})
+            tasks.pop(task, None)
+            tasks[task] = now
+            if len(tasks) > 2:
+                del tasks[next(iter(tasks))]
 
 
 def cooling_down(seconds: float) -> Outcome:

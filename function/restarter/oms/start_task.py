@@ -38,7 +38,7 @@ def build(origin: str, project_id: str, start: Start, credentials: StorageCreden
     return Call(
         "POST",
         origin,
-        f"/v2/{project_id}/tasks/{start.task_id}/start",
+        f"/v2/{project_id}/tasks/{start.target_id}/start",
         headers={"Content-Type": "application/json;charset=utf-8", "X-Project-Id": project_id},
         content=json.dumps(body).encode(),
         operation="StartTask",

@@ -7,11 +7,13 @@ from typing import Any
 
 from restarter.http.call import Answer, Call
 from restarter.model import Kind, Outcome, Task
+from restarter.oms.documents import count, failure_of, integer, member, text
 from restarter.oms.error_codes import read_error
 
 # A page of 50 tasks stays well under the bound on answers (`transport.MAX_ANSWER_BYTES`); OMS allows 100.
 PAGE_SIZE = 50
 MAX_ID_DIGITS = 19  # of a 64-bit integer; those of today have 15
+UNREADABLE_GROUP_ID = "unreadable id"  # no id of OMS has a space
 FAILED_PAGE_SIZE = 100  # the most that OMS allows
 MAX_NAME_LENGTH = 255  # of the parameter; matching is fuzzy, so the head of a longer name finds it too
 
@@ -77,26 +79,32 @@ def _unreadable(answer: Answer, reason: str = "unreadable_answer") -> Outcome:
     )
 
 
+def _group_id(value: Any) -> str | None:
+    """The id of the task's group, as it is: a member is one even where the id cannot be used."""
+    if not value:
+        return None
+    return value if isinstance(value, str) else UNREADABLE_GROUP_ID
+
+
 def _task(document: Any) -> Task | None:
     """A task as OMS shows it. Members may be null, empty or missing: a healthy task has no reason for a failure."""
     if not isinstance(document, dict):
         return None
-    task_id, status = _id(document.get("id")), document.get("status")
+    task_id = _id(document.get("id"))
     if task_id is None:
         return None
     return Task(
         id=task_id,
-        name=_text(document.get("name")),
-        status=status if isinstance(status, int) and not isinstance(status, bool) else None,
-        group_type=_text(document.get("group_type")),
-        group_id=_text(document.get("group_id")),
-        task_type=_text(document.get("task_type")),
-        failure_reason=_text(_member(document.get("error_reason"), "error_code")),
+        name=text(document.get("name")),
+        status=integer(document.get("status")),
+        group_type=text(document.get("group_type")),
+        group_id=_group_id(document.get("group_id")),
+        task_type=text(document.get("task_type")),
         enable_restore=document.get("enable_restore") is True,
-        failed_objects_listed=_failed_objects_listed(document),
-        started_at_ms=_number(document.get("start_time")),
+        started_at_ms=count(document.get("start_time")),
         ended_at_ms=_ended_at(document),
-        notice_sent=_member(document.get("smn_info"), "notify_result"),
+        notice_sent=member(document.get("smn_info"), "notify_result"),
+        **failure_of(document, "failed_num"),
     )
 
 
@@ -109,28 +117,6 @@ def _id(value: Any) -> str | None:
     return None
 
 
-def _failed_objects_listed(document: dict[str, Any]) -> bool:
-    """«true: failed objects can be sent again»; with none recorded there is nothing to send."""
-    return (
-        document.get("enable_failed_object_recording") is not False
-        and _member(document.get("failed_object_record"), "result") is True
-        and document.get("failed_num") != 0
-    )
-
-
 def _ended_at(document: dict[str, Any]) -> int | None:
-    started_at, total_time = _number(document.get("start_time")), _number(document.get("total_time"))
+    started_at, total_time = count(document.get("start_time")), count(document.get("total_time"))
     return None if started_at is None else started_at + (total_time or 0)
-
-
-def _number(value: Any) -> int | None:
-    """A time in milliseconds; anything that is none counts as missing."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15 else None
-
-
-def _member(document: Any, name: str) -> Any:
-    return document.get(name) if isinstance(document, dict) else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

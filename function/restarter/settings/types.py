@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from base64 import b64decode
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -187,21 +188,41 @@ def _budget(value: str) -> str:
 
 
 def _ledger(value: SecretStr) -> SecretStr:
-    """`memory://`, or an address that the Redis client understands; it may hold a password."""
-    address = value.get_secret_value()
-    if address == "memory://":
+    """`memory://`, or an address of Redis; it may hold a password."""
+    text = value.get_secret_value()
+    if text == "memory://":
         return value
-    if not address.startswith(("redis://", "rediss://")):
-        raise PydanticCustomError("ledger", "must be memory://, redis:// or rediss://")
+    if not re.match(r"rediss?(\+sentinel|\+cluster)?://", text):
+        raise PydanticCustomError("ledger", "must be memory://, redis:// or rediss:// (+sentinel, +cluster)")
     try:
-        from redis.asyncio.connection import parse_url  # noqa: PLC0415  # an extra: only where it is configured
+        import redis.asyncio.connection  # noqa: F401, PLC0415  # an extra: only where it is configured
 
-        parse_url(address)
+        from restarter.settings.redis_address import parse_redis_address  # noqa: PLC0415  # the same
+
+        _check_tls_files(parse_redis_address(text).options)
     except ImportError:
         raise PydanticCustomError("ledger", "needs the package redis: install the extra of that name") from None
-    except ValueError:
-        raise PydanticCustomError("ledger", "is not an address of Redis") from None
+    except ValueError as error:
+        raise PydanticCustomError("ledger", "{fault}", {"fault": str(error)}) from None
     return value
+
+
+def _check_tls_files(options: Mapping[str, str]) -> None:
+    """Read the files as the client will.
+
+    Raises:
+        ValueError: They cannot be used.
+    """
+    import ssl  # noqa: PLC0415  # heavy, and not every deployment needs it
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if "ssl_ca_certs" in options:
+            context.load_verify_locations(cafile=options["ssl_ca_certs"])
+        if "ssl_certfile" in options or "ssl_keyfile" in options:
+            context.load_cert_chain(options.get("ssl_certfile", ""), options.get("ssl_keyfile"))
+    except OSError:
+        raise ValueError("ssl_ca_certs, ssl_certfile and ssl_keyfile must be readable PEM files") from None
 
 
 Endpoint = Annotated[str, AfterValidator(_origin)]

@@ -4,6 +4,7 @@ https://opentelemetry.io/docs/specs/semconv/http/http-spans/, https://openteleme
 """
 
 import re
+import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,13 +21,15 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 
 from restarter import __version__
+from restarter.decide.failure_reasons import BY_CODE
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.model import Delivery
 
 REQUESTS = "restarter.requests"
+FAILURES = "restarter.failures"
 DELIVERY_SECONDS = "restarter.delivery.duration"
 CALL_SECONDS = "restarter.call.duration"
-METRICS = {REQUESTS: "{request}", DELIVERY_SECONDS: "s", CALL_SECONDS: "s"}
+METRICS = {REQUESTS: "{request}", FAILURES: "{failure}", DELIVERY_SECONDS: "s", CALL_SECONDS: "s"}
 IN_BODY = re.compile(rb'"traceparent"\s*:\s*"([0-9a-f-]{55})"')
 
 
@@ -54,7 +57,9 @@ class OpenTelemetry:
     """Spans and metrics of this process; OTEL_* variables say where they go."""
 
     def __init__(self, spans: SpanProcessor | None = None, metrics: MetricReader | None = None) -> None:
-        resource = Resource.create({"service.name": "oms-task-restarter", "service.version": __version__})
+        # An id for each instance: without one, the counters of several instances overwrite each other in Prometheus.
+        names = {"service.name": "oms-task-restarter", "service.version": __version__}
+        resource = Resource.create({**names, "service.instance.id": secrets.token_hex(8)})
         self._tracers = TracerProvider(resource=resource)
         self._tracers.add_span_processor(spans or BatchSpanProcessor(OTLPSpanExporter()))
         reader = metrics or PeriodicExportingMetricReader(OTLPMetricExporter())
@@ -62,6 +67,7 @@ class OpenTelemetry:
         self._tracer = self._tracers.get_tracer("restarter", __version__)
         meter = self._meters.get_meter("restarter", __version__)
         self._requests = meter.create_counter(REQUESTS, METRICS[REQUESTS], "Requests by how they ended")
+        self._failures = meter.create_counter(FAILURES, METRICS[FAILURES], "Why the tasks of requests had failed")
         self._delivery_seconds = meter.create_histogram(DELIVERY_SECONDS, "s", "Time of a delivery")
         self._call_seconds = meter.create_histogram(CALL_SECONDS, "s", "Time of a call")
 
@@ -100,8 +106,18 @@ class OpenTelemetry:
             ):
                 attributes["reason"] = str(receipt["reason"])
             self._requests.add(1, attributes)
+        self._record_failures([receipt for receipt in receipts if receipt.get("failure_class")])
         self._delivery_seconds.record(seconds, {"http.response.status_code": status})
         trace.get_current_span().set_attribute("http.response.status_code", status)
+
+    def _record_failures(self, receipts: Sequence[Mapping[str, Any]]) -> None:
+        """Count requests by why their task failed, and note it at the span. Codes that are not in the table are one."""
+        for receipt in receipts:
+            known = receipt["failure_reason"] if receipt["failure_reason"] in BY_CODE else "other"
+            cause = {"failure_class": str(receipt["failure_class"]), "failure_reason": str(known)}
+            self._failures.add(1, cause)
+            for name, value in cause.items():  # of several in a batch the last one is shown
+                trace.get_current_span().set_attribute(f"restarter.{name}", value)
 
     def close(self) -> None:
         """Flush and shut down."""

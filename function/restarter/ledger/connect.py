@@ -1,0 +1,50 @@
+"""Clients of Redis for each kind of address. They connect when first used, and again after a connection broke."""
+
+from typing import Any
+
+from redis.asyncio import Redis, RedisCluster, Sentinel
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from restarter.settings.redis_address import SENTINEL_OPTIONS, RedisAddress, Topology
+
+# Short, because nodes that do not answer are tried one after the other within the time of one command.
+CONNECT_TIMEOUT_S = 0.5
+# Protocol 2 is spoken by every Redis, and nothing is said about the driver: few commands open a connection. Commands
+# end with the ledger's own timeout. A connection that broke while it was idle is noticed at the next command: that one
+# repetition is enough, and every command may be repeated.
+COMMON: dict[str, Any] = {
+    "decode_responses": True,
+    "protocol": 2,
+    "driver_info": None,
+    "socket_timeout": None,
+    "socket_connect_timeout": CONNECT_TIMEOUT_S,
+    "retry": Retry(NoBackoff(), 1),
+}
+ASK_SENTINEL = {"socket_timeout": CONNECT_TIMEOUT_S}
+
+
+def connect(address: RedisAddress) -> tuple[Any, ...]:
+    """The client that takes commands, and then those that it asks for the way."""
+    tls = _tls(address)
+    user: dict[str, Any] = {"username": address.username, "password": address.password}
+    if address.topology is Topology.CLUSTER:
+        nodes = [ClusterNode(host, port) for host, port in address.nodes]
+        return (RedisCluster(startup_nodes=nodes, **COMMON, **user, **tls),)
+    if address.topology is Topology.SENTINEL:
+        names = zip(("username", "password"), SENTINEL_OPTIONS, strict=True)
+        own_user = {name: address.options.get(option) for name, option in names}
+        options = COMMON | ASK_SENTINEL | own_user | tls
+        sentinel = Sentinel(address.nodes, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+        found = sentinel.master_for(address.master, db=address.database, **COMMON, **user, **tls)
+        return found, *sentinel.sentinels
+    host, port = address.nodes[0]
+    return (Redis(host=host, port=port, db=address.database, **COMMON, **user, **tls),)
+
+
+def _tls(address: RedisAddress) -> dict[str, Any]:
+    if not address.tls:
+        return {}
+    files = {name: value for name, value in address.options.items() if name not in SENTINEL_OPTIONS}
+    return {**files, "ssl": True, "ssl_check_hostname": address.options.get("ssl_check_hostname") != "false"}

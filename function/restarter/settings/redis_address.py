@@ -1,0 +1,109 @@
+"""Where a shared ledger is: one server, Sentinels that name one, or a cluster. No I/O here; no message holds a value.
+
+    redis://user:password@host:6379/0
+    redis+sentinel://user:password@host:26379,host:26379/master/0
+    redis+cluster://user:password@host:6379,host:6379
+
+With `rediss` in place of `redis`, every connection is TLS.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+TLS_OPTIONS = (*TLS_FILES, "ssl_check_hostname")
+SENTINEL_OPTIONS = ("sentinel_username", "sentinel_password")
+SCHEME = re.compile(r"redis(s?)(?:\+(sentinel|cluster))?")
+NODE = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,64})\]|([A-Za-z0-9._-]{1,253}))(?::([0-9]{1,5}))?")
+
+
+class Topology(Enum):
+    """How the server that takes writes is found."""
+
+    SINGLE = "single"
+    SENTINEL = "sentinel"
+    CLUSTER = "cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class RedisAddress:
+    """An address taken apart; user, password and options stay out of `repr`."""
+
+    topology: Topology
+    nodes: tuple[tuple[str, int], ...]
+    """Host and port of the server, of the Sentinels, or of some nodes of the cluster."""
+    tls: bool
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    master: str = ""
+    """The name by which Sentinel knows the master."""
+    database: int = 0
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def parse_redis_address(text: str) -> RedisAddress:
+    """The address that a text means; user, password and master are percent-decoded.
+
+    Raises:
+        ValueError: It means none; the text says what is wrong, without a value.
+    """
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise ValueError("is not an address of Redis") from None
+    scheme = SCHEME.fullmatch(parts.scheme)
+    if scheme is None or parts.fragment:
+        raise ValueError("is not an address of Redis")
+    topology, tls = Topology(scheme[2] or "single"), bool(scheme[1])
+    user, _, hosts = parts.netloc.rpartition("@")
+    username, _, password = map(unquote, user.partition(":"))
+    master, database = _path(parts.path, topology)
+    return RedisAddress(
+        topology=topology,
+        nodes=_nodes(hosts, topology),
+        tls=tls,
+        username=username or None,
+        password=password or None,
+        master=master,
+        database=database,
+        options=_options(parts.query, topology, tls=tls),
+    )
+
+
+def _nodes(hosts: str, topology: Topology) -> tuple[tuple[str, int], ...]:
+    matches = [NODE.fullmatch(host) for host in hosts.split(",")]
+    default = 26379 if topology is Topology.SENTINEL else 6379
+    nodes = tuple((match[1] or match[2], int(match[3] or default)) for match in matches if match)
+    if len(nodes) < len(matches) or not all(0 < port < 65536 for _, port in nodes):
+        raise ValueError("is not an address of Redis")
+    if topology is Topology.SINGLE and len(nodes) > 1:
+        raise ValueError("names several servers: say redis+sentinel:// or redis+cluster://")
+    return nodes
+
+
+def _path(path: str, topology: Topology) -> tuple[str, int]:
+    """The name of the master, and the number of the database."""
+    names = [unquote(name) for name in path.split("/") if name]
+    master = names.pop(0) if topology is Topology.SENTINEL and names else ""
+    if topology is Topology.SENTINEL and not master:
+        raise ValueError("names no master: redis+sentinel://host:26379/master")
+    database = names.pop(0) if names else "0"
+    if names or not re.fullmatch(r"[0-9]{1,3}", database):
+        raise ValueError("must end with the number of a database, or nothing")
+    if topology is Topology.CLUSTER and int(database):
+        raise ValueError("names a database: a cluster has number 0 only")
+    return master, int(database)
+
+
+def _options(query: str, topology: Topology, *, tls: bool) -> dict[str, str]:
+    known = (*(TLS_OPTIONS if tls else ()), *(SENTINEL_OPTIONS if topology is Topology.SENTINEL else ()))
+    pairs = parse_qsl(query, keep_blank_values=True)
+    options = dict(pairs)
+    if not options.keys() <= set(known) or len(options) < len(pairs):
+        raise ValueError(f"has an option that is unknown here or repeated; there are {', '.join(known) or 'none'}")
+    if options.get("ssl_check_hostname", "true") not in ("true", "false"):
+        raise ValueError("ssl_check_hostname must be true or false")
+    return options

@@ -1,0 +1,129 @@
+"""A shared ledger at each kind of address that RESTART_LEDGER takes, in real servers."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from redis_server import MASTER, RedisServer, behind_tls, cluster, watched_by_sentinel
+from restarter.ledger import Claim, EventKey, LedgerError, LedgerKeys, open_ledger
+
+PASSWORD = "p@ss/word:?#%"
+ENCODED = quote(PASSWORD, safe="")
+USER = "restarter"
+# What the user of the function must be allowed; README says the same.
+RIGHTS = ["~oms-task-restarter:*", "-@all", "+eval", "+evalsha", "+get", "+set", "+del", "+expire", "+time"]
+RIGHTS += ["+zadd", "+zrem", "+zrangebyscore", "+zremrangebyscore"]
+SELECTS = ["+select"]  # another database than 0
+IN_A_CLUSTER = ["+cluster|slots", "+command"]
+
+
+def allow(server: RedisServer, *rights: str) -> None:
+    """Make a user that may do so much, and let nobody else in."""
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", USER, "on", f">{PASSWORD}", "resetchannels", *RIGHTS, *rights)
+
+
+def keep(address: str, events: int = 30) -> None:
+    """Claim, settle, count and release: all that the function does, for keys of every slot."""
+
+    async def steps() -> None:
+        ledger = open_ledger(address, time.time)
+        for number in range(events):
+            key, keys = EventKey(f"e{number}", "t"), LedgerKeys(f"e{number}", f"t{number}")
+            assert await ledger.claim(key, 10) is Claim.OURS
+            history = await ledger.history(keys, 60)
+            assert history.ages == ()
+            assert await ledger.reserve(keys, history, 60)
+            assert len((await ledger.history(LedgerKeys("other", keys.task), 60)).ages) == 1
+            await ledger.unreserve(keys)
+            assert await ledger.mark_exhausted(keys.task, 60)
+            await ledger.release(key)
+            assert await ledger.claim(key, 10) is Claim.OURS
+            await ledger.settle(key)
+            assert await ledger.claim(key, 10) is Claim.SETTLED
+        await ledger.close()
+
+    asyncio.run(steps())
+
+
+def fault(address: str) -> str:
+    """Why the ledger does not answer."""
+
+    async def ask() -> None:
+        ledger = open_ledger(address, time.time)
+        try:
+            await ledger.claim(EventKey("e", "t"), 1)
+        finally:
+            await ledger.close()
+
+    with pytest.raises(LedgerError) as raised:
+        asyncio.run(ask())
+    return str(raised.value)
+
+
+def test_a_password_and_a_user_with_no_more_rights_than_these_are_enough() -> None:
+    with RedisServer(password="other") as server:
+        allow(server, *SELECTS)
+        keep(f"redis://{USER}:{ENCODED}@127.0.0.1:{server.port}/3")
+        with server.client() as client:
+            client.select(3)
+            assert len(client.keys("oms-task-restarter:*")) == client.dbsize() > 0
+        assert fault(f"redis://{USER}:wrong@127.0.0.1:{server.port}") == "AuthenticationError"
+        assert fault(f"redis://127.0.0.1:{server.port}") == "AuthenticationError"
+        keep(f"redis://:other@127.0.0.1:{server.port}")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that no public authority knows, and its key."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "redis")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    builder = builder.add_extension(
+        x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+    )
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    folder = tmp_path_factory.mktemp("tls")
+    pem = serialization.Encoding.PEM
+    (folder / "ca.pem").write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(pem))
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "key.pem").write_bytes(private)
+    return folder / "ca.pem", folder / "key.pem"
+
+
+def test_tls_with_an_authority_of_ones_own_is_trusted_only_where_it_is_named(certificate: tuple[Path, Path]) -> None:
+    with RedisServer(password="other") as server, behind_tls(server, *certificate) as port:
+        trusted = f"ssl_ca_certs={certificate[0]}"
+        keep(f"rediss://:other@127.0.0.1:{port}/0?{trusted}")
+        assert fault(f"rediss://:other@127.0.0.1:{port}/0") == "ConnectionError"
+        assert fault(f"rediss://:other@localhost:{port}/0?{trusted}") == "ConnectionError"
+        server.empty()
+        keep(f"rediss://:other@localhost:{port}/0?{trusted}&ssl_check_hostname=false")
+
+
+def test_sentinel_says_where_the_master_is() -> None:
+    with watched_by_sentinel("other") as (sentinel, master):
+        allow(master)
+        options = "sentinel_password=other"
+        keep(f"redis+sentinel://{USER}:{ENCODED}@127.0.0.1:9,{sentinel}/{MASTER}?{options}")
+        assert fault(f"redis+sentinel://:other@{sentinel}/unknown?{options}") == "MasterNotFoundError"
+        assert fault(f"redis+sentinel://:other@{sentinel}/{MASTER}") == "MasterNotFoundError"
+
+
+def test_a_cluster_keeps_the_keys_of_every_slot() -> None:
+    with cluster() as (nodes, masters):
+        for master in masters:
+            allow(master, *IN_A_CLUSTER)
+        keep(f"redis+cluster://{USER}:{ENCODED}@{nodes}")
+        for master in masters:
+            with master.client() as client:
+                assert client.dbsize() > 0
