@@ -64,6 +64,9 @@ UvicornWorker.CONFIG_KWARGS = {
     "http": Http,
     "ws": "none",
     "h11_max_incomplete_event_size": MAX_HEADER_BYTES,
+    # Seconds that an idle connection stays: over the 60 of most proxies, for one that still means to use it when the
+    # function closes it loses the delivery.
+    "timeout_keep_alive": 75,
 }
 # What is read of a refused body on a connection that closes after the reply, and for how long.
 MAX_DISCARDED_BYTES = 4 * MAX_BODY_BYTES

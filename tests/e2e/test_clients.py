@@ -10,8 +10,9 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,24 @@ def public(oms: Running) -> Iterator[Running]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def kept(public: Running) -> Iterator[tuple[HTTPConnection, float]]:
+    """A connection over which one request went, and when; it waits while other tests run."""
+    with closing(HTTPConnection(public.url.removeprefix("http://"), timeout=MAX_TIME_S)) as connection:
+        assert health(connection) == 200
+        yield connection, time.monotonic()
+
+
+def health(connection: HTTPConnection) -> int:
+    """The status of /healthz. A connection that the function closed raises an error."""
+    connection.request("GET", "/healthz")
+    with connection.getresponse() as reply:
+        reply.read()
+        return reply.status
+
+
 @pytest.fixture(autouse=True)
-def fresh_world(oms: Running, public: Running) -> None:
+def fresh_world(oms: Running, public: Running, kept: tuple[HTTPConnection, float]) -> None:
     oms.control("POST", "/_sim/reset")
     while not public.lines.empty():
         public.lines.get_nowait()
@@ -330,3 +347,10 @@ def test_the_health_check_of_haproxy_asks_healthz(check: str, status: int, tmp_p
             time.sleep(0.05)
         time.sleep(0.2)  # in which a check that fails would take it out
         assert httpx.get(f"{url}/healthz").status_code == status
+
+
+def test_a_connection_that_was_idle_for_a_while_is_still_there(kept: tuple[HTTPConnection, float]) -> None:
+    """With gunicorn's 2 s haproxy lost 2 of 480 deliveries that came 2 s apart: it used what was just being closed."""
+    connection, asked = kept
+    time.sleep(max(0.0, asked + 3 - time.monotonic()))
+    assert health(connection) == 200
