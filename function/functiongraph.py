@@ -13,9 +13,9 @@ import json
 import threading
 from typing import Any
 
-from restarter import receipt
 from restarter.app import Application
 from restarter.errors import Malformed, Rejected, check_body_size
+from restarter.log import configure_logging
 from restarter.model import AccessKey, Delivery
 from restarter.reply import Reply, apig_response
 from restarter.settings.model import FunctionGraphSettings
@@ -38,7 +38,7 @@ class Runtime:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="restarter", daemon=True)
         self._thread.start()
-        receipt.configure_logging(settings.current().log_level)
+        configure_logging(settings.current().log_level)
         settings.warn()
 
     def handle(self, event: Any, context: Any) -> Reply:
@@ -49,7 +49,7 @@ class Runtime:
         try:
             delivery = Delivery("POST", "/invoke", {}, _body(event))
         except Rejected as error:
-            return pipeline.reject(error, ours, {})
+            return pipeline.reject(error, ours, None)
         return asyncio.run_coroutine_threadsafe(pipeline.handle(delivery, ours), self._loop).result()
 
     def close(self) -> None:

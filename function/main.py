@@ -22,7 +22,6 @@ from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn_worker import UvicornWorker
 
-from restarter import receipt
 from restarter.app import Application
 from restarter.errors import (
     MAX_BODY_BYTES,
@@ -33,16 +32,18 @@ from restarter.errors import (
     check_body_size,
     check_headers,
 )
+from restarter.log import configure_logging
 from restarter.model import AccessKey, Delivery, DeliveryContext
 from restarter.settings.errors import SettingsError
 from restarter.settings.reload import SettingsReloader
+from restarter.telemetry.trace import trace_id_of
 
 try:
     settings = SettingsReloader()
     application = Application(settings.current)
 except SettingsError as error:
     raise SystemExit(f"oms-task-restarter cannot start:\n{error}") from None
-receipt.configure_logging(settings.current().log_level)
+configure_logging(settings.current().log_level)
 settings.warn()
 
 
@@ -74,8 +75,10 @@ DISCARD_TIMEOUT_S = 1.0
 # Each connection is an open file: raise the usual limit of 1,024 to what the system allows.
 with contextlib.suppress(ValueError, OSError):
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-# The collector need not walk through what start-up made.
+# The collector need not walk through what start-up made. A delivery leaves little for it: looking less often saves a
+# tenth of the CPU per call, and garbage in cycles lives longer.
 gc.freeze()
+gc.set_threshold(20_000)
 gc.enable()
 
 
@@ -94,7 +97,7 @@ async def restart(request: Request) -> Response:
         delivery = Delivery(request.method, request.url.path, headers, await _body(request, context))
     except Rejected as error:
         await _discard_body(request, context)
-        reply = pipeline.reject(error, context, headers)
+        reply = pipeline.reject(error, context, trace_id_of(headers.get("traceparent", "")))
     else:
         reply = await pipeline.handle(delivery, context)
     closing = {"Connection": "close"} if _has_two_lengths(headers) else {}

@@ -34,10 +34,7 @@ from restarter.settings.model import Settings
 from restarter.settings.shown import Mask
 from restarter.sweep import Sweeper
 from restarter.telemetry.observer import Observer
-
-# The refused key has been replaced meanwhile: the next delivery uses the new one.
-CREDENTIALS_CHANGED = Outcome(kind=Kind.UNAVAILABLE, reason="credentials_changed")
-
+from restarter.telemetry.trace import trace_id_of, traceparent_of
 
 # A part of a delivery, or the task that a sweep found, and what became of it.
 Result = tuple[Decoded | Rejected, Outcome]
@@ -84,7 +81,8 @@ class Pipeline:
         self, delivery: Delivery, context: DeliveryContext, outer: AuthenticatedDelivery | None = None
     ) -> Reply:
         """Handle one delivery. Never raises: a Rejected becomes its reply. `outer`: the APIG event around it."""
-        with self._observer.delivery(delivery):
+        with self._observer.delivery(delivery) as span_trace_id:
+            trace_id = trace_id_of(traceparent_of(delivery)) or span_trace_id
             try:
                 control = control_reply(delivery, self.settings.caller_origins)
                 if control is not None:
@@ -103,12 +101,12 @@ class Pipeline:
                     else:
                         results = await asyncio.gather(*(self._act(part, context) for part in parts))
             except Rejected as error:
-                return self.reject(error, context, delivery.headers)
-            return self._reply(results, context, delivery.headers)
+                return self.reject(error, context, trace_id)
+            return self._reply(results, context, trace_id)
 
-    def reject(self, error: Rejected, context: DeliveryContext, headers: Mapping[str, str]) -> Reply:
+    def reject(self, error: Rejected, context: DeliveryContext, trace_id: str | None) -> Reply:
         """The receipt and reply of a delivery that is not taken."""
-        return self._reply([[(error, _outcome_of(error))]], context, headers)
+        return self._reply([[(error, _outcome_of(error))]], context, trace_id)
 
     async def _act(self, part: Decoded, context: DeliveryContext) -> Sequence[Result]:
         """What became of a part. The last result is the part's own; those before it are of tasks that a sweep found."""
@@ -118,7 +116,7 @@ class Pipeline:
                 return await self._sweeper.sweep(part, context)
             case Event():
                 outcome = await self._restarter.restart(part, context)
-                outcome = CREDENTIALS_CHANGED if is_refused_key(outcome) and not self._is_current() else outcome
+                outcome = outcome if self._is_current() else _retry_with_new_key(outcome)
             case Ignored():
                 outcome = Outcome(kind=Kind.IGNORED, reason=part.reason)
             case Subscription():
@@ -127,19 +125,14 @@ class Pipeline:
                 outcome = _outcome_of(part)
         return [(part, outcome)]
 
-    def _reply(
-        self, results: Sequence[Sequence[Result]], context: DeliveryContext, headers: Mapping[str, str]
-    ) -> Reply:
+    def _reply(self, results: Sequence[Sequence[Result]], context: DeliveryContext, trace_id: str | None) -> Reply:
         """Write a receipt for each result, and answer the sender for all parts."""
-        receipts = [
-            [
-                self._mask.receipt(
-                    receipt.build(outcome, subject, context, self.settings, headers), context.platform_key
-                )
-                for subject, outcome in of_part
-            ]
-            for of_part in results
-        ]
+
+        def build(subject: Decoded | Rejected, outcome: Outcome) -> Mapping[str, Any]:
+            facts = receipt.build(outcome, subject, context, self.settings, trace_id)
+            return self._mask.receipt(facts, context.platform_key)
+
+        receipts = [[build(subject, outcome) for subject, outcome in of_part] for of_part in results]
         written = [one for of_part in receipts for one in of_part]
         self._write(written)
         own = [of_part[-1] for of_part in results]
@@ -150,9 +143,11 @@ class Pipeline:
         return reply
 
 
-def is_refused_key(outcome: Outcome) -> bool:
-    """Whether OMS did not accept our credentials."""
-    return outcome.kind is Kind.REJECTED and outcome.reason == "credentials"
+def _retry_with_new_key(outcome: Outcome) -> Outcome:
+    """The outcome after a change of settings: where OMS refused the key, the next delivery uses the new one."""
+    if outcome.kind is Kind.REJECTED and outcome.reason == "credentials":
+        return replace(outcome, kind=Kind.UNAVAILABLE, reason="credentials_changed")
+    return outcome
 
 
 def _outcome_of(error: Rejected) -> Outcome:

@@ -1,7 +1,5 @@
 """The receipt: one line of JSON for each request, with what was done and why, and without a secret."""
 
-import logging
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
@@ -29,46 +27,27 @@ FIELDS = (
     *(*SWEEP_FIELDS, "duration_ms", "trace_id"),
 )
 
-# One sentence for each outcome; {task} is the id or name. Where a group decided, it stands in place of the task.
+# One sentence for each outcome; {target} is a task by id or name, or a task group.
 SENTENCES = {
-    Kind.STARTED: "Started task {task}",
-    Kind.WOULD_START: "Dry run: would have started task {task}",
-    Kind.ALREADY_RUNNING: "Task {task} is already running; nothing was started",
-    Kind.NOTHING_TO_DO: "Task {task} has succeeded; there is nothing to start",
-    Kind.DUPLICATE: "This event id was settled before; nothing was started for task {task}",
+    Kind.STARTED: "Started {target}",
+    Kind.WOULD_START: "Dry run: would have started {target}",
+    Kind.ALREADY_RUNNING: "Nothing was started: {target} is already running",
+    Kind.NOTHING_TO_DO: "Nothing was started: {target} has succeeded",
+    Kind.DUPLICATE: "Nothing was started for {target}: this event id was settled before",
     Kind.IGNORED: "Ignored: not a request for a restart",
     Kind.SWEPT: "Looked for failed tasks",
-    Kind.REFUSED: "Did not start task {task}",
+    Kind.REFUSED: "Did not start {target}",
     Kind.MALFORMED: "The delivery is malformed",
     Kind.UNAUTHENTICATED: "The caller was not authenticated",
     Kind.CONTENT_TOO_LARGE: "The delivery is too large",
     Kind.UNSUPPORTED_MEDIA_TYPE: "The delivery has a format that is not supported",
     Kind.METHOD_NOT_ALLOWED: "The method is not allowed; deliveries are sent by POST",
-    Kind.NOT_FOUND: "OMS has no task {task}",
-    Kind.REJECTED: "OMS did not accept the call about task {task}",
-    Kind.DEFERRED: "Task {task} cannot be started now",
-    Kind.UNAVAILABLE: "Could not handle task {task}; nothing was started",
-    Kind.UNCONFIRMED: "A start of task {task} was sent and not confirmed",
+    Kind.NOT_FOUND: "OMS has no {target}",
+    Kind.REJECTED: "Rejected: {target} was not started",
+    Kind.DEFERRED: "Cannot start {target} now",
+    Kind.UNAVAILABLE: "Could not handle {target}; nothing was started",
+    Kind.UNCONFIRMED: "A start of {target} was sent and not confirmed",
 }
-
-
-class StderrFormatter(logging.Formatter):
-    """Log records that are no receipts, as lines of JSON with `severity` and `message`."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One line; an exception becomes a member of its own."""
-        line = {"severity": record.levelname, "message": record.getMessage()}
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return to_json(line).decode()
-
-
-def configure_logging(level: str) -> None:
-    """Send log records of at least `level` to stderr. Receipts go to stdout whatever the level is."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(StderrFormatter())
-    logging.getLogger("restarter").handlers = [handler]
-    logging.getLogger("restarter").setLevel(level)
 
 
 def write(receipts: Sequence[Mapping[str, Any]]) -> None:
@@ -106,7 +85,7 @@ def build(
     subject: Decoded | Rejected,
     context: DeliveryContext,
     settings: Settings,
-    headers: Mapping[str, str],
+    trace_id: str | None,
 ) -> dict[str, Any]:
     """What one request asked for and what became of it; what is not known is left out."""
     facts: dict[str, Any] = {"dialect": subject.dialect, "event_id": subject.event_id}
@@ -116,7 +95,7 @@ def build(
     facts |= {name: value for name, value in found.items() if value is not None}
     facts |= asdict(outcome.counts) if outcome.counts else {}
     facts["duration_ms"] = round(1000 * context.elapsed())
-    facts["trace_id"] = trace_id_of(headers.get("traceparent") or headers.get("ce-traceparent", ""))
+    facts["trace_id"] = trace_id
     severity = severity_of(outcome, subject.dialect)
     facts |= {"severity": severity, "message": _sentence(outcome, facts)}
     if outcome.failure_reason is not None:
@@ -145,14 +124,20 @@ def _facts_of_event(event: Event, context: DeliveryContext, settings: Settings) 
 
 def _sentence(outcome: Outcome, facts: Mapping[str, Any]) -> str:
     """One sentence that says what became of the request, and why: a failure by its code and in words of ours."""
-    task = (facts.get("task_id") or facts.get("task_name") or "")[:MAX_NAME_IN_SENTENCE]
-    sentence = SENTENCES[outcome.kind]
-    if facts.get("group_id"):
-        task, sentence = facts["group_id"], sentence.replace("ask {task}", "ask group {task}")
-    sentence = sentence.format(task=task).rstrip()
+    sentence = SENTENCES[outcome.kind].format(target=_target(facts))
+    if outcome.counts is not None and outcome.kind is not Kind.SWEPT:
+        sentence = "The sweep was not completed"
     if outcome.migrate_failed_object is not None:
         sentence += " (failed objects only)" if outcome.migrate_failed_object else " (all objects)"
     return ": ".join(filter(None, [sentence, _why(outcome)]))
+
+
+def _target(facts: Mapping[str, Any]) -> str:
+    """What the request is about: a group, a task, or, where that is not known, the delivery itself."""
+    if facts.get("group_id"):
+        return f"task group {facts['group_id']}"
+    name = facts.get("task_id") or facts.get("task_name")
+    return f"task {name[:MAX_NAME_IN_SENTENCE]}" if name else "the delivery"
 
 
 def _why(outcome: Outcome) -> str | None:
@@ -165,9 +150,3 @@ def _why(outcome: Outcome) -> str | None:
             return f"{outcome.reason}; {failure}"
         case _:
             return outcome.reason
-
-
-def trace_id_of(traceparent: str) -> str | None:
-    """The trace id in a `traceparent` header (W3C Trace Context, 3.2); None where it is not valid."""
-    match = re.fullmatch(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", traceparent)
-    return match[1] if match and int(match[1], 16) else None

@@ -54,7 +54,7 @@ class Restarter:
         try:
             claim = await self._claim(key, context)
             if claim is not Claim.OURS:
-                return _not_ours(claim, event)
+                return _claim_lost(claim, event)
             try:
                 outcome = await self._attempt(event, context)
             except LedgerError:
@@ -167,7 +167,8 @@ class Restarter:
             await self._release(key, context)
         elif not await _best_effort(self._ledger.settle(key), context):
             # The sender must redeliver: a late copy would start the task again, if it had failed again by then.
-            return replace(outcome, kind=Kind.UNCONFIRMED, reason="ledger")
+            kind = Kind.UNCONFIRMED if outcome.start_called else Kind.UNAVAILABLE
+            return replace(outcome, kind=kind, reason="ledger")
         return outcome
 
     async def _release(self, key: EventKey | None, context: DeliveryContext) -> None:
@@ -189,7 +190,7 @@ def _described(outcome: Outcome, target: Task | TaskGroup) -> Outcome:
     )
 
 
-def _not_ours(claim: Claim, event: Event) -> Outcome:
+def _claim_lost(claim: Claim, event: Event) -> Outcome:
     """The outcome of an event that is settled, or is being handled elsewhere."""
     if claim is Claim.HELD:
         return IN_PROGRESS

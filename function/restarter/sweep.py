@@ -19,6 +19,8 @@ from restarter.settings.types import parse_duration
 
 MIN_TIME_S = 1.0  # that must remain for the next candidate
 NEVER_MS = 10**15  # for a task that does not say when it failed: it comes last
+# These count towards the limit of starts.
+MAY_HAVE_STARTED = (Kind.STARTED, Kind.WOULD_START, Kind.UNCONFIRMED)
 # After these the sweep is answered 503, so that it comes again.
 INCOMPLETE = (Kind.UNAVAILABLE, Kind.UNCONFIRMED)
 # These are counted in the summary alone: a receipt for each would repeat itself with every sweep.
@@ -51,7 +53,7 @@ class Sweeper:
         handled: list[tuple[Event, Outcome]] = []
         identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
         for target in targets:
-            started = sum(outcome.kind in (Kind.STARTED, Kind.WOULD_START) for _, outcome in handled)
+            started = sum(outcome.kind in MAY_HAVE_STARTED for _, outcome in handled)
             if started >= self._limit or context.remaining() < MIN_TIME_S:
                 break
             event = _event(tick, target, identity)

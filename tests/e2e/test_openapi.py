@@ -70,6 +70,7 @@ ANSWERS: dict[int, tuple[str, dict[str, str]]] = {
     413: (" " * 600_000, BEARER),
     415: (f"task_id={TASK}", BEARER | {"Content-Type": "text/plain"}),
     422: ('{"task_name": "twin-twin-20261028093012012_112"}', BEARER),
+    431: (f'{{"task_id": {TASK}}}', BEARER | {f"X-{number}": "1" for number in range(100)}),
     503: ('{"task_id": 191297407830877}', BEARER),
 }
 

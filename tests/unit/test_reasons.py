@@ -36,7 +36,7 @@ def expected_class(row: dict[str, str]) -> FailureClass:
 
 
 def receipt_of(outcome: Outcome, event: Event = EVENT, known: Settings | None = None) -> dict[str, Any]:
-    return build(outcome, event, CONTEXT, known or settings(), {})
+    return build(outcome, event, CONTEXT, known or settings(), None)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row["code"] for row in ROWS])
@@ -204,7 +204,7 @@ def test_a_malformed_event_needs_a_person_and_a_direct_caller_hears_it_himself(
     dialect: str | None, severity: str
 ) -> None:
     error = Malformed("task_id: task_id_digits", dialect=dialect)
-    receipt = build(Outcome(kind=Kind.MALFORMED, reason=error.reason), error, CONTEXT, settings(), {})
+    receipt = build(Outcome(kind=Kind.MALFORMED, reason=error.reason), error, CONTEXT, settings(), None)
     assert receipt["severity"] == severity
     assert receipt.get("advice") == (
         "Correct what the sender sends (task_id: task_id_digits), and test a saved delivery with: "

@@ -1,10 +1,13 @@
 """Replies, receipts and their table, as the contract of README has it."""
 
+import json
+
 import pytest
 
 from restarter.model import Kind, Outcome
-from restarter.receipt import SENTENCES, severity_of, trace_id_of
+from restarter.receipt import SENTENCES, severity_of
 from restarter.reply import reply_to, status_of
+from restarter.telemetry.trace import trace_id_of
 
 TABLE = {
     Kind.STARTED: (200, 204, "INFO"),
@@ -83,3 +86,9 @@ def test_retry_after_is_the_outcomes_own_where_it_has_one() -> None:
 )
 def test_a_trace_is_taken_from_a_well_formed_traceparent_alone(traceparent: str, trace_id: str | None) -> None:
     assert trace_id_of(traceparent) == trace_id
+
+
+@pytest.mark.parametrize(("receipt", "reason"), [({}, "no_such_task"), ({"group_id": "g"}, "no_such_group")])
+def test_what_oms_does_not_have_is_a_reason(receipt: dict[str, str], reason: str) -> None:
+    reply = reply_to([Outcome(kind=Kind.NOT_FOUND)], [{"message": "", **receipt}], direct=True)
+    assert json.loads(reply.body)["reason"] == reason

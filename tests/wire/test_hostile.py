@@ -14,8 +14,11 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from click.testing import CliRunner
 from pytest_httpx import HTTPXMock
+from uvicorn.server import ServerState
+from uvicorn_worker import UvicornWorker
 
 from door import SHOW, START, TASKS, Function
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, TASK_NAME, settings, shown
@@ -126,6 +129,52 @@ def test_a_delivery_beside_a_batch_gets_through(
     httpx_mock.add_callback(slow, is_reusable=True)
     assert function.run(together()) == [204, 200, 503]
     assert len(function.receipts()) == 102
+
+
+# The server's options; what they are for is tested over sockets and processes in tests/e2e/test_hostile.py
+
+
+async def answered(app: Any, *packets: bytes) -> bytes:
+    """What the server, with the options that the door chose, answers on one connection to these packets."""
+    config = uvicorn.Config(app, log_config=None, **UvicornWorker.CONFIG_KWARGS)
+    config.load()
+    state = ServerState()
+
+    def protocol() -> asyncio.Protocol:
+        return config.http_protocol_class(config=config, server_state=state, app_state={})  # type: ignore[call-arg]
+
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        for packet in packets:
+            writer.write(packet)
+            await writer.drain()
+            await asyncio.sleep(0.05)
+        writer.write_eof()
+        found = await reader.read()
+        writer.close()
+        return found
+
+
+@pytest.mark.parametrize(
+    ("packets", "statuses"),
+    [
+        ([b"GET /healthz HTTP/1.1\r\nHost: f\r\nConnection: close\r\n\r\n"], [200]),
+        ([b"nonsense\r\n\r\n"], [400]),
+        ([b"GET /healthz HTTP/1.1\r\n", b"X: y\r\n" * 11_000], [400]),
+        (
+            [
+                b"POST / HTTP/1.1\r\nHost: f\r\nTransfer-Encoding: chunked\r\n\r\n81000\r\n" + b" " * 0x81000 + b"\r\n",
+                b"no chunk\r\n",
+            ],
+            [413],
+        ),
+    ],
+    ids=["a request", "no request", "a head without end", "garbage after the reply"],
+)
+def test_the_server_answers_or_closes(packets: list[bytes], statuses: list[int], function: Function) -> None:
+    found = function.run(answered(function.app, *packets))
+    assert [int(part[:3]) for part in found.split(b"HTTP/1.1 ")[1:]] == statuses
 
 
 # Never fooled: webhooks, SMN, lent keys, another task

@@ -19,6 +19,11 @@ def usable_group_id(task: Task) -> str | None:
     return task.group_id if task.group_id and GROUP_ID.fullmatch(task.group_id) else None
 
 
+def takes_source_keys(target: Task | TaskGroup) -> bool:
+    """Whether keys of the source are sent: OMS reads a list of URLs without any."""
+    return (target.task_type or "").lower() != "url_list"
+
+
 def group_status(event: Event, group: TaskGroup) -> Outcome | None:
     """https://support.huaweicloud.com/intl/en-us/api-oms/ShowTaskGroup.html, `status`; a retry needs 4 or 5."""
     match group.status:
@@ -42,7 +47,7 @@ def group_status(event: Event, group: TaskGroup) -> Outcome | None:
 
 def temporary_keys(event: Event, group: TaskGroup, policy: Policy) -> Outcome | None:
     """RetryTaskGroup takes no security tokens, and a temporary key is worth nothing without its own."""
-    profile, sends_source_keys = event.request.credentials, group.task_type != "URL_LIST"
+    profile, sends_source_keys = event.request.credentials, takes_source_keys(group)
     if profile in policy.temporary_destination_keys or (sends_source_keys and profile in policy.temporary_source_keys):
         return Outcome(kind=Kind.REFUSED, reason="temporary_keys")
     return None

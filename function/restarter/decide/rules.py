@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from restarter.decide.failure_reasons import FailureClass, classify_failure
-from restarter.decide.group_rules import group_status, is_member, temporary_keys, usable_group_id
+from restarter.decide.group_rules import group_status, is_member, takes_source_keys, temporary_keys, usable_group_id
 from restarter.decide.policy import Policy
 from restarter.model import Event, Intent, Kind, Outcome, Start, Task, TaskGroup
 
@@ -24,7 +24,7 @@ def admit(event: Event, policy: Policy, now: datetime) -> Outcome | None:
 
 def group_to_ask(event: Event, task: Task) -> str | None:
     """The id of the group that decides in place of a failed member; None where the task's own rows decide."""
-    if not is_member(task) or _status(event, task) or _kind(task):
+    if not is_member(task) or _status(event, task) or _sync_task(task):
         return None
     return usable_group_id(task)
 
@@ -38,7 +38,7 @@ def decide(event: Event, target: Task | TaskGroup, ages: tuple[float, ...], poli
     outcome = (
         group_status(event, target) or temporary_keys(event, target, policy)
         if isinstance(target, TaskGroup)
-        else _status(event, target) or _kind(target) or _group_unknown(target)
+        else _status(event, target) or _sync_task(target) or _group_unknown(target)
     )
     outcome = outcome or _archive(target, policy) or _failure(event, target) or _limited(event, ages, policy)
     return outcome or _start(event, target, policy)
@@ -56,7 +56,7 @@ def _start(event: Event, target: Task | TaskGroup, policy: Policy) -> Start:
     if asked is None:
         auto = policy.migrate_failed_object == "auto"
         asked = target.failed_objects_listed if auto else policy.migrate_failed_object == "true"
-    source_keys = (target.task_type or "").lower() != "url_list"
+    source_keys = takes_source_keys(target)
     of_group = isinstance(target, TaskGroup)
     return Start(target.id, migrate_failed_object=asked, source_keys=source_keys, of_group=of_group)
 
@@ -78,7 +78,7 @@ def _status(event: Event, task: Task) -> Outcome | None:
             return Outcome(kind=Kind.DEFERRED, reason="unknown_status", retry_after=30)
 
 
-def _kind(task: Task) -> Outcome | None:
+def _sync_task(task: Task) -> Outcome | None:
     """A synchronisation task has a start call of its own."""
     return Outcome(kind=Kind.REFUSED, reason="sync_task") if task.group_type == "SYNC_TASK" else None
 

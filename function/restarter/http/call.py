@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from pydantic import SecretStr
 from pydantic_core import from_json
@@ -31,7 +31,7 @@ class Call:
     @property
     def host(self) -> str:
         """The Host header: a name, with the port where it is not the scheme's own."""
-        return urlsplit(self.origin).netloc
+        return self.origin.partition("://")[2].partition("/")[0]
 
     @property
     def url(self) -> str:

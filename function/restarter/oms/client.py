@@ -30,6 +30,7 @@ class Oms:
         self._now = now
         self._transport = transport
         self._credentials = credentials
+        self._configured = credentials.configured(settings)
         self._profiles = settings.profiles()
 
     async def find(self, project_id: str, name: str, context: DeliveryContext) -> Task | Outcome:
@@ -117,7 +118,7 @@ class Oms:
 
         `task`: what the call is about, its id or name; None where a 403 says nothing of the key, as with task groups.
         """
-        credential = await self._credentials.get(self._settings, project_id, context, task)
+        credential = self._configured or await self._credentials.get(self._settings, project_id, context, task)
         if isinstance(credential, Outcome):
             return credential
         async with credential.breaker.guard():

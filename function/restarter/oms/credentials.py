@@ -40,18 +40,22 @@ class CredentialProvider:
         self._tokens: dict[str, iam.IamToken] = {}
         self._login = asyncio.Lock()
 
-    async def get(
-        self, settings: Settings, project_id: str, context: DeliveryContext, task: str | None
-    ) -> Credential | Outcome:
-        """The key of the settings, their token, a token of IAM, or the key that the platform lent, in this order.
-
-        `task`: what the call is about, its id or name; None where a 403 says nothing of the key.
-        """
+    def configured(self, settings: Settings) -> Credential | None:
+        """The key or token in the settings, which is the same for every call; None where there is none."""
         if settings.huaweicloud_sdk_ak and settings.huaweicloud_sdk_sk:
             token = settings.huaweicloud_sdk_security_token
             return self._with_breaker(AccessKey(settings.huaweicloud_sdk_ak, settings.huaweicloud_sdk_sk, token))
         if settings.oms_auth_token:
             return self._with_breaker(AuthToken(settings.oms_auth_token))
+        return None
+
+    async def get(
+        self, settings: Settings, project_id: str, context: DeliveryContext, task: str | None
+    ) -> Credential | Outcome:
+        """A token of IAM or, without an IAM user, the key that the platform lent; for settings without a key or token.
+
+        `task`: what the call is about, its id or name; None where a 403 says nothing of the key.
+        """
         if settings.iam_user:
             return await self._iam_token(settings, project_id, context, task)
         if context.platform_key and all(PRINTABLE.fullmatch(part) for part in _parts(context.platform_key)):

@@ -48,6 +48,11 @@ def read_error(answer: Answer) -> Outcome:
     )
 
 
+def unreadable(answer: Answer, reason: str = "unreadable_answer") -> Outcome:
+    """The outcome of a success that does not say what was asked: nothing can be known now."""
+    return Outcome(kind=Kind.UNAVAILABLE, reason=reason, oms_status=answer.status, oms_request_id=answer.request_id)
+
+
 def _meaning(answer: Answer) -> tuple[Kind, str | None]:
     code = answer.error_code or ""
     if code in BY_CODE:
@@ -63,7 +68,7 @@ def _meaning(answer: Answer) -> tuple[Kind, str | None]:
 
 def refuses_key(answer: Answer) -> bool:
     """Whether OMS's gateway, OMS or IAM did not accept the key or token itself, whatever it was used for."""
+    if answer.status < 300:
+        return False
     code = answer.error_code or ""
-    return answer.status == 401 or (
-        answer.status >= 300 and code.startswith(GATEWAY_CODES_ABOUT_KEYS) and code not in BY_CODE
-    )
+    return answer.status == 401 or (code.startswith(GATEWAY_CODES_ABOUT_KEYS) and code not in BY_CODE)

@@ -42,6 +42,8 @@ class KeyBreaker:
 
         `cooldown`: seconds after a refusal.
         """
+        if self._refused_at is None and not self._forbidden:
+            return 0.0
         rests_since = [] if self._refused_at is None else [self._refused_at]
         last_two = list(self._forbidden.get(project_id, {}).values())
         if len(last_two) == 2 and (last_two[1] - last_two[0]).total_seconds() < cooldown:

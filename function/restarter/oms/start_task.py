@@ -5,6 +5,7 @@ https://support.huaweicloud.com/intl/en-us/api-oms/StartTask.html
 """
 
 import json
+from collections.abc import Iterable
 
 from pydantic import SecretStr
 
@@ -27,22 +28,26 @@ SOURCE_KEYS = frozenset(
 
 
 def build(origin: str, project_id: str, start: Start, credentials: StorageCredentials) -> Call:
-    """POST /v2/{project_id}/tasks/{task_id}/start with every key that is set; this is where secrets are opened."""
-    values = {name: getattr(credentials, name) for name in StorageCredentials.model_fields}
-    body: dict[str, str | bool] = {
-        name: value.get_secret_value() if isinstance(value, SecretStr) else value
-        for name, value in values.items()
-        if value is not None and (start.source_keys or name not in SOURCE_KEYS)
-    }
-    body["migrate_failed_object"] = start.migrate_failed_object
+    """POST /v2/{project_id}/tasks/{task_id}/start with every key that is set."""
     return Call(
         "POST",
         origin,
         f"/v2/{project_id}/tasks/{start.target_id}/start",
         headers={"Content-Type": "application/json;charset=utf-8", "X-Project-Id": project_id},
-        content=json.dumps(body).encode(),
+        content=start_body(tuple(StorageCredentials.model_fields), start, credentials),
         operation="StartTask",
     )
+
+
+def start_body(fields: Iterable[str], start: Start, credentials: StorageCredentials) -> bytes:
+    """The body of a start or a retry: the fields that are set, in this order. Secrets are opened here alone."""
+    body: dict[str, str | bool] = {}
+    for name in fields:
+        value = getattr(credentials, name)
+        if value is not None and (start.source_keys or name not in SOURCE_KEYS):
+            body[name] = value.get_secret_value() if isinstance(value, SecretStr) else value
+    body["migrate_failed_object"] = start.migrate_failed_object
+    return json.dumps(body).encode()
 
 
 def interpret(answer: Answer) -> Outcome:

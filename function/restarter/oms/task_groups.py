@@ -4,24 +4,21 @@ https://support.huaweicloud.com/intl/en-us/api-oms/ShowTaskGroup.html, RetryTask
 A retry is for a group that failed, and acts on its failed tasks.
 """
 
-import json
 from dataclasses import replace
-from typing import Any
-
-from pydantic import SecretStr
 
 from restarter.http.call import Answer, Call
 from restarter.model import Kind, Outcome, Start, TaskGroup
 from restarter.oms.documents import failure_of, integer, text
-from restarter.oms.error_codes import read_error
+from restarter.oms.error_codes import read_error, refuses_key, unreadable
+from restarter.oms.start_task import start_body
 from restarter.settings.model import StorageCredentials
 
 ACTIVE = (0, 1, 2)  # waiting, creating tasks, watching them
 # «Operations cannot be performed in current state», «only failed ones can be restarted»: the group has changed since.
 WRONG_STATE = ("OMS.1036", "OMS.1040")
 # RetryTaskGroupReq of the SDK, in its order: StartTaskReq without the two security tokens.
-SOURCE_FIELDS = ("src_ak", "src_sk", "src_crypto_type", "src_kms_key_id", "connection_string", "json_auth_file")
-OTHER_FIELDS = (
+FIELDS = (
+    *("src_ak", "src_sk", "src_crypto_type", "src_kms_key_id", "connection_string", "json_auth_file"),
     *("dst_ak", "dst_sk", "dst_crypto_type", "dst_kms_key_id"),
     *("source_cdn_authentication_key", "source_cdn_crypto_type", "source_cdn_kms_key_id"),
 )
@@ -39,12 +36,7 @@ def interpret_show(answer: Answer, group_id: str) -> TaskGroup | Outcome:
         return read_group_error(answer)
     document = answer.document
     if not isinstance(document, dict) or "status" not in document:
-        return Outcome(
-            kind=Kind.UNAVAILABLE,
-            reason="unreadable_answer",
-            oms_status=answer.status,
-            oms_request_id=answer.request_id,
-        )
+        return unreadable(answer)
     return TaskGroup(
         id=group_id,
         status=integer(document["status"]),
@@ -56,20 +48,12 @@ def interpret_show(answer: Answer, group_id: str) -> TaskGroup | Outcome:
 
 def build_retry(origin: str, project_id: str, start: Start, credentials: StorageCredentials) -> Call:
     """PUT /v2/{project_id}/taskgroups/{group_id}/retry with every key that is set; secrets are opened here."""
-    names = (SOURCE_FIELDS if start.source_keys else ()) + OTHER_FIELDS
-    values: dict[str, Any] = {name: getattr(credentials, name) for name in names}
-    body: dict[str, str | bool] = {
-        name: value.get_secret_value() if isinstance(value, SecretStr) else value
-        for name, value in values.items()
-        if value is not None
-    }
-    body["migrate_failed_object"] = start.migrate_failed_object
     return Call(
         "PUT",
         origin,
         f"/v2/{project_id}/taskgroups/{start.target_id}/retry",
         headers={"Content-Type": "application/json;charset=utf-8", "X-Project-Id": project_id},
-        content=json.dumps(body).encode(),
+        content=start_body(FIELDS, start, credentials),
         operation="RetryTaskGroup",
     )
 
@@ -84,7 +68,6 @@ def interpret_retry(answer: Answer) -> Outcome:
 def read_group_error(answer: Answer) -> Outcome:
     """As for a task, but for a 403: a key that may start tasks need not have the rights to groups."""
     outcome = read_error(answer)
-    about_key = (answer.error_code or "").startswith("APIGW.030")
-    if answer.status == 403 and outcome.reason == "credentials" and not about_key:
+    if answer.status == 403 and outcome.reason == "credentials" and not refuses_key(answer):
         return replace(outcome, reason="group_permission")
     return outcome

@@ -8,7 +8,7 @@ from typing import Any
 from restarter.http.call import Answer, Call
 from restarter.model import Kind, Outcome, Task
 from restarter.oms.documents import count, failure_of, integer, member, text
-from restarter.oms.error_codes import read_error
+from restarter.oms.error_codes import read_error, unreadable
 
 # A page of 50 tasks stays well under the bound on answers (`transport.MAX_ANSWER_BYTES`); OMS allows 100.
 PAGE_SIZE = 50
@@ -29,8 +29,8 @@ def interpret_show(answer: Answer, task_id: str) -> Task | Outcome:
         return read_error(answer)
     task = _task(answer.document)
     if task is None:
-        return _unreadable(answer)
-    return task if task.id == task_id else _unreadable(answer, reason="another_task")
+        return unreadable(answer)
+    return task if task.id == task_id else unreadable(answer, reason="another_task")
 
 
 def list_named(origin: str, project_id: str, name: str, offset: int) -> Call:
@@ -52,7 +52,7 @@ def interpret_list(answer: Answer) -> tuple[list[Task], int] | Outcome:
     document = answer.document
     rows = document.get("tasks") if isinstance(document, dict) else None
     if not isinstance(rows, list):
-        return _unreadable(answer)
+        return unreadable(answer)
     return [task for task in map(_task, rows) if task], len(rows)
 
 
@@ -68,15 +68,6 @@ def only_match(tasks: list[Task], name: str) -> Task | Outcome:
 
 def _headers(project_id: str) -> dict[str, str]:
     return {"Content-Type": "application/json", "X-Project-Id": project_id}
-
-
-def _unreadable(answer: Answer, reason: str = "unreadable_answer") -> Outcome:
-    return Outcome(
-        kind=Kind.UNAVAILABLE,
-        reason=reason,
-        oms_status=answer.status,
-        oms_request_id=answer.request_id,
-    )
 
 
 def _group_id(value: Any) -> str | None:

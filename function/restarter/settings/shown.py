@@ -1,11 +1,11 @@
 """What may be shown: printable, bounded, and without a configured secret, whoever sent it. No I/O here."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, Secret, SecretStr
 from pydantic_core import from_json
 
 from restarter.model import AccessKey
@@ -37,11 +37,21 @@ class Mask:
     """Knows every secret of one set of settings, and hides them."""
 
     def __init__(self, settings: Settings) -> None:
-        self._secrets = _long_ones(secrets_in(settings))
+        self._secrets = Secret(_long_ones(secrets_in(settings)))
+
+    def _hides_nothing_of(self, texts: Sequence[str], lent: AccessKey | None) -> bool:
+        """Whether texts can be shown as they are, as nearly always: one look at all of them together."""
+        together = " ".join(texts)
+        return (
+            len(together) <= MAX_ALL_TEXT
+            and max(map(len, texts), default=0) <= MAX_TEXT
+            and together.isprintable()
+            and not any(secret in together for secret in (*self._secrets.get_secret_value(), *_parts(lent)))
+        )
 
     def text(self, text: str, lent: AccessKey | None = None) -> str:
         """The text, printable, with MASK in the place of each secret. `lent`: a key that came with the delivery."""
-        for secret in (*self._secrets, *_parts(lent)):
+        for secret in (*self._secrets.get_secret_value(), *_parts(lent)):
             if secret in text:
                 text = text.replace(secret, MASK)
         return printable(text)
@@ -49,10 +59,11 @@ class Mask:
     def receipt(self, facts: Mapping[str, Any], lent: AccessKey | None = None) -> dict[str, Any]:
         """The receipt as it may be shown: every text printable, masked, of its shape, and under 16 KiB in all."""
         shown = {
-            name: self.text(value, lent)[:MAX_TEXT] if is_text(value) else value
-            for name, value in facts.items()
-            if name not in SHAPES or SHAPES[name].fullmatch(str(value))
+            name: value for name, value in facts.items() if name not in SHAPES or SHAPES[name].fullmatch(str(value))
         }
+        if self._hides_nothing_of([value for value in shown.values() if is_text(value)], lent):
+            return shown
+        shown = {name: self.text(value, lent)[:MAX_TEXT] if is_text(value) else value for name, value in shown.items()}
         if sum(len(value) for value in shown.values() if is_text(value)) <= MAX_ALL_TEXT:
             return shown
         return {name: value[:MAX_CUT_TEXT] if is_text(value) else value for name, value in shown.items()}

@@ -3,7 +3,6 @@
 https://opentelemetry.io/docs/specs/semconv/http/http-spans/, https://opentelemetry.io/docs/specs/semconv/faas/
 """
 
-import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,13 +23,13 @@ from restarter import __version__
 from restarter.decide.failure_reasons import BY_CODE
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.model import Delivery
+from restarter.telemetry.trace import traceparent_of
 
 REQUESTS = "restarter.requests"
 FAILURES = "restarter.failures"
 DELIVERY_SECONDS = "restarter.delivery.duration"
 CALL_SECONDS = "restarter.call.duration"
 METRICS = {REQUESTS: "{request}", FAILURES: "{failure}", DELIVERY_SECONDS: "s", CALL_SECONDS: "s"}
-IN_BODY = re.compile(rb'"traceparent"\s*:\s*"([0-9a-f-]{55})"')
 
 
 class Span:
@@ -75,7 +74,7 @@ class OpenTelemetry:
     def delivery(self, delivery: Delivery) -> Iterator[str | None]:
         """A span in the sender's trace, where the delivery names one."""
         attributes = {"faas.trigger": "http", "http.request.method": delivery.method, "url.path": delivery.path}
-        parent = propagate.extract({"traceparent": _parent(delivery)})
+        parent = propagate.extract({"traceparent": traceparent_of(delivery)})
         with self._tracer.start_as_current_span("delivery", parent, SpanKind.SERVER, attributes) as span:
             yield trace.format_trace_id(span.get_span_context().trace_id)
 
@@ -123,10 +122,3 @@ class OpenTelemetry:
         """Flush and shut down."""
         self._tracers.shutdown()
         self._meters.shutdown()
-
-
-def _parent(delivery: Delivery) -> str:
-    """`traceparent` of the request, or of the CloudEvent (its distributed tracing extension), binary or structured."""
-    in_headers = delivery.headers.get("traceparent") or delivery.headers.get("ce-traceparent")
-    in_body = None if in_headers else IN_BODY.search(delivery.body)
-    return in_headers or (in_body[1].decode() if in_body else "")

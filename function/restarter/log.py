@@ -1,0 +1,25 @@
+"""Log records, which are no receipts, as lines of JSON on stderr."""
+
+import logging
+import sys
+
+from pydantic_core import to_json
+
+
+class StderrFormatter(logging.Formatter):
+    """Log records that are no receipts, as lines of JSON with `severity` and `message`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; an exception becomes a member of its own."""
+        line = {"severity": record.levelname, "message": record.getMessage()}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return to_json(line).decode()
+
+
+def configure_logging(level: str) -> None:
+    """Send log records of at least `level` to stderr. Receipts go to stdout whatever the level is."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(StderrFormatter())
+    logging.getLogger("restarter").handlers = [handler]
+    logging.getLogger("restarter").setLevel(level)
