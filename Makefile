@@ -1,6 +1,7 @@
 # `make` alone says what there is. A fresh machine needs Python 3.11 or newer, its pip of whatever age, and make.
 PYTHON ?= python3
 WORKERS ?= auto
+SECONDS ?= 3600
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 RUNTIME := function/requirements.txt
@@ -15,7 +16,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check lock upgrade package bench clean anew
+.PHONY: fuzz help demo run test check lock upgrade package bench clean anew
 
 help: ## this list
 	@echo "Targets; all that they write is in this folder, but for the caches of pip and uv:"
@@ -54,6 +55,9 @@ upgrade: ## make lock, with the newest of everything
 
 package: .venv/dev ## build/oms-task-restarter.zip for FunctionGraph, and the bill of what is in it
 	$(BIN)/python infra/package/build.py
+
+fuzz: .venv/dev ## send hostile deliveries for an hour, or for SECONDS=60
+	$(BIN)/python tests/fuzz.py --seconds $(SECONDS)
 
 bench: .venv/bench ## measure it beside a bare function and one around the official SDK
 	PYTHONPATH=infra/simulator:infra/demo:tests/bench MPLCONFIGDIR=$(CURDIR)/.venv/matplotlib \

@@ -49,7 +49,7 @@ class Sweeper:
         if not_admitted is not None:
             return [(tick, not_admitted)]
         found, interruption = await self._oms.failed(tick.project_id, context)
-        counts, targets = self._select(found)
+        counts, targets = select(found, 1000 * self._now().timestamp() - self._age_ms, self._prefix)
         handled: list[tuple[Event, Outcome]] = []
         identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
         for target in targets:
@@ -61,22 +61,32 @@ class Sweeper:
         summary = _summary(counts, len(targets), [outcome for _, outcome in handled], interruption)
         return [*((event, outcome) for event, outcome in handled if outcome.reason not in ROUTINE), (tick, summary)]
 
-    def _select(self, found: list[Task]) -> tuple[SweepCounts, list[Target]]:
-        """The tasks to restart, the longest failed first as far as OMS tells; members of a group are one target."""
-        oldest = 1000 * self._now().timestamp() - self._age_ms
-        failed_at: dict[Target, int] = {}
-        too_old = not_ours = 0
-        for task in found:
-            if task.started_at_ms is not None and task.started_at_ms < oldest:
-                too_old += 1
-            elif not (task.name or "").startswith(self._prefix):
-                not_ours += 1
-            else:
-                target = _target(task)
-                since = NEVER_MS if task.ended_at_ms is None else task.ended_at_ms
-                failed_at[target] = min(since, failed_at.get(target, NEVER_MS))
-        counts = SweepCounts(seen=len(found), too_old=too_old, not_ours=not_ours)
-        return counts, sorted(failed_at, key=failed_at.__getitem__)
+
+def select(found: list[Task], oldest_ms: float, prefix: str) -> tuple[SweepCounts, dict[Target, list[Task]]]:
+    """The targets among failed tasks, each with its tasks, the longest failed first as far as OMS tells.
+
+    The members of a group are one target.
+
+    Args:
+        found: Failed tasks.
+        oldest_ms: Tasks that were started before are left out; milliseconds since 1970.
+        prefix: Tasks whose names begin otherwise are left out.
+    """
+    targets: dict[Target, list[Task]] = {}
+    too_old = not_ours = 0
+    for task in found:
+        if task.started_at_ms is not None and task.started_at_ms < oldest_ms:
+            too_old += 1
+        elif not (task.name or "").startswith(prefix):
+            not_ours += 1
+        else:
+            targets.setdefault(_target(task), []).append(task)
+    counts = SweepCounts(seen=len(found), too_old=too_old, not_ours=not_ours)
+    return counts, dict(sorted(targets.items(), key=lambda target: _failed_at(target[1])))
+
+
+def _failed_at(tasks: list[Task]) -> int:
+    return min(NEVER_MS if task.ended_at_ms is None else task.ended_at_ms for task in tasks)
 
 
 def _target(task: Task) -> Target:

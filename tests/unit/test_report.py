@@ -82,6 +82,13 @@ def test_whatever_is_no_receipt_is_passed_over(line: str) -> None:
     assert report.read_line(line) is None
 
 
+def test_a_receipt_that_is_wrapped_too_often_is_passed_over() -> None:
+    line: dict[str, Any] = receipt()
+    for depth in range(4):
+        assert (report.read_line(json.dumps(line)) is None) == (depth == 3)
+        line = {"message": json.dumps(line)}
+
+
 def test_since_leaves_out_older_lines_and_keeps_those_without_a_time() -> None:
     now = datetime.now(UTC)
     at = [(now - timedelta(hours=hours)).isoformat() for hours in (1, 13)]

@@ -1,5 +1,6 @@
 """`check`: prove settings and keys by harmless reads; nothing is started."""
 
+import os
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -7,64 +8,114 @@ from datetime import UTC, datetime
 import click
 
 from restarter import callers
+from restarter.cli.check_ledger import check_ledger
+from restarter.cli.check_surroundings import ClockWatch, check_sources_of_keys, platform
+from restarter.cli.finding import Finding
 from restarter.http.transport import Transport
-from restarter.ledger import LedgerError, LedgerKeys, open_ledger
-from restarter.model import DeliveryContext, Outcome
+from restarter.model import DeliveryContext, Kind, Outcome
 from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
 from restarter.settings.errors import SettingsError
 from restarter.settings.model import Settings, load
-from restarter.settings.shown import printable
 
-TIMEOUT_S = 10.0  # for everything that is checked
+TIMEOUT_S = 10.0  # for the calls about one project
 NO_TASK = "a name that no task has: only the answer matters"
+NO_TASK_ID = "999999999999999"  # the same
 NO_GROUP = "00000000-0000-0000-0000-000000000000"  # the same
+NOT_WELL, WRONG_SETTINGS = 1, 2
+SET_IT = "correct it in the environment, or in the file of that name in SECRETS_DIR"
+WITHOUT_GROUPS = "without oms:taskgroup:get and oms:taskgroup:update failed task groups are not retried"
+TO_DO = {
+    "credentials": "replace the key, or grant it the IAM actions oms:task:list, oms:task:get and oms:task:update",
+    "iam": "correct IAM_ENDPOINT, IAM_DOMAIN, IAM_USER and IAM_PASSWORD",
+    "no_key_for_oms": "set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK; the key of an agency comes with deliveries only",
+    "no_connection": "let the function reach this address, and check OMS_REGION, OMS_PROJECTS and OMS_ENDPOINT",
+    "redirect": "correct OMS_ENDPOINT or OMS_REGION: redirects are not followed",
+}
+TRY_AGAIN = "try again later; if it stays so, look the code up in OMS's list of error codes"
 
 
-async def check_all() -> int:
-    """Print one line for each check; 0 when all succeed, 1 when one fails."""
+async def check(*, everything: bool = False, as_json: bool = False) -> int:
+    """Print each finding. `everything`: also the rights for each call, the clock, and what lies around the function.
+
+    Returns:
+        The exit status: 0 when all is well, 1 when not, 2 when the settings do not load.
+    """
     try:
         settings = load()
     except SettingsError as error:
         for message in error.messages:
-            _print(message, ok=False)
-        return 1
-    _print(f"settings: project {settings.oms_project_id}, {len(settings.profiles())} set(s) of storage credentials")
-    authenticators = callers.configured_authenticators(settings, Transport())
-    _print(f"callers: {', '.join(authenticator.name for authenticator in authenticators)}")
-    results = [ok async for ok in _check_services(settings)]
-    return 0 if all(results) else 1
+            _print(Finding(check="settings", found=message, ok=False, to_do=SET_IT), as_json=as_json)
+        return WRONG_SETTINGS
+    all_well = True
+    async for finding in _findings(settings, everything=everything):
+        _print(finding, as_json=as_json)
+        all_well &= finding.ok
+    return 0 if all_well else NOT_WELL
 
 
-async def _check_services(settings: Settings) -> AsyncIterator[bool]:
-    transport = Transport()
-    oms = Oms(settings, transport, CredentialProvider(transport, _now), _now)
+async def _findings(settings: Settings, *, everything: bool) -> AsyncIterator[Finding]:
+    profiles = len(settings.profiles())
+    yield Finding(
+        check="settings", found=f"project {settings.oms_project_id}, {profiles} set(s) of storage credentials"
+    )
+    names = ", ".join(one.name for one in callers.configured_authenticators(settings, Transport()))
+    yield Finding(check="callers", found=names)
+    watch = ClockWatch(Transport(), _now)
+    oms = Oms(settings, watch, CredentialProvider(watch, _now), _now)
     for project_id in (settings.oms_project_id, *settings.oms_projects):
-        found = await oms.find(project_id, NO_TASK, _context())
-        ok = isinstance(found, Outcome) and found.reason is None
-        reason = found.oms_error_code or found.reason if isinstance(found, Outcome) else None
-        yield _print(f"oms: project {project_id} at {settings.endpoint_of(project_id)}: {reason or 'answers'}", ok=ok)
-        if ok:  # a refused key is not used again
-            yield _print(f"task groups: project {project_id}: {await _right_to_groups(oms, project_id)}")
-    await transport.close()
-    address = settings.restart_ledger.get_secret_value()
-    ledger = open_ledger(address, time.time)
-    try:
-        await ledger.history(LedgerKeys("check", "check"), 1)
-    except LedgerError as error:
-        yield _print(f"ledger: {address.partition(':')[0]} does not answer: {error}", ok=False)
-    else:
-        yield _print(f"ledger: {address.partition(':')[0]} answers")
-    await ledger.close()
+        async for finding in _check_project(settings, oms, project_id, everything=everything):
+            yield finding
+    if everything:
+        yield watch.finding()
+        async for finding in check_sources_of_keys(settings, watch):
+            yield finding
+    await watch.close()
+    async for finding in check_ledger(settings, everything=everything):
+        yield finding
+    if everything:
+        yield platform(os.environ)
 
 
-async def _right_to_groups(oms: Oms, project_id: str) -> str:
-    """Whether the key may read task groups, in words. It is no fault: a project may have none."""
-    found = await oms.show_group(project_id, NO_GROUP, _context())
+async def _check_project(settings: Settings, oms: Oms, project_id: str, *, everything: bool) -> AsyncIterator[Finding]:
+    """Reads of one project. A key that was refused is not used again."""
+    context = _context()
+    at = f"project {project_id} at {settings.endpoint_of(project_id)}"
+    found = await oms.find(project_id, NO_TASK, context)
+    ok = isinstance(found, Outcome) and found.reason is None
+    yield _of_call("oms", at, found if isinstance(found, Outcome) else Outcome(kind=Kind.UNAVAILABLE), "answers", ok=ok)
+    if not ok:
+        return
+    if everything:
+        shown = await oms.show(project_id, NO_TASK_ID, context)
+        allowed = not isinstance(shown, Outcome) or shown.kind is Kind.NOT_FOUND
+        outcome = shown if isinstance(shown, Outcome) else Outcome(kind=Kind.NOT_FOUND)
+        yield Finding(check="right to list tasks", found=f"project {project_id}: given (oms:task:list)")
+        yield _of_call("right to read a task", f"project {project_id}", outcome, "given (oms:task:get)", ok=allowed)
+    yield await _right_to_groups(oms, project_id, context)
+    if everything:
+        text = f"project {project_id}: not tried, for only a start would prove oms:task:update"
+        yield Finding(check="right to start a task", found=text)
+
+
+def _of_call(check: str, about: str, outcome: Outcome, well: str, *, ok: bool) -> Finding:
+    """The finding about a call: what is well, or OMS's code or our word for what is not, and what to do then."""
+    if ok:
+        return Finding(check=check, found=f"{about}: {well}")
+    reason = outcome.reason or ""
+    code = outcome.oms_error_code or reason or str(outcome.kind)
+    return Finding(check=check, found=f"{about}: {code}", ok=False, to_do=TO_DO.get(reason, TRY_AGAIN))
+
+
+async def _right_to_groups(oms: Oms, project_id: str, context: DeliveryContext) -> Finding:
+    """Whether the key may read task groups. It is no fault that it may not: a project may have none."""
+    found = await oms.show_group(project_id, NO_GROUP, context)
     reason = found.reason if isinstance(found, Outcome) else None
     if reason == "group_permission":
-        return "not permitted; without oms:taskgroup:get and oms:taskgroup:update failed task groups are not retried"
-    return f"not known whether they can be read: {reason}" if reason else "can be read (oms:taskgroup:get)"
+        text, to_do = f"not permitted; {WITHOUT_GROUPS}", "grant both, if the project has task groups"
+        return Finding(check="task groups", found=f"project {project_id}: {text}", to_do=to_do)
+    text = f"not known whether they can be read: {reason}" if reason else "can be read (oms:taskgroup:get)"
+    return Finding(check="task groups", found=f"project {project_id}: {text}")
 
 
 def _now() -> datetime:
@@ -76,7 +127,5 @@ def _context() -> DeliveryContext:
     return DeliveryContext(_now(), started_at, started_at + TIMEOUT_S)
 
 
-def _print(line: str, *, ok: bool = True) -> bool:
-    verdict = click.style("ok    ", fg="green") if ok else click.style("FAILED", fg="red")
-    click.echo(f"{verdict} {printable(line)}")
-    return ok
+def _print(finding: Finding, *, as_json: bool) -> None:
+    click.echo(finding.as_json() if as_json else finding.as_line())

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from restarter.app import Application
+from restarter.cli.rules import RULES, rule_behind
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.model import (
     AccessKey,
@@ -26,26 +27,6 @@ from restarter.settings.shown import Mask
 from restarter.telemetry.observer import NoObserver
 
 TIMEOUT_S = 30.0
-# The rule behind each word; function/README.md, «Deciding», has the table.
-RULES = {
-    "disabled": "RESTART_ENABLED is false",
-    "stale_event": "the event is older than RESTART_MAX_EVENT_AGE, or over 5 minutes in the future",
-    "already_running": "status 1, 2 or 6: the task is waiting, running or retrying",
-    "nothing_to_do": "status 5: the task has succeeded",
-    "pausing": "status 7: the task is being paused",
-    "unknown_status": "OMS documents no such status",
-    "paused": "status 3: somebody paused the task, and an event does not undo that",
-    "sync_task": "a synchronisation task has a start call of its own",
-    "group_unknown": "a member of a group is retried with its group, and OMS gives no usable id of it",
-    "group_running": "group status 0, 1 or 2: it has not failed, and what failed in it is retried once it has",
-    "paused_group": "group status 3: resume it in OMS's console; a retry is for a group that failed",
-    "temporary_keys": "RetryTaskGroup takes no security tokens, and this profile has one",
-    "group_permission": "the key may not read or retry task groups",
-    "archive_restore": "each restart pays for retrieval again, and RESTART_ARCHIVED is false",
-    "permanent_failure": "only a person can cure what made the task fail",
-    "offline": "OMS is not asked; give the task with --task FILE, and its group with --group FILE",
-    "start": "no rule forbids it",
-}
 # Settings by which every delivery is authenticated, to explain one on that is not.
 ONLY_PLATFORM = {
     "caller_trust_platform": True,
@@ -96,7 +77,7 @@ class Explanation(NoObserver):
         """The outcome of each part, with the rule behind it, and the status."""
         for receipt in receipts:
             outcome, reason = receipt["outcome"], receipt.get("reason")
-            rule = RULES.get(reason or outcome)
+            rule = rule_behind(outcome, reason)
             self.outcomes.append(("outcome", " ".join(filter(None, [outcome, reason])) + (f": {rule}" if rule else "")))
             if "advice" in receipt:
                 self.outcomes.append(("advice", receipt["advice"]))

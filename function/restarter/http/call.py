@@ -48,6 +48,8 @@ class Answer:
     request_id: str | None = None
     subject_token: SecretStr | None = None
     """A token of IAM, which comes as a header."""
+    date: str | None = field(default=None, repr=False)
+    """The header Date as it came, not checked: the server's clock."""
 
     @property
     def document(self) -> Any:

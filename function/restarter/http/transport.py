@@ -12,7 +12,7 @@ from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.connections import NOT_SENT, ConnectionPool, may_have_been_sent
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024  # a task with the keys of thousands of objects
-KEPT_HEADERS = (b"x-request-id", b"x-subject-token")
+KEPT_HEADERS = (b"x-request-id", b"x-subject-token", b"date")
 MAX_CONNECTIONS = 480
 
 
@@ -93,12 +93,13 @@ async def _read(response: httpx.Response) -> bytes | None:
 
 def _answer(response: httpx.Response, body: bytes | None) -> Answer:
     kept = {name.lower(): value for name, value in response.headers.raw if name.lower() in KEPT_HEADERS}
-    request_id, token = (kept.get(name, b"").decode("latin-1") for name in KEPT_HEADERS)
+    request_id, token, date = (kept.get(name, b"").decode("latin-1") for name in KEPT_HEADERS)
     return Answer(
         response.status_code,
         body,
         request_id if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", request_id) else None,
         SecretStr(token) if re.fullmatch(r"[!-~]{1,16384}", token) else None,
+        date or None,
     )
 
 

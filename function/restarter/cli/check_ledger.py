@@ -1,0 +1,59 @@
+"""Whether the ledger answers, is shared, and takes and gives up what is written."""
+
+import secrets
+import time
+from collections.abc import AsyncIterator
+
+from restarter.cli.finding import Finding
+from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, open_ledger
+from restarter.settings.model import Settings
+
+PROBE_S = 10.0  # after which a probe is gone, whatever becomes of this process
+REACH_IT = "let the function reach the server that RESTART_LEDGER names, and check name, password and TLS"
+SHARE_IT = "set RESTART_LEDGER to a Redis or Valkey where budgets must hold and where there are several instances"
+
+
+async def check_ledger(settings: Settings, *, everything: bool) -> AsyncIterator[Finding]:
+    """The ledger's findings; with `everything` a probe is written, read and removed."""
+    address = settings.restart_ledger.get_secret_value()
+    scheme = address.partition(":")[0]
+    ledger = open_ledger(address, time.time)
+    try:
+        await ledger.history(LedgerKeys("check", "check"), 1)
+        written = everything and await _probe(ledger)
+    except LedgerError as error:
+        yield Finding(check="ledger", found=f"{scheme} does not answer: {error}", ok=False, to_do=REACH_IT)
+    else:
+        yield Finding(check="ledger", found=f"{scheme} answers")
+        if everything:
+            yield _written(scheme, ok=written)
+            yield _shared(scheme)
+    finally:
+        await ledger.close()
+
+
+async def _probe(ledger: Ledger) -> bool:
+    """Whether a claim of an event that nobody has is kept, and is gone once it was given up.
+
+    Raises:
+        LedgerError: The ledger failed.
+    """
+    probe = EventKey(f"check-{secrets.token_hex(8)}", "check")
+    claims = [await ledger.claim(probe, PROBE_S), await ledger.claim(probe, PROBE_S)]
+    await ledger.release(probe)
+    claims.append(await ledger.claim(probe, PROBE_S))
+    await ledger.release(probe)
+    return claims == [Claim.OURS, Claim.HELD, Claim.OURS]
+
+
+def _written(scheme: str, *, ok: bool) -> Finding:
+    if ok:
+        return Finding(check="ledger", found="a probe was written, read and removed")
+    to_do = f"see that nothing between here and {scheme} answers in its place, and that it is no read-only replica"
+    return Finding(check="ledger", found="a probe was not kept, or not removed", ok=False, to_do=to_do)
+
+
+def _shared(scheme: str) -> Finding:
+    if scheme == "memory":
+        return Finding(check="ledger", found="kept in one instance, and forgotten when that ends", to_do=SHARE_IT)
+    return Finding(check="ledger", found="shared by all instances with this RESTART_LEDGER")
