@@ -1,7 +1,6 @@
 """The door: a Starlette request becomes a Delivery, a Reply becomes a response. Everything is built once, at import.
 
-The framework starts this file under gunicorn with uvicorn's worker, whose options are chosen here: h11 reads HTTP, with
-a bound on what it keeps of a head, and an `Upgrade` changes nothing, so a request keeps its body.
+The framework starts this file under gunicorn, with the worker of restarter/server.py.
 """
 
 import gc
@@ -16,16 +15,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import functions_framework.aio
-import h11
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn_worker import UvicornWorker
 
+from restarter import server
 from restarter.app import Application
 from restarter.errors import (
     MAX_BODY_BYTES,
-    MAX_HEADER_BYTES,
     BodyTimeout,
     Malformed,
     Rejected,
@@ -38,6 +34,10 @@ from restarter.settings.errors import SettingsError
 from restarter.settings.reload import SettingsReloader
 from restarter.telemetry.trace import trace_id_of
 
+# What is read of a refused body on a connection that closes after the reply, and for how long.
+MAX_DISCARDED_BYTES = 4 * MAX_BODY_BYTES
+DISCARD_TIMEOUT_S = 1.0
+
 try:
     settings = SettingsReloader()
     application = Application(settings.current)
@@ -45,33 +45,7 @@ except SettingsError as error:
     raise SystemExit(f"oms-task-restarter cannot start:\n{error}") from None
 configure_logging(settings.current().log_level)
 settings.warn()
-
-
-class Http(H11Protocol):
-    """uvicorn's reading of HTTP by h11, which logs a traceback when garbage follows a reply; here it closes."""
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, if the reply to it has not begun; then close the connection."""
-        try:
-            super().send_400_response(msg)
-        except h11.LocalProtocolError:
-            self.transport.close()
-
-
-# The options of uvicorn's worker, which the framework names and gives none. httptools keeps heads without end, and
-# takes the body of a request with `Upgrade` for another request (Kludex/uvicorn#2722); h11 does neither.
-UvicornWorker.CONFIG_KWARGS = {
-    "loop": "auto",
-    "http": Http,
-    "ws": "none",
-    "h11_max_incomplete_event_size": MAX_HEADER_BYTES,
-    # Seconds that an idle connection stays: over the 60 of most proxies, for one that still means to use it when the
-    # function closes it loses the delivery.
-    "timeout_keep_alive": 75,
-}
-# What is read of a refused body on a connection that closes after the reply, and for how long.
-MAX_DISCARDED_BYTES = 4 * MAX_BODY_BYTES
-DISCARD_TIMEOUT_S = 1.0
+server.install()
 # Each connection is an open file: raise the usual limit of 1,024 to what the system allows.
 with contextlib.suppress(ValueError, OSError):
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)

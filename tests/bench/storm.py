@@ -1,16 +1,21 @@
 """The storm: thousands of events for thousands of failed tasks, while everything fails that can, and what became of it.
 
-    python tests/bench/storm.py [--events 5000] [--tasks 5000] [--seed 1] [--starts-per-second 100]
+    python tests/bench/storm.py [--events 5000] [--tasks 5000] [--seed 1] [--starts-per-second 100] [--other FOLDER]
 
 Two functions share a Valkey and a simulator of OMS. Some events come twice at the same moment, late, or out of their
-order; OMS throttles starts, fails some, and cuts connections before and after it has started a task; one function is
-killed in the middle and started again. The sender redelivers on 5xx and on no answer, and honours Retry-After. In the
-end all tasks fail once more, and some events come again: they are settled, and must start nothing. All on loopback;
-it ends by itself, with 1 if a promise was broken.
+order, and one in twenty never comes; OMS throttles starts, fails some, and cuts connections before and after it has
+started a task; one function is killed in the middle and started again. The sender redelivers on 5xx and on no answer,
+and honours Retry-After. Sweeps come all the while, and until every task was started. In the end all tasks fail once
+more, and some events come again: they are settled, and must start nothing. All on loopback; it ends by itself, with 1
+if a promise was broken.
+
+`--other` names a folder with another version of the function, which is the second of the two: an upgrade that is under
+way. Versions may not know each other's marks of settled events, so the events do not come again then.
 """
 
 import argparse
 import asyncio
+import itertools
 import json
 import queue
 import random
@@ -18,7 +23,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,14 +39,16 @@ from rich.table import Table
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "infra" / "demo")]
 
-from processes import EXAMPLE, Running, function, simulator  # noqa: E402  # run as a program, it finds them only now
+from processes import EXAMPLE, FUNCTION, Running, function, simulator  # noqa: E402  # run as a program, it finds them only now
 from redis_server import RedisServer  # noqa: E402  # the same
 
 FIRST_TASK = 1_000_001
 ANSWER_WITHIN = 10.0  # seconds that the sender waits
 AGAIN_AFTER = 2.0  # seconds after which it tries again where nobody answered
-KEPT = 5_000  # deliveries after which the call log is read; it keeps 20,000 calls, and a delivery makes up to three
-SETTLED = ("started", "already_running", "nothing_to_do", "duplicate")
+KEPT = 3_000  # deliveries after which the call log is read; it keeps 20,000 calls, and a delivery makes up to three
+SWEEP_LIMIT = 50  # starts of one sweep
+SWEEP_EVERY = 1.5  # seconds between sweeps while events come
+SETTLED = ("swept", "started", "already_running", "nothing_to_do", "duplicate")
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,11 @@ class Plan:
     deadline: float = 4.5
     late: float = 10.0
     limit: float = 280.0
+    backoff: float = 5.0
+    lost: float = 0.05
+    """The part of the events that never comes."""
+    other: str | None = None
+    """The folder of the second function, where it is another version."""
     faults: int | None = None
     """How often each kind of fault happens at most; None is as often as the dice say."""
 
@@ -66,7 +78,12 @@ class Plan:
 
     def settings(self, oms: str, ledger: str) -> dict[str, str]:
         """The function's. No pause keeps a second event from a task that the first one has not started yet."""
-        changes = {"RESTART_DEADLINE": str(self.deadline), "RESTART_BACKOFF": "5", "RESTART_BUDGET": "1000/24h"}
+        changes = {
+            "RESTART_DEADLINE": str(self.deadline),
+            "RESTART_BACKOFF": f"{self.backoff:g}",
+            "RESTART_BUDGET": "1000/24h",
+        }
+        changes |= {"RESTART_SWEEP": "on", "RESTART_SWEEP_LIMIT": str(SWEEP_LIMIT)}
         return EXAMPLE | changes | {"OMS_ENDPOINT": oms, "RESTART_LEDGER": ledger}
 
     def rules(self) -> list[dict[str, Any]]:
@@ -78,6 +95,7 @@ class Plan:
             ("start", {"reset_before": "fin"}, 0.01),
             ("start", {"reset_after": "rst"}, 0.01),
             ("start", {"reset_after": "fin"}, 0.01),
+            ("list", {"answer": "bad_gateway"}, 0.02),
             ("show", {"answer": "bad_gateway"}, 0.01),
             ("show", {"reset_before": "rst"}, 0.01),
         ]
@@ -90,10 +108,13 @@ class Plan:
 
 @dataclass
 class Parcel:
-    """One copy of an event until it is taken: when it is sent first, and to which of the functions."""
+    """One copy of an event until it is taken: when it is sent first, and to which of the functions.
+
+    An event about no task asks for a sweep.
+    """
 
     event: str
-    task: int
+    task: int | None
     due: float
     where: int
     happened: datetime
@@ -104,14 +125,17 @@ class Parcel:
     def content(self) -> bytes:
         """The event as JSON."""
         event = {"specversion": "1.0", "type": "oms.task.failed", "source": "/oms/storm", "id": self.event}
-        return json.dumps(event | {"time": self.happened.isoformat(), "data": {"task_id": self.task}}).encode()
+        data = {"sweep": True} if self.task is None else {"task_id": self.task}
+        return json.dumps(event | {"time": self.happened.isoformat(), "data": data}).encode()
 
 
 def parcels_of(plan: Plan) -> list[Parcel]:
-    """One for each event, but 5 % come twice at the same moment, 5 % late, and 10 % out of their order."""
-    dice, now = random.Random(plan.seed), datetime.now(UTC)
+    """One for each event, but some never come, 5 % come twice at the same moment, 5 % late, 10 % out of their order."""
+    dice, fate, now = random.Random(plan.seed), random.Random(-plan.seed), datetime.now(UTC)
     parcels: list[Parcel] = []
     for n in range(plan.events):
+        if fate.random() < plan.lost:
+            continue
         luck = dice.random()
         due = dice.uniform(plan.late / 2, plan.late) if luck < 0.05 else dice.uniform(0, 3) if luck < 0.15 else 0.0
         happened = now - timedelta(seconds=600 if luck < 0.05 else 1)
@@ -127,6 +151,7 @@ class Sent:
 
     event: str
     again: bool
+    sweep: bool = False
     status: int | None = None
     seconds: float = 0.0
 
@@ -157,11 +182,15 @@ class Sender:
             parcel.where = self._dice.randrange(len(self._addresses))
             await asyncio.sleep(wait)
 
+    async def deliver_once(self, parcel: Parcel) -> None:
+        """As a timer does it: what came of it does not matter, for the next one comes soon."""
+        await self._post(parcel)
+
     async def _post(self, parcel: Parcel) -> float | None:
         """Seconds until the next try, or None when there is none."""
         parcel.tries += 1
         trace = f"{len(self.sent) + 1:032x}"
-        sent = self.sent[trace] = Sent(parcel.event, parcel.again)
+        sent = self.sent[trace] = Sent(parcel.event, parcel.again, parcel.task is None)
         started_at = time.monotonic()
         headers = {"traceparent": f"00-{trace}-{1:016x}-01"}
         try:
@@ -180,6 +209,7 @@ class Found:
     plan: Plan
     parcels: list[Parcel]
     again: list[Parcel] = field(default_factory=list)
+    sweeps: list[Parcel] = field(default_factory=list)
     sent: dict[str, Sent] = field(default_factory=dict)
     receipts: list[dict[str, Any]] = field(default_factory=list)
     starts: dict[int, int] = field(default_factory=dict)
@@ -189,19 +219,31 @@ class Found:
     elapsed: float = 0.0
 
     @property
+    def lost(self) -> set[int]:
+        """The tasks of which no notice ever came."""
+        told = {parcel.task for parcel in self.parcels}
+        return {FIRST_TASK + n for n in range(min(self.plan.tasks, self.plan.events)) if FIRST_TASK + n not in told}
+
+    @property
+    def swept(self) -> set[str]:
+        """The traces of sweeps."""
+        return {trace for trace, sent in self.sent.items() if sent.sweep}
+
+    @property
     def answered(self) -> dict[str, Sent]:
         """The deliveries that were answered, by trace."""
         return {trace: sent for trace, sent in self.sent.items() if sent.status is not None}
 
     def promises(self) -> dict[str, list[Any]]:
         """Each promise, and what breaks it."""
-        tries = Counter[int]()
+        tries, swept = Counter[int | None](), self.swept
         for parcel in self.parcels + self.again:
             tries[parcel.task] += parcel.tries
-        started = Counter(receipt["event_id"] for receipt in self.receipts if receipt["outcome"] == "started")
-        expected = dict.fromkeys({parcel.task for parcel in self.parcels}, 1)
+        by_events = (r for r in self.receipts if r["outcome"] == "started" and r.get("trace_id") not in swept)
+        started = Counter(receipt["event_id"] for receipt in by_events)
         return {
-            "every task was started": [task for task in expected if not self.starts.get(task)],
+            "every task was started": [p.task for p in self.parcels if not self.starts.get(p.task or 0)],
+            "sweeps find what no notice told of": [task for task in self.lost if self.starts.get(task) != 1],
             "no task was started twice": [task for task, starts in self.starts.items() if starts > 1],
             "no event started twice": [event for event, times in started.items() if times > 1],
             "no event was lost or given up": [p.event for p in self.parcels if p.status != 204],
@@ -210,11 +252,15 @@ class Found:
             "no start of what OMS runs already": [
                 r["event_id"] for r in self.receipts if r["outcome"] == "already_running" and r.get("start_called")
             ],
-            "one POST at most for a delivery": [task for task, posts in self.posts.items() if posts > tries[task]],
+            "one POST at most for a delivery": self._too_many_posts(tries),
             "each POST has its receipt": self._posts_without_receipt(),
             "each answer has one receipt": self._without_receipt(),
             "each receipt has its delivery": [r for r in self.receipts if r.get("trace_id") not in self.sent],
         }
+
+    def _too_many_posts(self, tries: Counter[int | None]) -> list[int]:
+        """A delivery of a sweep may make one of each task, too."""
+        return [task for task, posts in self.posts.items() if posts > tries[task] + len(self.swept)]
 
     def _not_duplicates(self) -> list[str]:
         """Whatever was delivered again must have been taken in the end, and as nothing else."""
@@ -224,19 +270,20 @@ class Found:
         return wrong + [parcel.event for parcel in self.again if parcel.status != 204]
 
     def _without_receipt(self) -> list[str]:
-        """By the delivery's own trace; the receipt tells what the answer told."""
+        """By the delivery's own trace; the receipt tells what the answer told. Of a sweep the last one does."""
         heard = {trace: "settled" if sent.status == 204 else sent.status for trace, sent in self.answered.items()}
         traces = Counter(receipt.get("trace_id") for receipt in self.receipts)
         told = {r.get("trace_id"): "settled" if r["outcome"] in SETTLED else 503 for r in self.receipts}
-        return [trace for trace, status in heard.items() if traces[trace] != 1 or told[trace] != status]
+        single = {trace: traces[trace] for trace in heard} | {trace: min(traces[trace], 1) for trace in self.swept}
+        return [trace for trace, status in heard.items() if single[trace] != 1 or told[trace] != status]
 
     def _posts_without_receipt(self) -> list[str]:
         """Only a delivery that was not answered may have made a POST that nobody told of."""
         told = sum(bool(receipt.get("start_called")) for receipt in self.receipts)
-        untold, excuses = self.posts.total() - told, len(self.sent) - len(self.receipts)
-        return (
-            [] if 0 <= untold <= excuses else [f"{untold} POSTs more than told, {excuses} deliveries without receipt"]
-        )
+        heard_of = {receipt.get("trace_id") for receipt in self.receipts}
+        excuses = sum(SWEEP_LIMIT if s.sweep else 1 for trace, s in self.sent.items() if trace not in heard_of)
+        untold = self.posts.total() - told
+        return [] if 0 <= untold <= excuses else [f"{untold} POSTs more than told, {excuses} may be"]
 
 
 class Storm:
@@ -246,7 +293,8 @@ class Storm:
         self._oms = oms
         self._settings = settings
         self._stack = stack
-        self._functions = [stack.enter_context(function(settings)) for _ in range(2)]
+        folders = (FUNCTION, Path(plan.other) if plan.other else FUNCTION)
+        self._functions = [stack.enter_context(function(settings, source=folder / "main.py")) for folder in folders]
         self._found = Found(plan, parcels_of(plan))
         self._read = 0
 
@@ -263,7 +311,8 @@ class Storm:
                     await self._rage(sender)
                     found.elapsed = time.monotonic() - started_at
                     found.starts = self._starts()
-                    await self._come_again(sender)
+                    if not plan.other:
+                        await self._come_again(sender)
             except TimeoutError:
                 found.elapsed = found.elapsed or time.monotonic() - started_at
                 found.starts = found.starts or self._starts()
@@ -286,12 +335,28 @@ class Storm:
             yield sender
 
     async def _rage(self, sender: Sender) -> None:
-        """Everything is delivered; meanwhile one function dies and comes back."""
+        """Everything is delivered; meanwhile one function dies and comes back, and sweeps look for what was lost."""
+        delivered = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            beside = [group.create_task(self._kill_one(sender)), group.create_task(self._keep_the_log(sender))]
+            log = group.create_task(self._keep_the_log(sender))
+            beside = [group.create_task(self._kill_one(sender)), group.create_task(self._sweep(sender, delivered))]
             await asyncio.gather(*(sender.deliver(parcel) for parcel in self._found.parcels))
-            beside[1].cancel()
-            await beside[0]
+            delivered.set()
+            await asyncio.gather(*beside)
+            log.cancel()
+
+    async def _sweep(self, sender: Sender, delivered: asyncio.Event) -> None:
+        """One sweep after the other, until all events were delivered and every task was started."""
+        for n in itertools.count():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(delivered.wait(), SWEEP_EVERY)
+            if delivered.is_set():
+                await asyncio.sleep(SWEEP_EVERY / 5)
+            if delivered.is_set() and all((await asyncio.to_thread(self._starts)).values()):
+                return
+            where = 0 if self._found.plan.other else n % 2
+            self._found.sweeps.append(Parcel(f"sweep-{n}", None, 0.0, where, datetime.now(UTC)))
+            await sender.deliver_once(self._found.sweeps[-1])
 
     async def _kill_one(self, sender: Sender) -> None:
         """As its machine goes, in the middle; the platform starts another at the same address."""
@@ -316,7 +381,8 @@ class Storm:
             if call["n"] > self._read:
                 self._read = call["n"]
                 self._found.calls += 1
-                self._found.posts[int(call["task_id"])] += call["operation"] == "start"
+                if call["operation"] == "start":
+                    self._found.posts[int(call["task_id"])] += 1
 
     async def _come_again(self, sender: Sender) -> None:
         """All tasks fail once more, and a part of the events is delivered again by a sender that has forgotten."""
@@ -329,8 +395,8 @@ class Storm:
         found.starts_again = self._starts()
 
     def _fail_all(self, starts: dict[int, int] | None = None) -> None:
-        tasks = range(FIRST_TASK, FIRST_TASK + self._found.plan.tasks)
-        failed = [{"id": task, "status": 4, "starts": (starts or {}).get(task, 0)} for task in tasks]
+        tasks, known = range(FIRST_TASK, FIRST_TASK + self._found.plan.tasks), starts or {}
+        failed = [{"id": task, "status": 4, "started_ago": 600, "starts": known.get(task, 0)} for task in tasks]
         self._oms.control("PUT", "/_sim/tasks", failed)
 
     def _starts(self) -> dict[int, int]:
@@ -378,9 +444,12 @@ def figures(found: Found) -> list[tuple[str, str]]:
     statuses = Counter(str(sent.status or "no answer") for sent in found.sent.values())
     outcomes = Counter(f"{r['outcome']} {r.get('reason', '')}".strip() for r in found.receipts)
     per_task = Counter(found.starts.values())
+    swept = found.swept
+    by_sweeps = sum(r["outcome"] == "started" and r.get("trace_id") in swept for r in found.receipts)
     return [
         ("events, tasks, seed", f"{plan.events}, {plan.tasks}, {plan.seed}"),
         ("copies, come again", f"{len(found.parcels)}, {len(found.again)}"),
+        ("lost, sweeps, started by sweeps", f"{len(found.lost)}, {len(found.sweeps)}, {by_sweeps}"),
         ("deliveries", f"{len(found.sent)}: " + ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))),
         ("tries for one copy, at most", str(max(parcel.tries for parcel in found.parcels))),
         ("answered within, half and 99 %", f"{_at(answered, 0.5):.2f} s, {_at(answered, 0.99):.2f} s"),
@@ -416,6 +485,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tasks", type=int, default=Plan.tasks)
     parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--starts-per-second", type=float, default=Plan.starts_per_second)
+    parser.add_argument("--other", help="the folder of another version of the function, for one of the two")
     found = play(Plan(**vars(parser.parse_args(arguments))))
     show(found, Console(width=None if sys.stdout.isatty() else 120))
     return 1 if any(found.promises().values()) else 0

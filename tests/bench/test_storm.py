@@ -9,7 +9,7 @@ import pytest
 
 STORM = runpy.run_path(str(Path(__file__).with_name("storm.py")))
 SMALL = STORM["Plan"](
-    events=300, tasks=280, starts_per_second=65, connections=40, deadline=1.6, late=3.0, limit=60.0, faults=4
+    events=300, tasks=280, starts_per_second=65, connections=40, deadline=1.6, late=2.5, limit=60.0, backoff=2, faults=4
 )
 
 
@@ -33,3 +33,6 @@ def test_it_was_a_storm(found: Any) -> None:
     assert outcomes["deferred", "in_progress"]
     assert any(sent.status is None for sent in found.sent.values())
     assert found.elapsed > SMALL.least
+    assert len(found.lost) >= 5
+    summaries = [receipt for receipt in found.receipts if receipt["outcome"] == "swept"]
+    assert sum(summary["started"] for summary in summaries) > 0

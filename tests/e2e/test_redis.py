@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
@@ -127,3 +128,53 @@ def test_a_cluster_keeps_the_keys_of_every_slot() -> None:
         for master in masters:
             with master.client() as client:
                 assert client.dbsize() > 0
+
+
+def connections(server: RedisServer) -> set[str]:
+    """The ids of the connections from a ledger."""
+    with server.client() as client:
+        own = client.client_id()
+        return {each["id"] for each in client.client_list(_type="normal") if int(each["id"]) != own}
+
+
+def thaw(address: str, monkeypatch: pytest.MonkeyPatch, server: RedisServer, seconds: float) -> set[str]:
+    """Use a ledger, let it stand still, and use it again: the connections that it used both times."""
+
+    async def steps() -> set[str]:
+        ledger = open_ledger(address, time.time)
+        assert await ledger.claim(EventKey("before", "t"), 10) is Claim.OURS
+        before = connections(server)
+        assert before
+        later = time.time() + seconds
+        monkeypatch.setattr("restarter.ledger.redis.time", SimpleNamespace(time=lambda: later))
+        claims = [ledger.claim(EventKey(f"e{number}", "t"), 10) for number in range(20)]
+        assert set(await asyncio.gather(*claims)) == {Claim.OURS}
+        after = connections(server)
+        await ledger.close()
+        monkeypatch.undo()
+        return before & after
+
+    return asyncio.run(steps())
+
+
+def test_after_ten_minutes_in_which_the_instance_was_frozen_no_connection_is_used_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A network may have dropped them without a word; a command over one of them would wait for its timeout."""
+    with RedisServer(password="other") as server:
+        address = f"redis://:other@127.0.0.1:{server.port}"
+        assert thaw(address, monkeypatch, server, 600) == set()
+        server.empty()
+        assert thaw(address, monkeypatch, server, -600) == set()
+        server.empty()
+        assert thaw(address, monkeypatch, server, 30) != set()
+
+
+def test_nor_with_sentinel_or_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    with watched_by_sentinel("other") as (sentinel, master):
+        address = f"redis+sentinel://:other@{sentinel}/{MASTER}?sentinel_password=other"
+        others = connections(master)  # of the replica and of Sentinel
+        assert thaw(address, monkeypatch, master, 600) <= others
+    with cluster() as (nodes, masters):
+        others = connections(masters[1])  # of the test
+        assert thaw(f"redis+cluster://{nodes}", monkeypatch, masters[1], 600) <= others

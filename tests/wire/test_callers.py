@@ -594,7 +594,7 @@ class Clock:
 
     def __init__(self, environment: pytest.MonkeyPatch) -> None:
         self.now = 5.0
-        environment.setattr("restarter.callers.oidc.time", SimpleNamespace(monotonic=lambda: self.now))
+        environment.setattr("restarter.callers.oidc.time", SimpleNamespace(time=lambda: self.now))
 
 
 def test_the_keys_are_fetched_again_for_an_unknown_one_but_not_at_once(

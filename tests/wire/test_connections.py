@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -736,6 +737,20 @@ async def test_a_connection_that_was_idle_too_long_is_not_used() -> None:
     async with serving(for_ever) as server, pooling(idle_seconds=0.05) as pool:
         await fetch(pool, build(server.url))
         await asyncio.sleep(0.1)
+        await fetch(pool, build(server.url))
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("seconds", [600, -600])
+@in_loop
+async def test_after_ten_minutes_in_which_the_instance_was_frozen_no_connection_is_used_again(
+    seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event loop's clock may not know of them, so the current time counts; if that was set back, too."""
+    async with serving(for_ever) as server, pooling() as pool:
+        await fetch(pool, build(server.url))
+        later = time.time() + seconds
+        monkeypatch.setattr("restarter.http.connections.time", SimpleNamespace(time=lambda: later))
         await fetch(pool, build(server.url))
         assert server.connections == 2
 

@@ -210,6 +210,30 @@ def test_each_instance_has_counters_of_its_own() -> None:
     assert len(set(names)) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "seconds"),
+    [
+        ("OTEL_BSP_SCHEDULE_DELAY", 2.0),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", None),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", None),
+    ],
+)
+def test_an_export_takes_two_seconds_at_most_unless_the_environment_says_otherwise(
+    name: str, seconds: float | None, environment: pytest.MonkeyPatch
+) -> None:
+    """Then the exporter gets None, and reads the variable itself."""
+    given: list[float | None] = []
+
+    def exporter(*, timeout: float | None) -> InMemorySpanExporter:
+        given.append(timeout)
+        return InMemorySpanExporter()
+
+    environment.setenv(name, "7")
+    environment.setattr("restarter.telemetry.opentelemetry.OTLPSpanExporter", exporter)
+    OpenTelemetry(metrics=InMemoryMetricReader()).close()
+    assert given == [seconds]
+
+
 def test_dashboard_and_rules_name_only_what_is_emitted_and_outcomes_that_exist() -> None:
     folder = ROOT / "infra" / "observability"
     dashboard = json.loads((folder / "dashboard.json").read_text("utf-8"))

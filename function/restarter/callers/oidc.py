@@ -71,6 +71,7 @@ class Keys:
         self._fetching = asyncio.Lock()
         self._set: PyJWKSet | None = None
         self._fetched_at = 0.0
+        """Seconds since 1970: a monotonic clock may stand still while an instance is frozen."""
 
     async def named(self, kid: str, context: DeliveryContext) -> Any:
         """The key of that id.
@@ -83,10 +84,10 @@ class Keys:
             return (await self._current(kid, context))[kid]
 
     async def _current(self, kid: str, context: DeliveryContext) -> "PyJWKSet":
-        age = time.monotonic() - self._fetched_at
+        age = abs(time.time() - self._fetched_at)  # a clock that was set back counts as time that passed
         if self._set is None or (self._from_file is None and self._stale(kid, age)):
             self._set = await self._read(context)
-            self._fetched_at = time.monotonic()
+            self._fetched_at = time.time()
         return self._set
 
     def _stale(self, kid: str, age: float) -> bool:

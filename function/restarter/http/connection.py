@@ -2,6 +2,7 @@
 
 import asyncio
 import select
+import time
 from typing import Final, cast
 
 import httpx
@@ -55,7 +56,7 @@ class Connection(asyncio.BufferedProtocol):
     def rest(self) -> None:
         """Expect nothing until the next request; what arrives nevertheless closes the connection."""
         self._expecting = False
-        self.idle_since = self._loop.time()
+        self.idle_since = time.time()  # a monotonic clock may stand while the instance is frozen
         self._transport.resume_reading()
 
     def alive(self) -> bool:

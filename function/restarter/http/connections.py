@@ -19,6 +19,7 @@ No message of an error holds a part of a request or of an answer: both carry sec
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from functools import cache
 from typing import Final
@@ -121,8 +122,8 @@ class ConnectionPool(httpx.AsyncBaseTransport):
 
     def _reuse(self, origin: Origin) -> Connection | None:
         """The connection to `origin` that was used last and still stands."""
-        horizon = asyncio.get_running_loop().time() - self._idle_seconds
-        while self._idle and (oldest := next(iter(self._idle))).idle_since < horizon:
+        now = time.time()
+        while self._idle and not 0 <= now - (oldest := next(iter(self._idle))).idle_since <= self._idle_seconds:
             self._drop(oldest)
         while connection := next((each for each in reversed(self._idle) if each.origin == origin), None):
             if connection.alive():

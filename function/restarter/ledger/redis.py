@@ -7,6 +7,7 @@ have no number, which is version 0, the format of release 0.1.0: both releases c
 
 import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from hashlib import sha1
 from typing import Any
@@ -19,6 +20,7 @@ from restarter.settings.redis_address import RedisAddress
 
 PREFIX = "oms-task-restarter:"
 TIMEOUT_S = 2.0  # for one command
+IDLE_TTL_S = 60.0  # a network may drop, without a word, connections that were idle for longer than this
 MAX_COMMANDS = 32  # at once, each on a connection of its own: more would only wait for each other inside Redis
 SETTLED = "settled:"
 # The last three come from inside the client or uvloop when a connection was cut off while it was used
@@ -33,6 +35,8 @@ class RedisLedger:
         self._clients = connect(address)
         self._redis = self._clients[0]
         self._slots = asyncio.Semaphore(MAX_COMMANDS)
+        self._used_at = time.time()  # a monotonic clock may stand while the instance is frozen
+        self._renewing = asyncio.Lock()
         self._tokens: dict[str, str] = {}
         """For each claim of this instance the token that proves it; as many as there are deliveries in flight."""
 
@@ -80,6 +84,14 @@ class RedisLedger:
         for client in self._clients:
             await client.aclose()
 
+    async def _renew(self) -> None:
+        """Close connections that were idle for too long; no command is under way then. The next one opens others."""
+        async with self._renewing:
+            idle = abs(time.time() - self._used_at) > IDLE_TTL_S
+            self._used_at = time.time()
+            if idle:
+                await self.close()
+
     async def _run(self, script: str, key: str, *arguments: str | float) -> Any:
         """The result of a script, which is sent whole only to a server that does not know it."""
         try:
@@ -97,6 +109,7 @@ class RedisLedger:
         async with self._slots:
             try:
                 async with asyncio.timeout(TIMEOUT_S):
+                    await self._renew()
                     return await command(*arguments, **options)
             except NoScriptError:
                 raise

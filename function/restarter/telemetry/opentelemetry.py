@@ -3,6 +3,7 @@
 https://opentelemetry.io/docs/specs/semconv/http/http-spans/, https://opentelemetry.io/docs/specs/semconv/faas/
 """
 
+import os
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ FAILURES = "restarter.failures"
 DELIVERY_SECONDS = "restarter.delivery.duration"
 CALL_SECONDS = "restarter.call.duration"
 METRICS = {REQUESTS: "{request}", FAILURES: "{failure}", DELIVERY_SECONDS: "s", CALL_SECONDS: "s"}
+EXPORT_TIMEOUT_S = 2.0  # traces and metrics each wait so long at the end, and platforms give 10 s for all of it
 
 
 class Span:
@@ -60,8 +62,8 @@ class OpenTelemetry:
         names = {"service.name": "oms-task-restarter", "service.version": __version__}
         resource = Resource.create({**names, "service.instance.id": secrets.token_hex(8)})
         self._tracers = TracerProvider(resource=resource)
-        self._tracers.add_span_processor(spans or BatchSpanProcessor(OTLPSpanExporter()))
-        reader = metrics or PeriodicExportingMetricReader(OTLPMetricExporter())
+        self._tracers.add_span_processor(spans or BatchSpanProcessor(OTLPSpanExporter(timeout=_export_timeout())))
+        reader = metrics or PeriodicExportingMetricReader(OTLPMetricExporter(timeout=_export_timeout()))
         self._meters = MeterProvider([reader], resource=resource)
         self._tracer = self._tracers.get_tracer("restarter", __version__)
         meter = self._meters.get_meter("restarter", __version__)
@@ -122,3 +124,9 @@ class OpenTelemetry:
         """Flush and shut down."""
         self._tracers.shutdown()
         self._meters.shutdown()
+
+
+def _export_timeout() -> float | None:
+    """Seconds for one export with its repetitions; None where the environment says how many."""
+    names = (f"OTEL_EXPORTER_OTLP_{part}TIMEOUT" for part in ("", "TRACES_", "METRICS_"))
+    return None if any(os.environ.get(name) for name in names) else EXPORT_TIMEOUT_S

@@ -1,0 +1,75 @@
+"""gunicorn's worker for the function: how uvicorn reads HTTP in it, and how it ends.
+
+The framework names the worker's class, `uvicorn_worker.UvicornWorker`, and gives it no options; here another takes that
+name. h11 reads HTTP, with a bound on what it keeps of a head, and an `Upgrade` changes nothing, so a request keeps its
+body. httptools does neither: it keeps heads without end, and takes the body of a request with `Upgrade` for another
+request (Kludex/uvicorn#2722).
+"""
+
+import signal
+from types import FrameType
+from typing import Any, ClassVar
+
+import h11
+import uvicorn_worker
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from restarter.errors import MAX_HEADER_BYTES
+
+
+class Http(H11Protocol):
+    """uvicorn's reading of HTTP by h11, which logs a traceback when garbage follows a reply; here it closes."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, if the reply to it has not begun; then close the connection."""
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:
+            self.transport.close()
+
+
+class Worker(uvicorn_worker.UvicornWorker):  # type: ignore[misc]  # gunicorn has no types
+    """uvicorn's worker. It ends as a program does, so telemetry is exported once more, after the last reply.
+
+    uvicorn answers what is in flight, and then raises the signal that stopped it again, for whoever listened before it.
+    With nobody listening, the signal would kill the process before what is registered for its exit could run.
+    """
+
+    CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
+        "loop": "asyncio",
+        "http": Http,
+        "ws": "none",
+        "h11_max_incomplete_event_size": MAX_HEADER_BYTES,
+        # Seconds that an idle connection stays: over the 60 of most proxies, for one that still means to use it when
+        # the function closes it loses the delivery.
+        "timeout_keep_alive": 75,
+    }
+
+    def init_signals(self) -> None:
+        """Listen to the signals that stop a worker, until uvicorn does and after it did."""
+        super().init_signals()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _exit)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop as for SIGTERM when gunicorn sends SIGQUIT, which it does after a SIGINT of its own.
+
+        Without this nothing happens, and gunicorn kills the worker after 30 s.
+        """
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    """End the process. A second signal does not interrupt that.
+
+    Raises:
+        SystemExit: Always.
+    """
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)
+    raise SystemExit(0)
+
+
+def install() -> None:
+    """Let the framework start this worker."""
+    uvicorn_worker.UvicornWorker = Worker  # the framework gives no other way to name it

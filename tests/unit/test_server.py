@@ -1,0 +1,88 @@
+"""The server's worker: what its signals do, and what its reader of HTTP does with what is no HTTP."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import pytest
+import uvicorn
+import uvicorn_worker
+
+from restarter import server
+
+HANDLED = [*server.Worker.SIGNALS, signal.SIGTERM]
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[server.Worker]:
+    """The worker that the framework starts, without a server; the signals of this process are put back."""
+    monkeypatch.setattr(uvicorn_worker, "UvicornWorker", uvicorn_worker.UvicornWorker)
+    server.install()
+    before = {number: signal.getsignal(number) for number in HANDLED}
+    yield uvicorn_worker.UvicornWorker.__new__(uvicorn_worker.UvicornWorker)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_uvicorn_raises_again_after_the_last_reply_ends_the_program_and_the_next_signal_does_nothing(
+    number: int, worker: server.Worker
+) -> None:
+    worker.init_signals()
+    with pytest.raises(SystemExit) as ended:
+        signal.raise_signal(number)
+    assert ended.value.code == 0
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_a_quick_stop_of_gunicorn_is_the_stop_that_uvicorn_knows(worker: server.Worker) -> None:
+    heard: list[int] = []
+
+    def hear(number: int, _frame: FrameType | None) -> None:
+        heard.append(number)
+
+    signal.signal(signal.SIGTERM, hear)
+    worker.handle_exit(signal.SIGQUIT, None)
+    assert heard == [signal.SIGTERM]
+
+
+async def hello(_scope: Any, _receive: Any, send: Any) -> None:
+    """An application that begins its reply at once, and ends it when it is too late."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+    await asyncio.sleep(0.05)
+    with contextlib.suppress(Exception):
+        await send({"type": "http.response.body", "body": b"hello"})
+
+
+async def say(*parts: bytes) -> bytes:
+    """What a server answers to these bytes until it closes the connection."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(hello, http=server.Http, lifespan="off", log_config=None)
+    running = uvicorn.Server(config)
+    serving = asyncio.create_task(running.serve(sockets=[listening]))
+    reader, writer = await asyncio.open_connection(*listening.getsockname())
+    for part in parts:
+        writer.write(part)
+        await asyncio.sleep(0.1)
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    running.should_exit = True
+    await serving
+    return answer
+
+
+def test_what_is_no_http_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    assert asyncio.run(say(b"\x00\x01\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_garbage_after_a_reply_closes_the_connection_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    request = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert asyncio.run(say(request, b"zz\r\ngarbage\r\n")).startswith(b"HTTP/1.1 200 ")
+    assert [record for record in caplog.records if record.exc_info] == []
