@@ -16,7 +16,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 
 .DEFAULT_GOAL := help
-.PHONY: fuzz help demo run test check lock upgrade package bench clean anew
+.PHONY: help demo run test check lock upgrade package fuzz bench clean anew
 
 help: ## this list
 	@echo "Targets; all that they write is in this folder, but for the caches of pip and uv:"

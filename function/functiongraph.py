@@ -80,7 +80,7 @@ def handler(event: Any, context: Any) -> Any:
     """Handle one event. An APIG event gets a response object, any other its receipt.
 
     Raises:
-        EventNotHandled: The reply would be 400, 422 or 503.
+        EventNotHandled: The reply would be 400, 413, 422 or 503.
     """
     if _runtime is None:  # the function is configured without an initializer
         initializer(context)
@@ -89,7 +89,7 @@ def handler(event: Any, context: Any) -> Any:
     if isinstance(event, dict) and {"httpMethod", "requestContext", "body"} <= event.keys():
         # The pipeline answers 200 around the inner reply; another status means that it did not read the event.
         return json.loads((reply if reply.status == 200 else apig_response(reply)).body)
-    if reply.status in (400, 422, 503):
+    if reply.status in (400, 413, 422, 503):
         raise EventNotHandled("; ".join(str(one["message"]) for one in reply.receipts))
     receipts = [dict(one) for one in reply.receipts]
     return receipts[0] if len(receipts) == 1 else receipts

@@ -34,6 +34,10 @@ from restarter.settings.errors import SettingsError
 from restarter.settings.reload import SettingsReloader
 from restarter.telemetry.trace import trace_id_of
 
+# What is read of a refused body on a connection that closes after the reply, and for how long.
+MAX_DISCARDED_BYTES = 4 * MAX_BODY_BYTES
+DISCARD_TIMEOUT_S = 1.0
+
 try:
     settings = SettingsReloader()
     application = Application(settings.current)
@@ -66,6 +70,7 @@ async def restart(request: Request) -> Response:
             context = replace(context, platform_key=_agency_key(headers))
         delivery = Delivery(request.method, request.url.path, headers, await _body(request, context))
     except Rejected as error:
+        await _discard_body(request, context)
         reply = pipeline.reject(error, context, trace_id_of(headers.get("traceparent", "")))
     else:
         reply = await pipeline.handle(delivery, context)
@@ -128,3 +133,21 @@ async def _body(request: Request, context: DeliveryContext) -> bytes:
     except ClientDisconnect:
         raise Malformed("body: the caller hung up") from None
     return bytes(body)
+
+
+async def _discard_body(request: Request, context: DeliveryContext) -> None:
+    """Read the rest of a refused body, within bounds, where the connection closes after the reply.
+
+    If it were closed on bytes that nobody read, TCP would reset it, and a proxy in front (nginx speaks HTTP/1.0 unless
+    told not to) would answer 502 in place of the 4xx.
+    """
+    closes = request.scope["http_version"] == "1.0" or "close" in request.headers.get("connection", "").lower()
+    if not closes or "expect" in request.headers:  # such a client has not sent it yet
+        return
+    left = MAX_DISCARDED_BYTES
+    with contextlib.suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(min(context.remaining(), DISCARD_TIMEOUT_S)):
+            async for chunk in request.stream():
+                left -= len(chunk)
+                if left < 0:
+                    return

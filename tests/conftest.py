@@ -12,7 +12,18 @@ from example import ENVIRONMENT
 hypothesis.settings.register_profile("gate", deadline=None)
 hypothesis.settings.load_profile("gate")
 
-OURS = ("OMS_", "RESTART_", "CALLER_", "HUAWEICLOUD_", "CLOUD_SDK_", "IAM_", "EVENT_TYPES", "SECRETS_DIR", "LOG_LEVEL")
+OURS: tuple[str, ...] = (
+    "OMS_",
+    "RESTART_",
+    "CALLER_",
+    "HUAWEICLOUD_",
+    "CLOUD_SDK_",
+    "IAM_",
+    "EVENT_TYPES",
+    "SECRETS_DIR",
+    "LOG_LEVEL",
+)
+OURS += ("K_SERVICE", "FUNCTION_TARGET", "RUNTIME_")  # by these a platform is known
 
 
 @pytest.fixture(autouse=True)

@@ -179,6 +179,7 @@ class Fuzzed:
         self.deliveries += 1
         self.statuses[status] = self.statuses.get(status, 0) + 1
         assert status < 500 or status == 503, (status, err.getvalue())
+        started = self.oms.started()  # before the delivery is repeated for its time
         for _ in range(2):  # what a delivery costs it costs again; collecting hypothesis's own garbage does not
             if self._stall_s >= MAX_STALL_S:
                 gc.collect()
@@ -193,7 +194,6 @@ class Fuzzed:
         for canary in CANARIES:
             assert not [line for line in said if canary.encode() in line], canary
         assert raw.proven or not self.oms.calls
-        started = self.oms.started()
         self.started += len(started)
         if started:
             assert set(started) <= named_in(raw) | {str(NAMED)}

@@ -36,10 +36,13 @@ class Worker(uvicorn_worker.UvicornWorker):  # type: ignore[misc]  # gunicorn ha
     """
 
     CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
-        "loop": "auto",
+        "loop": "asyncio",
         "http": Http,
         "ws": "none",
         "h11_max_incomplete_event_size": MAX_HEADER_BYTES,
+        # Seconds that an idle connection stays: over the 60 of most proxies, for one that still means to use it when
+        # the function closes it loses the delivery.
+        "timeout_keep_alive": 75,
     }
 
     def init_signals(self) -> None:

@@ -2,9 +2,7 @@
 
 import json
 import secrets
-import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,23 +18,6 @@ CALL = json.dumps({"task_id": TASK}).encode()
 TIMEOUT_S = 10.0
 SILENCE_S = 0.4  # after a reply, in which a second one would come
 STALL_S = 2.0  # for which /healthz may wait on a busy machine; what is measured without a network is in test_fuzz.py
-
-JAVA = """
-import java.net.URI;
-import java.net.http.*;
-
-public class Post {
-    public static void main(String[] arguments) throws Exception {
-        HttpRequest request = HttpRequest.newBuilder(URI.create(arguments[0]))
-            .header("Authorization", "Bearer " + arguments[1])
-            .header("Content-Type", "application/json")
-            .POST(HttpRequest.BodyPublishers.ofString(arguments[2]))
-            .build();
-        HttpResponse<String> reply = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString());
-        System.out.println(reply.statusCode() + " " + reply.body());
-    }
-}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -259,26 +240,6 @@ def test_two_readings_of_where_a_body_ends_are_refused(lines: list[bytes], publi
     answered = spoken(public, head + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + hidden)
     assert statuses(answered) in ([400], [501])
     assert operations(oms) == []
-
-
-@pytest.mark.skipif(shutil.which("java") is None, reason="there is no java on this machine")
-def test_the_client_of_java_which_offers_h2c_is_answered(public: Running, oms: Running, tmp_path: Path) -> None:
-    (tmp_path / "Post.java").write_text(JAVA)
-    command = ["java", str(tmp_path / "Post.java"), public.url, EXAMPLE["CALLER_BEARER_TOKENS"], CALL.decode()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
-    assert (done.returncode, done.stdout[:4]) == (0, "200 "), done.stderr
-    assert public.receipt()["outcome"] == "started"
-    assert operations(oms) == ["show", "start"]
-
-
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
-def test_curl_that_asks_for_http_2_is_answered(public: Running, oms: Running) -> None:
-    command = ["curl", "--silent", "--max-time", "10", "--http2", "--data", CALL.decode()]
-    command += ["--header", TOKEN.decode().strip(), "--header", "Content-Type: application/json", public.url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
-    assert (done.returncode, json.loads(done.stdout)["outcome"]) == (0, "started"), done.stderr
-    assert public.receipt()["outcome"] == "started"
-    assert operations(oms) == ["show", "start"]
 
 
 # Bytes that are no HTTP

@@ -111,8 +111,7 @@ class Load:
             for number in numbers:
                 await self.deliver(client, number)
 
-        # The server closes what was idle for two seconds; a call must not meet that half-way.
-        limits = httpx.Limits(max_connections=AT_ONCE, keepalive_expiry=1)
+        limits = httpx.Limits(max_connections=AT_ONCE)
         async with httpx.AsyncClient(timeout=TIMEOUT_S, limits=limits) as client:
             await asyncio.gather(*(one_after_the_other(client) for _ in range(AT_ONCE)))
 

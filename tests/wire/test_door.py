@@ -262,3 +262,30 @@ def test_the_last_look_is_not_taken_when_no_time_is_left(
     receipt = function.receipt()
     assert (receipt["outcome"], receipt["reason"]) == ("unconfirmed", "timeout")
     assert receipt["duration_ms"] < 1300
+
+
+@pytest.mark.parametrize(
+    ("changes", "sent", "taken"),
+    [
+        pytest.param({"Connection": "close"}, 600_000, 600_000, id="all of it"),
+        pytest.param({"Connection": "keep-alive, Close"}, 9_000_000, 2_100_000, id="no more than a bound"),
+        pytest.param({"Connection": "close", "Expect": "100-continue"}, 600_000, 0, id="not sent before a 100"),
+        pytest.param({}, 600_000, 0, id="the server reads on where the connection stays"),
+    ],
+)
+def test_the_rest_of_a_refused_body_is_read_where_the_connection_closes(
+    changes: dict[str, str], sent: int, taken: int, function: Function
+) -> None:
+    """Else TCP resets the connection, and a proxy answers 502 in place of 413."""
+    read = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(sent // 10_000):
+            read += 10_000
+            yield b" " * 10_000
+
+    headers = {"Content-Type": "application/json", "Content-Length": str(sent)} | changes
+    assert function.post(content=body(), headers=headers).status_code == 413
+    assert function.receipt()["outcome"] == "content_too_large"
+    assert read == taken

@@ -57,8 +57,13 @@ def inner_status(reply: httpx.Response) -> int:
     return int(document.get("statusCode", reply.status_code))
 
 
-@pytest.mark.parametrize("world", WORLDS)
-@pytest.mark.parametrize("sample", SAMPLES, ids=[f"{sample.folder}/{sample.name}" for sample in SAMPLES])
+# Whatever OMS would answer makes no difference to a sample that never reaches it.
+CASES = [(sample, world) for sample in SAMPLES for world in WORLDS if sample.folder == "valid" or world == "failed"]
+
+
+@pytest.mark.parametrize(
+    ("sample", "world"), CASES, ids=[f"{sample.folder}/{sample.name}-{world}" for sample, world in CASES]
+)
 def test_explain_and_the_function_agree(
     sample: Sample, world: str, keys: SigningKeys, make_function: Callable[..., Function], httpx_mock: HTTPXMock
 ) -> None:

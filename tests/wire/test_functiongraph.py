@@ -251,7 +251,6 @@ def test_several_records_give_a_list_of_receipts(instance: Instance, httpx_mock:
 @pytest.mark.parametrize(
     ("event", "outcome"),
     [
-        ({"task_name": "x" * 600_000}, "content_too_large"),
         (notice(REQUEST | {"task_status": "SUCCESS"}), "ignored"),
         ({"trigger_type": "TIMER", "trigger_name": "t", "version": "v1.0", "user_event": "x"}, "ignored"),
         ({"cts": {"service_type": "OMS", "trace_name": "startTask", "resource_id": str(TASK)}}, "ignored"),
@@ -299,6 +298,15 @@ def test_what_is_malformed_is_raised_so_that_the_destination_for_failures_gets_i
     (receipt,) = instance.receipts()
     assert (receipt["outcome"], receipt["message"]) == ("malformed", text)
     assert "a-key" not in text
+
+
+@pytest.mark.parametrize(
+    "event", [{"task_name": "x" * 600_000}, {"record": [record(message_id=str(number)) for number in range(101)]}]
+)
+def test_what_is_too_large_is_raised_for_nothing_of_it_was_handled(event: Any, instance: Instance) -> None:
+    text = instance.not_done(event)
+    (receipt,) = instance.receipts()
+    assert (receipt["outcome"], receipt["message"]) == ("content_too_large", text)
 
 
 @pytest.mark.parametrize(
