@@ -18,7 +18,7 @@ from restarter.errors import Malformed, Rejected, check_body_size
 from restarter.log import configure_logging
 from restarter.model import AccessKey, Delivery
 from restarter.reply import Reply, apig_response
-from restarter.settings.model import FunctionGraphSettings
+from restarter.settings.functiongraph import FunctionGraphSettings
 from restarter.settings.reload import SettingsReloader
 
 # Seconds kept back from what the platform leaves, to hand the answer over.

@@ -130,7 +130,8 @@ SWEEP_FIELDS = frozenset({"sweep", "project_id", "credentials", "reason"})
 class RestartRequest(BaseModel):
     """What a caller asks for: exactly one of `task_id`, `task_name`, `group_id`, `sweep`. It holds no credentials."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
+    # Built when the first request is read: start-up need not wait for it.
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     task_id: TaskId | None = Field(None, description="OMS task id: an integer or digits, 1 to 15 of them.")
     task_name: str | None = Field(None, min_length=1, max_length=1024, description="Exact OMS task name.")

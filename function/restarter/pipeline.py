@@ -116,7 +116,7 @@ class Pipeline:
                 return await self._sweeper.sweep(part, context)
             case Event():
                 outcome = await self._restarter.restart(part, context)
-                outcome = outcome if self._is_current() else _retry_with_new_key(outcome)
+                outcome = outcome if not _refused_key(outcome) or self._is_current() else _retry_with_new_key(outcome)
             case Ignored():
                 outcome = Outcome(kind=Kind.IGNORED, reason=part.reason)
             case Subscription():
@@ -143,11 +143,14 @@ class Pipeline:
         return reply
 
 
+def _refused_key(outcome: Outcome) -> bool:
+    """Whether OMS did not accept our credentials."""
+    return outcome.kind is Kind.REJECTED and outcome.reason == "credentials"
+
+
 def _retry_with_new_key(outcome: Outcome) -> Outcome:
-    """The outcome after a change of settings: where OMS refused the key, the next delivery uses the new one."""
-    if outcome.kind is Kind.REJECTED and outcome.reason == "credentials":
-        return replace(outcome, kind=Kind.UNAVAILABLE, reason="credentials_changed")
-    return outcome
+    """The outcome where the settings changed after OMS refused the key: the next delivery uses the new one."""
+    return replace(outcome, kind=Kind.UNAVAILABLE, reason="credentials_changed")
 
 
 def _outcome_of(error: Rejected) -> Outcome:

@@ -27,7 +27,8 @@ import yaml
 
 from processes import EXAMPLE
 from restarter.settings.errors import SettingsError
-from restarter.settings.model import FunctionGraphSettings, Settings, load
+from restarter.settings.functiongraph import FunctionGraphSettings
+from restarter.settings.model import Settings, load
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"

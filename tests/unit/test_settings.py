@@ -8,7 +8,8 @@ import pytest
 from huaweicloudsdkoms.v2.region.oms_region import OmsRegion
 
 from restarter.settings.errors import SettingsError
-from restarter.settings.model import FunctionGraphSettings, Settings, load
+from restarter.settings.functiongraph import FunctionGraphSettings
+from restarter.settings.model import Settings, load
 from restarter.settings.types import REGIONS
 
 

@@ -76,7 +76,8 @@ def _request(call: Call, headers: Mapping[str, str], seconds: float) -> httpx.Re
         raw.append((b"Host", call.host.encode()))
     if call.content or call.method != "GET":
         raw.append((b"Content-Length", b"%d" % len(call.content)))
-    timeout = {"connect": seconds / 2, "pool": seconds / 2, "read": seconds, "write": seconds}
+    # Reading and writing end with the whole call.
+    timeout = {"connect": seconds / 2, "pool": seconds / 2}
     stream = httpx.ByteStream(call.content)
     return httpx.Request(call.method, call.url, headers=raw, stream=stream, extensions={"timeout": timeout})
 

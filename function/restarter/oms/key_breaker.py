@@ -9,12 +9,14 @@ not do this. It may be about one task, so the key rests in that project once two
 import asyncio
 import math
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
 
 from restarter.http.call import Answer
 from restarter.model import Kind, Outcome
 from restarter.oms.error_codes import refuses_key
+
+NO_GUARD = nullcontext()
 
 
 class KeyBreaker:
@@ -27,14 +29,16 @@ class KeyBreaker:
         self._forbidden: dict[str, dict[str, datetime]] = {}
         """For each project the last two tasks that met a 403, and when, the last one last."""
 
-    @asynccontextmanager
-    async def guard(self) -> AsyncIterator[None]:
+    def guard(self) -> AbstractAsyncContextManager[None]:
         """A block in which the key may be used: by all at once when it was accepted before, else by one at a time."""
-        if not self._accepted:
-            async with self._first_call:
-                if not self._accepted:
-                    yield
-                    return
+        return NO_GUARD if self._accepted else self._one_at_a_time()
+
+    @asynccontextmanager
+    async def _one_at_a_time(self) -> AsyncIterator[None]:
+        async with self._first_call:
+            if not self._accepted:
+                yield
+                return
         yield
 
     def cooldown_left(self, project_id: str, now: datetime, cooldown: float) -> float:

@@ -206,20 +206,6 @@ class Settings(BaseSettings, CollectedErrors):
         return self.oms_endpoint or f"https://oms.{self.region_of(project_id)}.myhuaweicloud.com"
 
 
-class FunctionGraphSettings(Settings):
-    """The settings in FunctionGraph's built-in runtime: only the platform reaches it, so it is always trusted.
-
-    It may use the key of its agency, which comes in the context of each call and not in a header.
-    """
-
-    caller_trust_platform: Annotated[bool, AfterValidator(lambda _given: True)] = True
-
-    @classmethod
-    def errors_between(cls, given: dict[str, Any]) -> list[tuple[str, str]]:
-        """As for any function that trusts its platform and has an agency."""
-        return super().errors_between(given | {"caller_trust_platform": True, "oms_agency": True})
-
-
 LISTS_OF_CALLERS = ("caller_bearer_tokens", "caller_webhook_secrets", "caller_smn_topics", "caller_oidc_audience")
 
 
