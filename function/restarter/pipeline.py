@@ -13,7 +13,7 @@ from restarter.callers import authenticate, configured_authenticators
 from restarter.confirm import confirm
 from restarter.control_endpoints import control_reply
 from restarter.dialects import Decoded, DecodeOptions, Subscription, decode, functiongraph_apig, is_direct, parse
-from restarter.errors import Malformed, Rejected
+from restarter.errors import Rejected
 from restarter.http.transport import Sender
 from restarter.ledger import Ledger
 from restarter.model import (
@@ -121,7 +121,7 @@ class Pipeline:
                 outcome = Outcome(kind=Kind.IGNORED, reason=part.reason)
             case Subscription():
                 outcome = await confirm(part, self._transport, self.settings.oms_timeout, context)
-            case Malformed():
+            case _:
                 outcome = _outcome_of(part)
         return [(part, outcome)]
 

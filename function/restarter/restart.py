@@ -51,6 +51,8 @@ class Restarter:
             self._observer.step("decided", outcome)
             return outcome
         key = event_key(event)
+        if key is None:  # without an id a repetition cannot be recognised, so nothing is remembered
+            return await self._attempt(event, context)
         try:
             claim = await self._claim(key, context)
             if claim is not Claim.OURS:
@@ -58,16 +60,13 @@ class Restarter:
             try:
                 outcome = await self._attempt(event, context)
             except LedgerError:
-                await self._release(key, context)
+                await _best_effort(self._ledger.release(key), context)
                 raise
         except LedgerError:
             return Outcome(kind=Kind.UNAVAILABLE, reason="ledger")
         return await self._settle(key, outcome, context)
 
-    async def _claim(self, key: EventKey | None, context: DeliveryContext) -> Claim:
-        """Claim the event. Without an id a repetition cannot be recognised, so each such request is handled."""
-        if key is None:
-            return Claim.OURS
+    async def _claim(self, key: EventKey, context: DeliveryContext) -> Claim:
         claim = await _before_deadline(self._ledger.claim(key, self._claim_seconds), context)
         self._observer.step("claimed", claim)
         return claim
@@ -159,21 +158,15 @@ class Restarter:
         first = await _before_deadline(self._ledger.mark_exhausted(keys.task, self._policy.window), context)
         return replace(outcome, repeated=not first)
 
-    async def _settle(self, key: EventKey | None, outcome: Outcome, context: DeliveryContext) -> Outcome:
+    async def _settle(self, key: EventKey, outcome: Outcome, context: DeliveryContext) -> Outcome:
         """Settle the event, or give its claim up where a redelivery has something left to do."""
-        if key is None:
-            return outcome
         if outcome.kind not in SETTLED:
-            await self._release(key, context)
+            await _best_effort(self._ledger.release(key), context)
         elif not await _best_effort(self._ledger.settle(key), context):
             # The sender must redeliver: a late copy would start the task again, if it had failed again by then.
             kind = Kind.UNCONFIRMED if outcome.start_called else Kind.UNAVAILABLE
             return replace(outcome, kind=kind, reason="ledger")
         return outcome
-
-    async def _release(self, key: EventKey | None, context: DeliveryContext) -> None:
-        if key is not None:
-            await _best_effort(self._ledger.release(key), context)
 
 
 def _described(outcome: Outcome, target: Task | TaskGroup) -> Outcome:

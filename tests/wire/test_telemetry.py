@@ -50,7 +50,7 @@ class Watched:
         self.metrics = InMemoryMetricReader()
         telemetry = OpenTelemetry(SimpleSpanProcessor(self.spans), self.metrics)
         fixed = settings()
-        self._application = Application(lambda: fixed, observer=telemetry)
+        self.application = Application(lambda: fixed, observer=telemetry)
         self.close = telemetry.close
 
     def post(self, document: Any, **headers: str) -> Reply:
@@ -59,7 +59,7 @@ class Watched:
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
 
         async def answer() -> Reply:
-            pipeline = self._application.pipeline()
+            pipeline = self.application.pipeline()
             return await pipeline.handle(Delivery("POST", "/", given, json.dumps(document).encode()), pipeline.begin())
 
         return asyncio.run(answer())
@@ -167,6 +167,15 @@ def test_failures_are_counted_by_their_class_and_by_codes_that_are_known(
         (("failure_class", "permanent"), ("failure_reason", "TRF.0055")): 2,
         (("failure_class", "unknown"), ("failure_reason", "other")): 2,
     }
+
+
+def test_a_watched_transport_closes_the_one_that_it_watches(watched: Watched, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(url=SHOW, json=shown(2))
+    watched.post({"task_id": TASK})
+    inner = watched.application.transport._transport  # type: ignore[attr-defined]  # noqa: SLF001
+    assert inner._connections is not None  # noqa: SLF001
+    asyncio.run(watched.application.transport.close())
+    assert inner._connections is None  # noqa: SLF001
 
 
 def test_without_the_variable_nothing_is_told_and_nothing_of_it_is_imported(
