@@ -19,9 +19,9 @@ from restarter.dialects.smn_message import task_names
 
 FUNCTION = Path(__file__).parents[2] / "function"
 CALLS = {"compile", "fullmatch", "match", "search", "sub", "finditer", "findall", "split"}
-SIZE = 512 * 1024
+SIZE = 128 * 1024  # a quarter of the longest body, so a quarter of the 100 ms that one may take
 SHORT = 50
-LIMIT_S = 0.1
+LIMIT_S = 0.025
 # What is repeated, and the sign after it that makes a match fail late.
 BEGINNINGS = [
     "",
@@ -103,7 +103,7 @@ def test_the_patterns_are_found() -> None:
 
 
 @pytest.mark.parametrize("place", PATTERNS)
-def test_a_pattern_gives_up_on_a_long_near_miss_within_100_ms(place: str) -> None:
+def test_a_pattern_gives_up_on_a_long_near_miss_in_time(place: str) -> None:
     pattern = PATTERNS[place]
     compiled = re.compile(pattern)
     for text in near_misses():
@@ -113,7 +113,7 @@ def test_a_pattern_gives_up_on_a_long_near_miss_within_100_ms(place: str) -> Non
 
 
 @pytest.mark.parametrize("work", [shown, task_names, lambda text: refuse_secrets({text: [text]})])
-def test_what_reads_names_and_texts_is_done_with_a_long_near_miss_within_100_ms(work: Callable[[str], object]) -> None:
+def test_what_reads_names_and_texts_is_done_with_a_long_near_miss_in_time(work: Callable[[str], object]) -> None:
     assert [text[:40] for text in near_misses() if seconds(partial(work, text)) > LIMIT_S] == []
 
 
