@@ -61,6 +61,8 @@ to POST / as well, and callers authenticate by a bearer token here, or else by t
 SMN) or ID token."""
 
 
+# Names of RFC 9110, 15.5, which Python knows from 3.13 on.
+PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
 # What a status means beyond its outcomes.
 MORE = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"; a body over {MAX_BODY_BYTES} bytes, or over {MAX_EVENTS} events in a batch"
@@ -90,9 +92,19 @@ def replies(kinds: Iterable[Kind]) -> dict[HTTPStatus, Said]:
     return dict(sorted(found.items()))
 
 
+def phrase_of(status: HTTPStatus) -> str:
+    """The phrase of RFC 9110, whatever Python makes the document."""
+    return PHRASES.get(status, status.phrase)
+
+
+def name_of(status: HTTPStatus) -> str:
+    """The phrase as a component's name."""
+    return phrase_of(status).upper().replace(" ", "_")
+
+
 def response(status: HTTPStatus, said: Said) -> Document:
     """A status with its headers, and its body with the outcomes that may stand in it."""
-    document: Document = {"description": f"{status.phrase}: {', '.join(said.kinds)}{MORE.get(status, '')}"}
+    document: Document = {"description": f"{phrase_of(status)}: {', '.join(said.kinds)}{MORE.get(status, '')}"}
     if said.headers:
         document["headers"] = {name: {"required": True, "schema": HEADERS[name]} for name in sorted(said.headers)}
     if said.media_type:
@@ -136,13 +148,13 @@ def deliver() -> Document:
             *(header(f"ce-{name}", schema, "CloudEvent in binary mode.") for name, schema in ATTRIBUTES.items()),
         ],
         "requestBody": {"required": True, "content": content},
-        "responses": {str(status): ref(status.name, "responses") for status in replies(DELIVERED)},
+        "responses": {str(status): ref(name_of(status), "responses") for status in replies(DELIVERED)},
     }
 
 
 def invoke() -> Document:
     """POST /invoke: whatever FunctionGraph posts, and a direct call as from everywhere."""
-    responses = {str(status): ref(status.name, "responses") for status in replies(DELIVERED)}
+    responses = {str(status): ref(name_of(status), "responses") for status in replies(DELIVERED)}
     ok = {"anyOf": [ref("ApigResponse"), ref("Receipt")]}
     responses["200"] = {"description": "What API Gateway passes on; or a receipt", "content": {JSON: {"schema": ok}}}
     examples = {
@@ -178,7 +190,7 @@ def handshake() -> Document:
             header("WebHook-Request-Rate", TEXT, "Deliveries a minute that it would like."),
         ],
         "responses": {"200": {"description": "It may", "headers": allowed}}
-        | {str(status): ref(status.name, "responses") for status in replies([Kind.METHOD_NOT_ALLOWED])},
+        | {str(status): ref(name_of(status), "responses") for status in replies([Kind.METHOD_NOT_ALLOWED])},
     }
 
 
@@ -205,7 +217,7 @@ def openapi() -> Document:
         "paths": {"/": {"post": deliver(), "options": handshake()}, "/invoke": {"post": invoke()}, **dict(beside())},
         "components": {
             "schemas": shapes(),
-            "responses": {status.name: response(status, said) for status, said in replies(Kind).items()},
+            "responses": {name_of(status): response(status, said) for status, said in replies(Kind).items()},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
     }
