@@ -14,6 +14,7 @@ import threading
 from typing import Any
 
 from restarter.app import Application
+from restarter.dialects import functiongraph_apig
 from restarter.errors import Malformed, Rejected, check_body_size
 from restarter.log import configure_logging
 from restarter.model import AccessKey, Delivery
@@ -86,7 +87,7 @@ def handler(event: Any, context: Any) -> Any:
         initializer(context)
     assert _runtime is not None  # noqa: S101  # for mypy
     reply = _runtime.handle(event, context)
-    if isinstance(event, dict) and {"httpMethod", "requestContext", "body"} <= event.keys():
+    if functiongraph_apig.is_event(event):
         # The pipeline answers 200 around the inner reply; another status means that it did not read the event.
         return json.loads((reply if reply.status == 200 else apig_response(reply)).body)
     if reply.status in (400, 413, 422, 503):

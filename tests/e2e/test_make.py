@@ -67,7 +67,7 @@ def test_what_is_missing_is_said_in_one_sentence(folder: Path, script: str, sent
 
 
 def test_no_network_is_said_in_one_sentence(folder: Path) -> None:
-    unreachable = "http://127.0.0.1:9/simple"  # the port of discard, where nobody listens
+    unreachable = "http://127.0.0.1:9/"  # the port of discard, where nobody listens
     said = make(folder, "demo", PYTHON=sys.executable, PIP_INDEX_URL=unreachable, PIP_RETRIES="1")
     assert said.returncode != 0
     assert re.fullmatch(r"No network: connect to it, or tell pip of .*\nmake: \*\*\* .*\n", said.stderr), said.stderr

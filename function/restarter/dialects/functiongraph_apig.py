@@ -14,10 +14,13 @@ from restarter.model import AuthenticatedDelivery, Delivery
 
 
 def recognises(parsed: ParsedDelivery) -> bool:
-    """Method, context and body of a request. A signed webhook is none: what it may be is known by its body alone."""
-    if parsed.by_webhook or not isinstance(parsed.document, dict):
-        return False
-    return {"httpMethod", "requestContext", "body"} <= parsed.document.keys()
+    """Whether it is an event of the trigger. A signed webhook is none: what it may be is known by its body alone."""
+    return not parsed.by_webhook and is_event(parsed.document)
+
+
+def is_event(document: Any) -> bool:
+    """Whether a document has the shape of the trigger: method, context and body of a request."""
+    return isinstance(document, dict) and {"httpMethod", "requestContext", "body"} <= document.keys()
 
 
 def unwrap(parsed: ParsedDelivery, outer: AuthenticatedDelivery | None) -> Delivery:
