@@ -10,6 +10,7 @@ import signal
 from types import FrameType
 from typing import Any, ClassVar
 
+import gunicorn.config
 import h11
 import uvicorn_worker
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -71,5 +72,10 @@ def _exit(number: int, frame: FrameType | None) -> None:
 
 
 def install() -> None:
-    """Let the framework start this worker."""
+    """Let the framework start this worker, and no socket beside it for gunicorn's own commands.
+
+    That socket would lie in the home folder, under one name for all functions of a machine, so they get in each other's
+    way; it would let whoever reaches it stop the function, and it costs a thread and time at the start.
+    """
+    gunicorn.config.ControlSocketDisable.default = True
     uvicorn_worker.UvicornWorker = Worker  # the framework gives no other way to name it

@@ -13,9 +13,10 @@ import pytest
 
 import demo
 from example import TASK, TASK_NAME
-from processes import EXAMPLE, FUNCTION, Running, failed_start, function, simulator
+from processes import EXAMPLE, FUNCTION, TIMEOUT_S, Running, failed_start, function, simulator
 from samples import EVENTS, FOLDERS, read_all
 
+EMPTY = FUNCTION.parent / "tests" / "bench" / "empty_function" / "main.py"
 ROOT = Path(__file__).parents[2]
 BEARER = {"Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}"}
 
@@ -184,3 +185,15 @@ def test_a_delivery_in_flight_is_answered_before_the_process_ends(oms: Running) 
 def test_the_deployed_folder_needs_nothing_outside_it() -> None:
     assert FUNCTION == ROOT / "function"
     assert {path.name for path in FUNCTION.iterdir() if path.name != "__pycache__"} >= {"main.py", "requirements.txt"}
+
+
+def test_gunicorn_opens_no_socket_for_its_own_commands(tmp_path: Path) -> None:
+    """It would lie in the home folder, or in the runtime folder, under one name for every function of a machine."""
+    with function(EXAMPLE | {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}) as running:
+        assert httpx.get(f"{running.url}/healthz").status_code == 200
+    assert list(tmp_path.iterdir()) == []
+    with function({"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}, source=EMPTY):
+        give_up = time.monotonic() + TIMEOUT_S
+        while not (tmp_path / "gunicorn.ctl").exists():  # every other function has one
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
