@@ -82,7 +82,7 @@ BAD: list[tuple[dict[str, str | None], str]] = [
     ({"OMS_JSON_AUTH_FILE": "[]"}, "OMS_JSON_AUTH_FILE: must be a JSON object"),
     ({"OMS_JSON_AUTH_FILE": "{"}, "OMS_JSON_AUTH_FILE: must be a JSON object"),
     ({"OMS_SOURCE_CDN_AUTHENTICATION_KEY": " "}, "OMS_SOURCE_CDN_AUTHENTICATION_KEY: must not be blank"),
-    ({"OMS_PROFILES": "{"}, "SECRETS_DIR, OMS_PROFILES: SettingsError: cannot be read"),
+    ({"OMS_PROFILES": "{"}, "SECRETS_DIR, OMS_PROFILES: JSONDecodeError: cannot be read"),
     ({"OMS_PROFILES__AWS__DST_AK": "x"}, "OMS_PROFILES__AWS__DST_SK: Field required"),
     ({"OMS_PROFILES__A.B__DST_AK": "x", "OMS_PROFILES__A.B__DST_SK": "x"}, "OMS_PROFILES__A.B"),
     (

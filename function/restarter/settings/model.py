@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 from restarter.settings.errors import CollectedErrors, SettingsError, messages_of, needed
-from restarter.settings.files import SecretFiles, Unreadable
+from restarter.settings.files import Environment, SecretFiles, Unreadable
 from restarter.settings.types import (
     CallerToken,
     CdnKey,
@@ -170,7 +170,7 @@ class Settings(BaseSettings, CollectedErrors):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Secret files take precedence over the environment."""
-        return init_settings, SecretFiles(file_secret_settings), env_settings
+        return init_settings, SecretFiles(file_secret_settings), Environment(settings_cls)
 
     @classmethod
     def errors_between(cls, given: dict[str, Any]) -> list[tuple[str, str]]:
@@ -227,7 +227,7 @@ def load(kind: type[Settings] = Settings) -> Settings:
 
 def given_twice() -> list[str]:
     """Names of settings that a file and the environment give differently; the file is used."""
-    environment = EnvSettingsSource(Settings)
+    environment = Environment(Settings)
     files, given = SecretFiles(environment).env_vars, environment.env_vars
     return sorted(
         name.upper().replace(os.sep, "__")
