@@ -30,7 +30,7 @@ run: .venv/demo ## the playground: simulator and function stay up until Ctrl-C, 
 	$(BIN)/python infra/demo/playground.py
 
 test: .venv/dev check ## everything that the gate runs: make check, then the tests
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --cov
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov
 
 check: .venv/dev ## locks, format, lint, docstrings, workflows, layers, types; without the network
 	$(BIN)/python tests/locks.py

@@ -1,7 +1,12 @@
 """The environment of every test: none of the machine's settings, and none of its keys."""
 
 import os
+import ssl
 import sys
+import threading
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 import hypothesis
 import pytest
@@ -25,14 +30,38 @@ OURS: tuple[str, ...] = (
 )
 OURS += ("K_SERVICE", "FUNCTION_TARGET", "RUNTIME_")  # by these a platform is known
 
+new_tls_context = ssl.create_default_context
+tls_context_of = cache(new_tls_context)
+
+
+def tls_context(*arguments: Any, **named: Any) -> ssl.SSLContext:
+    """What ssl makes; one for all of those that have nothing but a file of roots."""
+    return new_tls_context(*arguments, **named) if arguments or named.keys() != {"cafile"} else tls_context_of(**named)
+
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Settings that load; a test changes them before it makes what reads them."""
     # The framework adds a folder to the path each time it loads a function; after hundreds of times imports get slow.
     monkeypatch.setattr(sys, "path", [*sys.path])
+    # Each client of httpx reads all roots of TLS, 20 ms of CPU, and the clients of tests speak plain HTTP.
+    monkeypatch.setattr(ssl, "create_default_context", tls_context)
     for name in [name for name in os.environ if name.startswith(OURS)]:
         monkeypatch.delenv(name)
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     return monkeypatch
+
+
+@pytest.fixture
+def unmeasured() -> Iterator[None]:
+    """Coverage stands still: for tests that send thousands of deliveries through code which others measure.
+
+    Measuring more than doubles their CPU. pytest-cov's `no_cover` has no effect under xdist, where two collectors run.
+    """
+    tracing = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
+    yield
+    sys.settrace(tracing[0])
+    threading.settrace(tracing[1])

@@ -34,6 +34,7 @@ from restarter.settings.model import Settings, load
 from samples import EVENTS, Sample, fill, read_all
 from signing_keys import SigningKeys, signing_keys
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
 ROOT = Path(__file__).parents[2]
 STORAGE = ("SRC_AK", "SRC_SK", "SRC_SECURITY_TOKEN", "DST_AK", "DST_SK", "DST_SECURITY_TOKEN")
 

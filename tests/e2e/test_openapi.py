@@ -14,6 +14,7 @@ from schemathesis.config import SchemathesisConfig
 from example import TASK
 from processes import EXAMPLE, Running, function, simulator
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
 DOCUMENT = Path(__file__).parents[2] / "events" / "schemas" / "openapi.json"
 BEARER = {"Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}"}
 CONFIG = SchemathesisConfig.from_dict(

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from processes import EXAMPLE, TIMEOUT_S, function, simulator
+from restarter.http.connections import ConnectionPool
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
 DELIVERIES = 1000
 AT_ONCE = 20
 ROTATION = 20  # deliveries, after which each set of keys is replaced
@@ -111,8 +114,7 @@ class Load:
             for number in numbers:
                 await self.deliver(client, number)
 
-        limits = httpx.Limits(max_connections=AT_ONCE)
-        async with httpx.AsyncClient(timeout=TIMEOUT_S, limits=limits) as client:
+        async with httpx.AsyncClient(timeout=TIMEOUT_S, transport=ConnectionPool(AT_ONCE)) as client:
             await asyncio.gather(*(one_after_the_other(client) for _ in range(AT_ONCE)))
 
 

@@ -17,8 +17,10 @@ import pytest
 from otlp_collector import Collector, collecting
 from processes import EXAMPLE, TIMEOUT_S, Running, function, simulator
 from redis_server import RedisServer
+from restarter.http.connections import ConnectionPool
 
 # `STOPS=10` repeats the stop under load as often as the figures in tests/README.md say.
+pytestmark = pytest.mark.usefixtures("unmeasured")
 STOPS = int(os.environ.get("STOPS", "1"))
 IN_FLIGHT = 50
 TASKS = range(1001, 1001 + IN_FLIGHT)
@@ -81,7 +83,7 @@ def request(task: int) -> dict[str, Any]:
 
 async def deliver(running: Running, meanwhile: Coroutine[Any, Any, None] | None = None) -> list[int]:
     """The statuses of deliveries for all tasks at once, and what happens while they are in flight."""
-    async with httpx.AsyncClient(timeout=TIMEOUT_S) as client:
+    async with httpx.AsyncClient(timeout=TIMEOUT_S, transport=ConnectionPool()) as client:
         deliveries = [asyncio.create_task(client.post(running.url, **request(task))) for task in TASKS]
         if meanwhile is not None:
             await meanwhile

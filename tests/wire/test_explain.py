@@ -17,6 +17,7 @@ from restarter.settings.model import load
 from samples import Sample, fill, read_all
 from signing_keys import SigningKeys, signing_keys
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
 SAMPLES = list(read_all())
 FAILED_GROUP: dict[str, object] = {"status": 5, "task_type": "PREFIX", "error_reason": {"error_code": "TRF.0061"}}
 # The task that OMS has, and the group, whether the task is a member of it or the sample names a group.

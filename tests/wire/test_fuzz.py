@@ -9,6 +9,7 @@ import pytest
 from example import shown
 from fuzz import BEARER, MAX_STALL_S, ROUND, Fuzzed, Raw, fuzzed, named_in, play
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
 JSON = (b"content-type", b"application/json")
 NOW = str(int(time.time())).encode()
 

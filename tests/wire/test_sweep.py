@@ -253,7 +253,7 @@ def test_a_task_that_oms_rejects_does_not_change_the_reply(make_world: Callable[
 
 
 def test_a_sweep_ends_while_a_second_is_left(make_world: Callable[..., World]) -> None:
-    world = make_world(restart_deadline=1.001)
+    world = make_world(restart_deadline=1.000_001)
     world.tasks = {1: task(1), 2: task(2)}
     assert world.sweep("tick").status == 200
     assert world.calls == ["list"]
