@@ -14,13 +14,25 @@ MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 DEMO = "infra/demo/requirements.txt"
 
 
+def repository(folder: Path) -> Path:
+    """Put the Makefile there, and the lock of the demo; there is no .venv."""
+    shutil.copy(ROOT / "Makefile", folder)
+    (folder / DEMO).parent.mkdir(parents=True)
+    shutil.copy(ROOT / DEMO, folder / DEMO)
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A repository that has the Makefile, the lock of the demo, and no .venv."""
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    (tmp_path / DEMO).parent.mkdir(parents=True)
-    shutil.copy(ROOT / DEMO, tmp_path / DEMO)
-    return tmp_path
+    return repository(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def installable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with a real .venv, which has pip and nothing else."""
+    made = repository(tmp_path_factory.mktemp("installable"))
+    assert make(made, ".venv/pyvenv.cfg", PYTHON=sys.executable).returncode == 0
+    return made
 
 
 def make(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -66,16 +78,17 @@ def test_what_is_missing_is_said_in_one_sentence(folder: Path, script: str, sent
     assert not (folder / ".venv").exists()
 
 
-def test_no_network_is_said_in_one_sentence(folder: Path) -> None:
+def test_no_network_is_said_in_one_sentence(installable: Path) -> None:
+    shutil.copy(ROOT / DEMO, installable / DEMO)
     unreachable = "http://127.0.0.1:9/"  # the port of discard, where nobody listens
-    said = make(folder, "demo", PYTHON=sys.executable, PIP_INDEX_URL=unreachable, PIP_RETRIES="1")
+    said = make(installable, "demo", PYTHON=sys.executable, PIP_INDEX_URL=unreachable, PIP_RETRIES="1")
     assert said.returncode != 0
     assert re.fullmatch(r"No network: connect to it, or tell pip of .*\nmake: \*\*\* .*\n", said.stderr), said.stderr
 
 
-def test_another_fault_of_pip_is_shown_as_pip_says_it(folder: Path) -> None:
-    (folder / DEMO).write_text(f"not-there==1 --hash=sha256:{'0' * 64}\n", "utf-8")
-    said = make(folder, "demo", PYTHON=sys.executable, PIP_NO_INDEX="1")
+def test_another_fault_of_pip_is_shown_as_pip_says_it(installable: Path) -> None:
+    (installable / DEMO).write_text(f"not-there==1 --hash=sha256:{'0' * 64}\n", "utf-8")
+    said = make(installable, "demo", PYTHON=sys.executable, PIP_NO_INDEX="1")
     assert said.returncode != 0
     assert "No matching distribution found for not-there==1" in said.stderr
     assert "No network" not in said.stderr

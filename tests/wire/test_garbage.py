@@ -461,6 +461,7 @@ ENVELOPES: dict[str, tuple[str, dict[str, str], str]] = {
 }
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("envelope", ENVELOPES)
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_nothing_that_is_sent_stalls_the_function_or_makes_it_answer_at_length(

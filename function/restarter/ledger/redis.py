@@ -35,7 +35,7 @@ class RedisLedger:
         self._clients = connect(address)
         self._redis = self._clients[0]
         self._slots = asyncio.Semaphore(MAX_COMMANDS)
-        self._used_at = time.time()  # a monotonic clock may stand while the instance is frozen
+        self._used_at = 0.0  # of the wall clock, for a monotonic one may stand while the instance is frozen
         self._renewing = asyncio.Lock()
         self._tokens: dict[str, str] = {}
         """For each claim of this instance the token that proves it; as many as there are deliveries in flight."""
@@ -85,12 +85,17 @@ class RedisLedger:
             await client.aclose()
 
     async def _renew(self) -> None:
-        """Close connections that were idle for too long; no command is under way then. The next one opens others."""
+        """Close connections that were idle for too long, and before the first command ask a cluster for its nodes.
+
+        No command is under way then. If many commands made a cluster's client ask at once, it would drop connections
+        that some of them use.
+        """
         async with self._renewing:
             idle = abs(time.time() - self._used_at) > IDLE_TTL_S
             self._used_at = time.time()
             if idle:
                 await self.close()
+                await self._redis.initialize()
 
     async def _run(self, script: str, key: str, *arguments: str | float) -> Any:
         """The result of a script, which is sent whole only to a server that does not know it."""
