@@ -1,16 +1,20 @@
 """The environment of every test: none of the machine's settings, and none of its keys."""
 
 import os
+import pkgutil
 import ssl
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import hypothesis
 import pytest
 
+import restarter
 from example import ENVIRONMENT
 
 # A machine that is busy makes an example slow, and says nothing about the code.
@@ -59,9 +63,25 @@ def unmeasured() -> Iterator[None]:
 
     Measuring more than doubles their CPU. pytest-cov's `no_cover` has no effect under xdist, where two collectors run.
     """
+    with unmeasured_here():
+        yield
+
+
+@contextmanager
+def unmeasured_here() -> Iterator[None]:
     tracing = sys.gettrace(), threading.gettrace()
     sys.settrace(None)
     threading.settrace(None)
     yield
     sys.settrace(tracing[0])
     threading.settrace(tracing[1])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Measure how the function is imported, but not what tests import besides, which each worker does for seconds."""
+    for module in pkgutil.walk_packages(restarter.__path__, "restarter."):
+        if module.name != "restarter.__main__":
+            import_module(module.name)
+    with unmeasured_here():
+        yield
