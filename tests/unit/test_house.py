@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
 HOUSE = Path(__file__).parents[2] / "function"
 # What sends calls; everything else describes them and reads their answers.
 TRANSPORT = ("transport.py", "connections.py", "connection.py")

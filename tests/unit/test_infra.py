@@ -30,6 +30,7 @@ from restarter.settings.errors import SettingsError
 from restarter.settings.functiongraph import FunctionGraphSettings
 from restarter.settings.model import Settings, load
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
 SCHEMAS = Path(__file__).parent / "infra_schemas"

@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 import locks
 from locks import LOCKS, OPTIONAL, ROOT, Installed, disagreements, faults, wanted
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
 DEV = "tests/requirements.txt"
 HASH = " --hash=sha256:" + "0" * 64
 

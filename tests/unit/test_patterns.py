@@ -17,6 +17,7 @@ import pytest
 from restarter.dialects.payload import refuse_secrets, shown
 from restarter.dialects.smn_message import task_names
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
 FUNCTION = Path(__file__).parents[2] / "function"
 CALLS = {"compile", "fullmatch", "match", "search", "sub", "finditer", "findall", "split"}
 SIZE = 128 * 1024  # a quarter of the longest body, so a quarter of the 100 ms that one may take
