@@ -144,10 +144,13 @@ async def _discard_body(request: Request, context: DeliveryContext) -> None:
     closes = request.scope["http_version"] == "1.0" or "close" in request.headers.get("connection", "").lower()
     if not closes or "expect" in request.headers:  # such a client has not sent it yet
         return
-    left = MAX_DISCARDED_BYTES
     with contextlib.suppress(TimeoutError, ClientDisconnect):
         async with asyncio.timeout(min(context.remaining(), DISCARD_TIMEOUT_S)):
-            async for chunk in request.stream():
-                left -= len(chunk)
-                if left < 0:
-                    return
+            await _read_at_most(MAX_DISCARDED_BYTES, request)
+
+
+async def _read_at_most(size: int, request: Request) -> None:
+    async for chunk in request.stream():
+        size -= len(chunk)
+        if size < 0:
+            return

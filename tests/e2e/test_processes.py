@@ -165,6 +165,14 @@ def test_a_program_without_a_way_in_does_not_start_and_says_so() -> None:
     assert "Traceback" not in ended.stderr
 
 
+def test_without_certificates_to_trust_a_program_does_not_start_and_says_so() -> None:
+    settings = EXAMPLE | {"OMS_ENDPOINT": "https://oms.cn-north-4.myhuaweicloud.com", "SSL_CERT_FILE": "/not/there.pem"}
+    ended = failed_start(settings)
+    assert ended.returncode == 1
+    assert "SSL_CERT_FILE, SSL_CERT_DIR: FileNotFoundError: cannot be read" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_delivery_in_flight_is_answered_before_the_process_ends(oms: Running) -> None:
     oms.control("PUT", "/_sim/rules", [{"operation": "show", "action": {"delay": 0.7}}])
     replies: list[int] = []
