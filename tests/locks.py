@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -42,6 +43,7 @@ class Installed:
 Lookup = Callable[[str], Installed | None]
 
 
+@cache
 def installed(name: str) -> Installed | None:
     """The metadata of `name` in this environment, or None where it is not installed."""
     try:

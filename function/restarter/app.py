@@ -17,8 +17,8 @@ from restarter.settings.model import Settings
 from restarter.telemetry.configured import configured_observer
 from restarter.telemetry.observer import Observer, observed
 
-# Requests at once. One takes 0.83 ms of a core with a look (tests/README.md), so a small instance, which has a sixth of
-# a core, answers some 450 within half of the default deadline. A core of one's own answers 2,700 in that time.
+# Requests at once. One takes some 0.9 ms of a core, with a look (tests/README.md), so a small instance with a fifth
+# of a core answers some 500 within half of the default deadline. A whole core answers 2,500 in that time.
 MAX_IN_FLIGHT = 480
 
 

@@ -94,7 +94,7 @@ def values_of(root: Path, folder: str) -> Tree:
 
 def documents(path: Path) -> list[Tree]:
     """What a manifest holds."""
-    return [one for one in yaml.safe_load_all(path.read_text("utf-8")) if one]
+    return [one for one in yaml.load_all(path.read_text("utf-8"), yaml.CSafeLoader) if one]
 
 
 def manifests(root: Path) -> list[tuple[Path, Tree]]:
