@@ -1,6 +1,6 @@
 # `make` alone says what there is. A fresh machine needs Python 3.11 or newer, its pip of whatever age, and make.
 PYTHON ?= python3
-WORKERS ?= 4
+WORKERS ?= 5
 SECONDS ?= 3600
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check

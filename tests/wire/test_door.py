@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import httpx
 import pytest
@@ -289,3 +290,12 @@ def test_the_rest_of_a_refused_body_is_read_where_the_connection_closes(
     assert function.post(content=body(), headers=headers).status_code == 413
     assert function.receipt()["outcome"] == "content_too_large"
     assert read == taken
+
+
+def test_a_function_that_finds_no_certificates_to_trust_does_not_start(
+    make_function: Callable[..., Function], environment: pytest.MonkeyPatch
+) -> None:
+    environment.setattr("restarter.app.tls_context", partial(open, "/not/there.pem"))
+    with pytest.raises(SystemExit, match="SSL_CERT_FILE, SSL_CERT_DIR: FileNotFoundError: cannot be read"):
+        make_function()
+    make_function(OMS_ENDPOINT="http://127.0.0.1:9")  # where plain HTTP is spoken, none are needed
