@@ -137,7 +137,7 @@ class Restarter:
         Gives the decision, the keys of what was reserved, and which restart within the window it is.
         """
         decision = self._decide(event, target, (), self._policy)
-        if isinstance(decision, Outcome) or event.intent is not Intent.FAILED or event.identity is None:
+        if isinstance(decision, Outcome) or event.intent is not Intent.FAILED or not event.identity:
             return decision, None, None
         keys = ledger_keys(event, target.id, of_group=isinstance(target, TaskGroup))
         for _ in range(RESERVE_ATTEMPTS):

@@ -91,11 +91,10 @@ class RedisLedger:
         that some of them use.
         """
         async with self._renewing:
-            idle = abs(time.time() - self._used_at) > IDLE_TTL_S
-            self._used_at = time.time()
-            if idle:
+            if abs(time.time() - self._used_at) > IDLE_TTL_S:
                 await self.close()
                 await self._redis.initialize()
+            self._used_at = time.time()
 
     async def _run(self, script: str, key: str, *arguments: str | float) -> Any:
         """The result of a script, which is sent whole only to a server that does not know it."""
