@@ -29,6 +29,8 @@ demo: .venv/demo ## start simulator and function, play every sample of events/, 
 run: .venv/demo ## the playground: simulator and function stay up until Ctrl-C, for every curl of README
 	$(BIN)/python infra/demo/playground.py
 
+# More workers than cores, for many tests wait; files in their order, so those that wait begin first. Bytecode is kept
+# whatever the environment says, for each worker imports every test.
 test: .venv/dev check ## everything that the gate runs: make check, then the tests
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov
 

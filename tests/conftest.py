@@ -5,7 +5,7 @@ import pkgutil
 import ssl
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -63,25 +63,27 @@ def unmeasured() -> Iterator[None]:
 
     Measuring more than doubles their CPU. pytest-cov's `no_cover` has no effect under xdist, where two collectors run.
     """
-    with unmeasured_here():
+    with nothing_measured():
         yield
 
 
 @contextmanager
-def unmeasured_here() -> Iterator[None]:
+def nothing_measured() -> Iterator[None]:
     tracing = sys.gettrace(), threading.gettrace()
     sys.settrace(None)
     threading.settrace(None)
-    yield
-    sys.settrace(tracing[0])
-    threading.settrace(tracing[1])
+    try:
+        yield
+    finally:
+        sys.settrace(tracing[0])
+        threading.settrace(tracing[1])
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[None]:
+def pytest_collection() -> Generator[None, object, object]:
     """Measure how the function is imported, but not what tests import besides, which each worker does for seconds."""
     for module in pkgutil.walk_packages(restarter.__path__, "restarter."):
         if module.name != "restarter.__main__":
             import_module(module.name)
-    with unmeasured_here():
-        yield
+    with nothing_measured():
+        return (yield)

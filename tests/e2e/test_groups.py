@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
-from processes import EXAMPLE, TIMEOUT_S, Running, function, simulator
+from lean_client import lean_client
+from processes import EXAMPLE, Running, function, simulator
 from redis_server import RedisServer
-from restarter.http.connections import ConnectionPool
 
 GROUP = "5c3de8f1-6a0b-4f55-9f0e-2b6a4f1c7d40"
 MEMBERS = range(2001, 2041)
@@ -56,7 +55,7 @@ def all_at_once(pair: tuple[Running, Running]) -> list[int]:
     """The statuses of forty notices, one for each member, that both processes get at the same moment."""
 
     async def post() -> list[int]:
-        async with httpx.AsyncClient(timeout=TIMEOUT_S, headers=HEADERS, transport=ConnectionPool()) as client:
+        async with lean_client(headers=HEADERS) as client:
             posts = (client.post(pair[n % 2].url, content=event(task_id)) for n, task_id in enumerate(MEMBERS))
             return [reply.status_code for reply in await asyncio.gather(*posts)]
 

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from example import TASK
+from lean_client import lean_client
 from processes import EXAMPLE, FUNCTION, TIMEOUT_S, Running, failed_start, function, run_python, simulator
 from redis_server import MASTER, RedisServer, cluster, watched_by_sentinel
-from restarter.http.connections import ConnectionPool
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 HEADERS = {
@@ -88,7 +88,7 @@ def all_at_once(pair: tuple[Running, Running], bodies: list[bytes]) -> list[Repl
     """What is said to deliveries that are made at the same moment, spread over both processes."""
 
     async def post() -> list[Reply]:
-        async with httpx.AsyncClient(timeout=TIMEOUT_S, headers=HEADERS, transport=ConnectionPool(500)) as client:
+        async with lean_client(500, HEADERS) as client:
             posts = (client.post(pair[n % 2].url, content=body) for n, body in enumerate(bodies))
             return [said(reply) for reply in await asyncio.gather(*posts)]
 
@@ -239,7 +239,7 @@ def deliver_until_taken(url: str, tasks: Iterable[int]) -> set[int]:
 
     async def post() -> None:
         slots = asyncio.Semaphore(20)
-        async with httpx.AsyncClient(timeout=TIMEOUT_S, headers=HEADERS, transport=ConnectionPool()) as client:
+        async with lean_client(headers=HEADERS) as client:
             await asyncio.gather(*(one(client, slots, task) for task in tasks))
 
     asyncio.run(post())

@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
+from lean_client import lean_client
 from processes import EXAMPLE, TIMEOUT_S, Running, free_port, function, simulator
 from redis_server import RedisServer
-from restarter.http.connections import ConnectionPool
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 LOG = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ async def deliver(client: httpx.AsyncClient, urls: list[str], task: int, heard: 
 async def send(urls: list[str]) -> Heard:
     """All events, evenly over the time."""
     heard, started_at = Heard(), time.monotonic()
-    async with httpx.AsyncClient(timeout=TIMEOUT_S, transport=ConnectionPool()) as client, asyncio.TaskGroup() as group:
+    async with lean_client() as client, asyncio.TaskGroup() as group:
         for n, task in enumerate(TASKS):
             await asyncio.sleep(started_at + n / EVENTS_PER_SECOND - time.monotonic())
             for _ in range(1 + (n % 10 == 0)):

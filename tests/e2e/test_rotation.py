@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from processes import EXAMPLE, TIMEOUT_S, function, simulator
-from restarter.http.connections import ConnectionPool
+from lean_client import lean_client
+from processes import EXAMPLE, function, simulator
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 DELIVERIES = 1000
@@ -114,7 +114,7 @@ class Load:
             for number in numbers:
                 await self.deliver(client, number)
 
-        async with httpx.AsyncClient(timeout=TIMEOUT_S, transport=ConnectionPool(AT_ONCE)) as client:
+        async with lean_client(AT_ONCE) as client:
             await asyncio.gather(*(one_after_the_other(client) for _ in range(AT_ONCE)))
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
+from lean_client import lean_client
 from otlp_collector import Collector, collecting
 from processes import EXAMPLE, TIMEOUT_S, Running, function, simulator
 from redis_server import RedisServer
-from restarter.http.connections import ConnectionPool
 
 # `STOPS=10` repeats the stop under load as often as the figures in tests/README.md say.
 pytestmark = pytest.mark.usefixtures("unmeasured")
@@ -83,7 +83,7 @@ def request(task: int) -> dict[str, Any]:
 
 async def deliver(running: Running, meanwhile: Coroutine[Any, Any, None] | None = None) -> list[int]:
     """The statuses of deliveries for all tasks at once, and what happens while they are in flight."""
-    async with httpx.AsyncClient(timeout=TIMEOUT_S, transport=ConnectionPool()) as client:
+    async with lean_client() as client:
         deliveries = [asyncio.create_task(client.post(running.url, **request(task))) for task in TASKS]
         if meanwhile is not None:
             await meanwhile

@@ -1,0 +1,13 @@
+"""A client for tests that make many requests at once."""
+
+from collections.abc import Mapping
+
+import httpx
+
+from processes import TIMEOUT_S
+from restarter.http.connections import ConnectionPool
+
+
+def lean_client(connections: int = 100, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
+    """Httpx over our own pool: with its own it takes several times the CPU for so many requests (encode/httpx#3215)."""
+    return httpx.AsyncClient(timeout=TIMEOUT_S, headers=headers, transport=ConnectionPool(connections))
