@@ -195,13 +195,18 @@ def test_the_deployed_folder_needs_nothing_outside_it() -> None:
     assert {path.name for path in FUNCTION.iterdir() if path.name != "__pycache__"} >= {"main.py", "requirements.txt"}
 
 
-def test_gunicorn_opens_no_socket_for_its_own_commands(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("source", "opened"), [(FUNCTION / "main.py", False), (EMPTY, True)], ids=["ours", "another"])
+def test_gunicorn_opens_no_socket_for_its_own_commands(source: Path, opened: bool, tmp_path: Path) -> None:  # noqa: FBT001
     """It would lie in the home folder, or in the runtime folder, under one name for every function of a machine."""
-    with function(EXAMPLE | {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}) as running:
-        assert httpx.get(f"{running.url}/healthz").status_code == 200
-    assert list(tmp_path.iterdir()) == []
-    with function({"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}, source=EMPTY):
-        give_up = time.monotonic() + TIMEOUT_S
-        while not (tmp_path / "gunicorn.ctl").exists():  # every other function has one
-            assert time.monotonic() < give_up
-            time.sleep(0.01)
+    home = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
+    log = tmp_path / "log"
+    with log.open("wb") as stderr:
+        settings = EXAMPLE | home | {"GUNICORN_LOG_LEVEL": "debug"}
+        with function(settings, source=source, stderr=stderr) as running:
+            assert httpx.get(f"{running.url}/healthz").status_code < 300
+            give_up = time.monotonic() + TIMEOUT_S
+            while opened and not (tmp_path / "gunicorn.ctl").exists():
+                assert time.monotonic() < give_up
+                time.sleep(0.01)
+    assert ("Control socket disabled" in log.read_text("utf-8")) != opened
+    assert [path for path in tmp_path.rglob("*") if path != log] == []
