@@ -20,7 +20,7 @@ print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - b
 # What httpx, its transport, pydantic and the log need, and what they bring.
 MAY = {"annotated_types", "certifi", "dotenv", "httpx", "idna", "pydantic", "pydantic_core", "pydantic_settings"}
 MAY |= {"restarter", "main", "typing_inspection", "typing_extensions", "cachetools", "anyio", "sniffio"}
-MAY |= {"httpcore", "h11", "cython_runtime"}
+MAY |= {"httpcore", "h11", "httptools", "cython_runtime"}
 # httpx looks for its own command's table and colours, and finds them only where rich is installed.
 MAY |= {"rich", "pygments", "markdown_it", "mdurl", "click"}
 

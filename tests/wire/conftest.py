@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-import httpx
 import pytest
 from functions_framework.aio import create_asgi_app
 from pytest_httpx import HTTPXMock
 
 from door import Function
+from httpx_transport import HttpxTransport
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def make_function(environment: pytest.MonkeyPatch, httpx_mock: HTTPXMock) -> Cal
     def make(**settings: str | None) -> Function:
         for name, value in settings.items():
             environment.delenv(name, raising=False) if value is None else environment.setenv(name, value)
-        environment.setattr("restarter.http.transport.connections", httpx.AsyncHTTPTransport)
+        environment.setattr("restarter.http.transport.connections", HttpxTransport)
         return Function(create_asgi_app("restart", "function/main.py", "http"))
 
     return make

@@ -25,6 +25,7 @@ from pytest_httpx import HTTPXMock
 
 from door import SHOW, START, Function
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, shown
+from httpx_transport import HttpxTransport
 from signers import (
     AUDIENCE,
     CERTIFICATE_URL,
@@ -96,7 +97,7 @@ def start_once() -> Iterator[Callable[..., Any]]:
             return create_asgi_app("restart", "function/main.py", "http")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("restarter.http.transport.connections", httpx.AsyncHTTPTransport)
+        patch.setattr("restarter.http.transport.connections", HttpxTransport)
         yield start
 
 

@@ -16,6 +16,7 @@ from redis import Redis
 
 from door import SHOW, TASKS
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, TASK_NAME, shown
+from httpx_transport import HttpxTransport
 from processes import run_python
 from redis_server import RedisServer
 from restarter.callers.oidc import KEYS_URL
@@ -43,7 +44,7 @@ def run(*arguments: str) -> tuple[int, str]:
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch, httpx_mock: HTTPXMock) -> HTTPXMock:
-    monkeypatch.setattr("restarter.http.transport.connections", httpx.AsyncHTTPTransport)
+    monkeypatch.setattr("restarter.http.transport.connections", HttpxTransport)
     return httpx_mock
 
 

@@ -16,6 +16,7 @@ from pytest_httpx import HTTPXMock
 
 from door import SHOW, START, Function
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, settings, shown
+from httpx_transport import HttpxTransport
 from restarter.app import Application
 from restarter.model import AccessKey, Delivery, DeliveryContext
 from restarter.oms.credentials import BREAKER_CACHE_SIZE
@@ -125,7 +126,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @pytest.fixture
 def make_world(runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch, httpx_mock: HTTPXMock) -> Callable[..., World]:
-    monkeypatch.setattr("restarter.http.transport.connections", httpx.AsyncHTTPTransport)
+    monkeypatch.setattr("restarter.http.transport.connections", HttpxTransport)
     return lambda **changes: World(runner, httpx_mock, **changes)
 
 

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from pytest_httpx import HTTPXMock
 
 from example import ENVIRONMENT, PROJECT, shown
+from httpx_transport import HttpxTransport
 from restarter.cli import table
 from restarter.cli.command import cli
 from restarter.cli.read_only_ledger import ReadOnlyLedger
@@ -65,7 +66,7 @@ class Oms:
 @pytest.fixture
 def oms(environment: pytest.MonkeyPatch, httpx_mock: HTTPXMock) -> Oms:
     """OMS behind the command's own transport."""
-    environment.setattr("restarter.http.transport.connections", httpx.AsyncHTTPTransport)
+    environment.setattr("restarter.http.transport.connections", HttpxTransport)
     return Oms(httpx_mock)
 
 

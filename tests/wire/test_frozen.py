@@ -11,6 +11,7 @@ import pytest
 from pytest_httpx import HTTPXMock
 
 from example import BEARER, TASK, settings, shown
+from httpx_transport import HttpxTransport
 from restarter.app import Application
 from restarter.model import Delivery
 from restarter.oms.credentials import RENEW_BEFORE
@@ -64,7 +65,7 @@ class Instance:
 @pytest.fixture
 def make(httpx_mock: HTTPXMock, environment: pytest.MonkeyPatch) -> Iterator[Callable[..., Instance]]:
     """An instance with changed settings."""
-    environment.setattr("restarter.http.transport.connections", httpx.AsyncHTTPTransport)
+    environment.setattr("restarter.http.transport.connections", HttpxTransport)
     with asyncio.Runner() as runner:
         yield lambda **changes: Instance(runner, httpx_mock, **changes)
 

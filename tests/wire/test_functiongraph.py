@@ -22,6 +22,7 @@ from pytest_httpx import HTTPXMock
 
 from door import SHOW, START, TASKS
 from example import ENVIRONMENT, PROJECT, TASK, TASK_NAME, shown
+from httpx_transport import HttpxTransport
 from restarter.http import transport
 from restarter.settings.errors import SettingsError
 from simulator import Simulator
@@ -154,7 +155,7 @@ def make_instance(environment: pytest.MonkeyPatch) -> Iterator[Callable[..., Ins
     opened: list[tuple[asyncio.AbstractEventLoop, httpx.AsyncBaseTransport]] = []
     instances: list[Instance] = []
 
-    def make(connect: Callable[[], httpx.AsyncBaseTransport] = httpx.AsyncHTTPTransport, **changes: Any) -> Instance:
+    def make(connect: Callable[[], httpx.AsyncBaseTransport] = HttpxTransport, **changes: Any) -> Instance:
         for name, value in changes.items():
             environment.delenv(name, raising=False) if value is None else environment.setenv(name, value)
 

@@ -18,13 +18,13 @@ import uvicorn
 from click.testing import CliRunner
 from pytest_httpx import HTTPXMock
 from uvicorn.server import ServerState
-from uvicorn_worker import UvicornWorker
 
 from door import SHOW, START, TASKS, Function
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, TASK_NAME, settings, shown
 from restarter.app import Application
 from restarter.cli.command import cli
 from restarter.errors import Busy
+from restarter.server import Worker
 from restarter.settings.shown import Mask, printable
 from signers import (
     AUDIENCE,
@@ -136,7 +136,7 @@ def test_a_delivery_beside_a_batch_gets_through(
 
 async def answered(app: Any, *packets: bytes) -> bytes:
     """What the server, with the options that the door chose, answers on one connection to these packets."""
-    config = uvicorn.Config(app, log_config=None, **UvicornWorker.CONFIG_KWARGS)
+    config = uvicorn.Config(app, log_config=None, **Worker.CONFIG_KWARGS)
     config.load()
     state = ServerState()
 

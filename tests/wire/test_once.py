@@ -12,6 +12,7 @@ from pytest_httpx import HTTPXMock
 
 from door import SHOW, START, Function
 from example import BEARER, TASK, settings, shown
+from httpx_transport import HttpxTransport
 from restarter.app import Application
 from restarter.ledger import LedgerError
 from restarter.model import Delivery
@@ -60,7 +61,7 @@ class Simulated:
 
 @pytest.fixture
 def make_simulated(monkeypatch: pytest.MonkeyPatch, httpx_mock: HTTPXMock) -> Callable[..., Simulated]:
-    monkeypatch.setattr("restarter.http.transport.connections", httpx.AsyncHTTPTransport)
+    monkeypatch.setattr("restarter.http.transport.connections", HttpxTransport)
     return lambda **changes: Simulated(httpx_mock, **changes)
 
 

@@ -11,6 +11,7 @@ import pytest
 from pytest_httpx import HTTPXMock
 
 from example import BEARER, PROJECT, settings, shown
+from httpx_transport import HttpxTransport
 from restarter.app import Application
 from restarter.ledger.memory import MemoryLedger
 from restarter.model import Delivery
@@ -95,7 +96,7 @@ class World:
 @pytest.fixture
 def make_world(httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch) -> Callable[..., World]:
     """A world whose ledger is in memory, where a real one would be shared."""
-    monkeypatch.setattr("restarter.http.transport.connections", httpx.AsyncHTTPTransport)
+    monkeypatch.setattr("restarter.http.transport.connections", HttpxTransport)
     monkeypatch.setattr("restarter.app.open_ledger", lambda _address, clock: MemoryLedger(clock))
     return lambda **changes: World(httpx_mock, **changes)
 

@@ -23,6 +23,7 @@ from pytest_httpx import HTTPXMock
 
 from door import SHOW, START, Function
 from example import BEARER, ENVIRONMENT, TASK, TASK_NAME, settings, shown
+from httpx_transport import HttpxTransport
 from restarter.app import Application
 from restarter.model import Delivery, Kind
 from restarter.reply import Reply
@@ -78,7 +79,7 @@ class Watched:
 
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    monkeypatch.setattr("restarter.http.transport.connections", httpx.AsyncHTTPTransport)
+    monkeypatch.setattr("restarter.http.transport.connections", HttpxTransport)
     watched = Watched()
     yield watched
     watched.close()

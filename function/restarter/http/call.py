@@ -34,9 +34,14 @@ class Call:
         return self.origin.partition("://")[2].partition("/")[0]
 
     @property
+    def target(self) -> str:
+        """Path and query, encoded as they go over the wire."""
+        return self.path + ("?" + urlencode(self.query, quote_via=quote) if self.query else "")
+
+    @property
     def url(self) -> str:
-        """Where the request goes, encoded as it goes over the wire."""
-        return self.origin + self.path + ("?" + urlencode(self.query, quote_via=quote) if self.query else "")
+        """Where the request goes."""
+        return self.origin + self.target
 
 
 @dataclass(frozen=True, slots=True)

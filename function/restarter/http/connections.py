@@ -1,4 +1,4 @@
-"""HTTP/1.1 on asyncio and h11, under httpx: a pool of connections that never repeats a request.
+"""HTTP/1.1 on asyncio and httptools, under httpx: a pool of connections that never repeats a request.
 
 What is raised tells whether the server can have received the request:
 
@@ -18,15 +18,16 @@ No message of an error holds a part of a request or of an answer: both carry sec
 """
 
 import asyncio
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import cache
 from typing import Final
 
-import h11
 import httpx
 
+from restarter.http.answer_parser import AnswerParser
 from restarter.http.connection import MAX_READ_BYTES, Connection, Origin
 
 NOT_SENT: Final = (
@@ -37,9 +38,11 @@ NOT_SENT: Final = (
     httpx.ConnectError,
 )
 """The errors which prove that no byte of the request was sent."""
-MAX_INCOMPLETE_BYTES: Final = 32 * 1024  # h11 checks it after each read, so the head of an answer has at most 64 KiB
-MAX_INFORMATIONAL: Final = 8  # answers with a status of 1xx before the one that counts
 PORTS: Final = {"http": 80, "https": 443}
+# RFC 9110, 5.1 and 5.5: https://www.rfc-editor.org/rfc/rfc9110#section-5
+TOKEN: Final = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+").fullmatch
+TARGET: Final = re.compile(rb"/[!-~]*").fullmatch
+VALUE: Final = re.compile(rb"[^\x00-\x08\n-\x1f\x7f]*").fullmatch
 
 
 @cache
@@ -74,10 +77,10 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._buffer = memoryview(bytearray(MAX_READ_BYTES))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request and read the head of its answer. The answer must be closed, also when it was read.
+        """Send the request, whose content is at hand, and read the head of its answer, which must be closed after use.
 
-        `request.extensions["timeout"]` may hold seconds for `pool`, `connect` and `read`; the whole request is handed
-        to the connection at once, so `read` covers the writing.
+        Of httpx's extensions, `timeout` may hold seconds for `pool`, `connect` and `read`; the whole request is handed
+        to the connection at once, so `read` covers the writing. `target` stands in the place of the URL's path.
 
         Raises:
             httpx.TransportError: See the table of this module.
@@ -85,8 +88,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         request.extensions["sent"] = False
         timeout = request.extensions.get("timeout", {})
         origin = _origin(request.url)
-        http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_INCOMPLETE_BYTES)
-        data = _serialize(http, request, await request.aread())
+        data = _serialize(request, request.read())
         await self._take_slot(timeout.get("pool"))
         try:
             connection = self._reuse(origin) or await self._connect(origin, timeout.get("connect"))
@@ -94,7 +96,8 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             self._release_slot()
             raise
         request.extensions["sent"] = True
-        return await _Exchange(http, connection, timeout.get("read"), self._release).response(data)
+        answer = AnswerParser(bodiless=request.method == "HEAD")
+        return await _Exchange(answer, connection, timeout.get("read"), self._release).response(data)
 
     async def aclose(self) -> None:
         """Close the idle connections now, and each that is in use after its answer."""
@@ -167,9 +170,9 @@ class _Exchange(httpx.AsyncByteStream):
     """One request and its answer, whose body it is. It holds a connection until it is read or closed."""
 
     def __init__(
-        self, http: h11.Connection, connection: Connection, seconds: float | None, release: Callable[..., None]
+        self, answer: AnswerParser, connection: Connection, seconds: float | None, release: Callable[..., None]
     ) -> None:
-        self._http = http
+        self._answer = answer
         self._connection = connection
         self._seconds = seconds
         self._release = release
@@ -179,48 +182,48 @@ class _Exchange(httpx.AsyncByteStream):
         """Send the request and read the head of its answer; the answer's body is this object."""
         try:
             self._connection.send(data)
-            self._http.receive_data(await self._connection.read(self._seconds))
-            for _ in range(MAX_INFORMATIONAL + 1):
-                head = await self._event()
-                if isinstance(head, h11.Response):
-                    extensions = {"http_version": b"HTTP/" + head.http_version, "reason_phrase": head.reason}
-                    headers = head.headers.raw_items()
-                    return httpx.Response(head.status_code, headers=headers, stream=self, extensions=extensions)
-            raise httpx.RemoteProtocolError("too many answers of 1xx")
+            while not self._answer.status:
+                await self._read_on()
+            return httpx.Response(self._answer.status, headers=self._answer.headers, stream=self)
         except BaseException:
             self._close()
             raise
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            while isinstance(event := await self._event(), h11.Data):
-                yield bytes(event.data)
-        finally:
-            self._close()
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
 
-    async def aclose(self) -> None:
-        self._close()
-
-    async def _event(self) -> h11.Event:
-        """The next part of the answer, as soon as it is complete."""
+    async def __anext__(self) -> bytes:
+        """The next part of the body, as soon as it is here."""
         if not self._open:
             raise httpx.StreamClosed
         try:
-            while (event := self._http.next_event()) is h11.NEED_DATA:
-                self._http.receive_data(await self._connection.read(self._seconds))
-        except h11.RemoteProtocolError:
-            raise httpx.RemoteProtocolError("the answer is not HTTP/1.1, or ends too early") from None
-        if isinstance(event, h11.Event):
-            return event
-        raise httpx.RemoteProtocolError("the server switched protocols")  # h11 paused, which it does for nothing else
+            while not (body := self._answer.take_body()):
+                if self._answer.complete:
+                    raise StopAsyncIteration
+                await self._read_on()
+        except BaseException:
+            self._close()
+            raise
+        return body
+
+    async def _read_on(self) -> None:
+        """Parse what arrives next.
+
+        Raises:
+            httpx.RemoteProtocolError: The answer is not HTTP/1.1, is too long, or ended too early.
+        """
+        if self._answer.error is not None:
+            raise httpx.RemoteProtocolError(self._answer.error)
+        self._answer.feed(await self._connection.read(self._seconds))
+
+    async def aclose(self) -> None:
+        self._close()
 
     def _close(self) -> None:
         """Let the connection go: to the next request if both sides said all and no more, else it is closed."""
         if self._open:
             self._open = False
-            http = self._http
-            complete = http.our_state is http.their_state is h11.DONE and http.trailing_data == (b"", False)
-            self._release(self._connection, reusable=complete and self._connection.quiet())
+            self._release(self._connection, reusable=self._answer.keeps_alive() and self._connection.quiet())
 
 
 def _origin(url: httpx.URL) -> Origin:
@@ -229,11 +232,27 @@ def _origin(url: httpx.URL) -> Origin:
     return url.scheme, url.raw_host, url.port or PORTS[url.scheme]
 
 
-def _serialize(http: h11.Connection, request: httpx.Request, content: bytes) -> bytes:
-    """The request as it goes over the wire, checked by h11."""
-    try:
-        head = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
-        parts = [http.send(head), http.send(h11.Data(data=content)) if content else b"", http.send(h11.EndOfMessage())]
-    except (h11.LocalProtocolError, UnicodeError):  # UnicodeError: a method beyond ASCII
-        raise httpx.LocalProtocolError("the request cannot be written as HTTP/1.1") from None
-    return b"".join(parts)
+def _serialize(request: httpx.Request, content: bytes) -> bytes:
+    """The request as it goes over the wire: nothing in it can be taken for another header or another request.
+
+    Raises:
+        httpx.LocalProtocolError: Something in it could be.
+    """
+    method, target = request.method.encode(), request.extensions.get("target") or request.url.raw_path
+    headers = request.headers.raw
+    names, values = [name.lower() for name, _ in headers], [value for _, value in headers]
+    length = values[names.index(b"content-length")] if b"content-length" in names else b"0"
+    if not (
+        TOKEN(method)
+        and method != b"CONNECT"
+        and TARGET(target)
+        and all(map(TOKEN, names))
+        and all(map(VALUE, values))
+        and names.count(b"host") == 1
+        and names.count(b"content-length") <= 1
+        and length == b"%d" % len(content)
+        and b"transfer-encoding" not in names
+    ):
+        raise httpx.LocalProtocolError("the request cannot be written as HTTP/1.1")
+    lines = [b"%b: %b\r\n" % header for header in headers]
+    return b"".join([method, b" ", target, b" HTTP/1.1\r\n", *lines, b"\r\n", content])
