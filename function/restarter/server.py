@@ -6,9 +6,10 @@ body. httptools does neither: it keeps heads without end, and takes the body of 
 request (Kludex/uvicorn#2722).
 """
 
+import asyncio
 import signal
 from types import FrameType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import gunicorn.config
 import h11
@@ -17,9 +18,18 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from restarter.errors import MAX_HEADER_BYTES
 
+HEADS = tuple(b"HTTP/1.1 %d" % first for first in (2, 3, 4, 5))  # a reply with 1xx has no end
+
 
 class Http(H11Protocol):
-    """uvicorn's reading of HTTP by h11, which logs a traceback when garbage follows a reply; here it closes."""
+    """uvicorn's reading of HTTP by h11, which logs a traceback when garbage follows a reply; here it closes.
+
+    uvicorn writes head and body of a reply one after the other; here one call of the system sends both.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Take a new connection."""
+        super().connection_made(cast("asyncio.Transport", OneWrite(transport)))
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, if the reply to it has not begun; then close the connection."""
@@ -27,6 +37,31 @@ class Http(H11Protocol):
             super().send_400_response(msg)
         except h11.LocalProtocolError:
             self.transport.close()
+
+
+class OneWrite:
+    """A transport that holds the head of a reply back until uvicorn writes what follows, if only the end."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self.is_closing = transport.is_closing  # asked for each reply
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send the data, after the head that was held back; or hold it back, where it is a head."""
+        if not self._head and data.startswith(HEADS):
+            self._head = data
+            return
+        head, self._head = self._head, b""
+        self._transport.write(head + data)
+
+    def close(self) -> None:
+        """Send what was held back, and close."""
+        self.write(b"")
+        self._transport.close()
 
 
 class Worker(uvicorn_worker.UvicornWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -40,6 +75,8 @@ class Worker(uvicorn_worker.UvicornWorker):  # type: ignore[misc]  # gunicorn ha
         "loop": "asyncio",
         "http": Http,
         "ws": "none",
+        "proxy_headers": False,  # nothing here asks for the client's address
+        "server_header": False,
         "h11_max_incomplete_event_size": MAX_HEADER_BYTES,
         # Seconds that an idle connection stays: over the 60 of most proxies, for one that still means to use it when
         # the function closes it loses the delivery.

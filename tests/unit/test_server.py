@@ -86,3 +86,71 @@ def test_garbage_after_a_reply_closes_the_connection_without_a_traceback(caplog:
     request = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert asyncio.run(say(request, b"zz\r\ngarbage\r\n")).startswith(b"HTTP/1.1 200 ")
     assert [record for record in caplog.records if record.exc_info] == []
+
+
+class Sent(asyncio.Transport):
+    """Keeps each call of the system that a real transport would make."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[bytes | str] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if data:
+            self.calls.append(bytes(data))
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+    def is_closing(self) -> bool:
+        return "close" in self.calls
+
+
+HEAD = b"HTTP/1.1 204 \r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 \r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ([HEAD, b"body", b""], [HEAD + b"body"]),
+        ([HEAD, b"", b""], [HEAD]),
+        ([HEAD, b"HTTP/1.1 200 in a body", b"more"], [HEAD + b"HTTP/1.1 200 in a body", b"more"]),
+        ([CONTINUE], [CONTINUE]),
+        ([CONTINUE, HEAD, b"a", HEAD, b"b"], [CONTINUE, HEAD + b"a", HEAD + b"b"]),
+        ([HEAD], []),
+    ],
+)
+def test_the_head_of_a_reply_is_sent_with_what_follows_and_one_that_only_informs_is_sent_at_once(
+    written: list[bytes], sent: list[bytes]
+) -> None:
+    real = Sent()
+    transport = server.OneWrite(real)
+    for data in written:
+        transport.write(data)
+    assert real.calls == sent
+    assert not transport.is_closing()
+    transport.close()
+    assert b"".join([call for call in real.calls if isinstance(call, bytes)]) == b"".join(written)
+    assert real.calls[-1] == "close"
+    assert transport.is_closing()
+
+
+def test_a_reply_is_one_call_of_the_system() -> None:
+    real = Sent()
+
+    async def reply() -> None:
+        config = uvicorn.Config(hello, **(server.Worker.CONFIG_KWARGS | {"log_config": None, "lifespan": "off"}))
+        config.load()
+        http = server.Http(config=config, server_state=uvicorn.server.ServerState(), app_state={})
+        http.connection_made(real)
+        http.data_received(b"GET / HTTP/1.1\r\nHost: f\r\n\r\n")
+        await asyncio.sleep(0.1)
+        assert len(real.calls) == 1
+        http.connection_lost(None)
+
+    asyncio.run(reply())
+    only = real.calls[0]
+    assert isinstance(only, bytes)
+    assert only.startswith(b"HTTP/1.1 200")
+    assert only.endswith(b"\r\n\r\nhello")
