@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from checks import Disturbed, Miscounted, undisturbed
-from environment import make_certificate, make_environment
+from environment import make_certificate, make_environments
 from functions import FUNCTIONS, Function
 from measure import Limits, cold_start, loads
 from report import Results, text
@@ -110,8 +110,8 @@ def main() -> int:
     limits = Limits(chosen.seconds, chosen.others, max(Limits.others_at_start, chosen.others))
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         home = Path(folder)
-        python = make_environment(home, {function.source for function in FUNCTIONS})
-        machine = Machine(cores[-1], cores[0], home, python)
+        make_environments(home, {function.source for function in FUNCTIONS})
+        machine = Machine(cores[-1], cores[0], home)
         os.sched_setaffinity(0, {machine.load_core})
         oms = stack.enter_context(stand_in(machine.load_core, *make_certificate(home)))
         try:

@@ -1,8 +1,9 @@
-"""The environment that all functions are measured in: what is deployed, and none of the tools of development.
+"""The environments that functions are measured in: what is deployed, and none of the tools of development.
 
-It is a virtual environment of links to the packages that function/requirements.txt and the official SDK name. So
-nothing is imported because a developer has it (httpx imports rich), and plugins are not looked for among a hundred
-distributions. certifi is a copy, whose bundle has one authority more: the one that signed the stand-in for OMS.
+Each is a virtual environment of links to packages: `deployed` has those of function/requirements.txt, `framework` those
+that the framework and the official SDK require. So nothing is imported because somebody else needs it: httpx imports
+rich where a developer has it, and uvicorn parses with httptools where we have it. certifi is a copy, whose bundle has
+one authority more: the one that signed the stand-in for OMS.
 """
 
 import compileall
@@ -22,27 +23,31 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 REQUIREMENTS = Path(__file__).parents[2] / "function" / "requirements.txt"
-SDK = ("functions-framework", "huaweicloudsdkoms")
+FRAMEWORK = ("functions-framework", "huaweicloudsdkoms")
 VALID = dt.timedelta(days=1)
 
 
-def make_environment(home: Path, sources: Iterable[Path]) -> Path:
-    """Make the environment below `home`, copy the functions into it, compile all; the path of its interpreter."""
-    folder = home / "environment"
+def make_environments(home: Path, sources: Iterable[Path]) -> None:
+    """Make both environments below `home`, copy the functions beside them, and compile all."""
+    _make(home / "deployed", pinned(REQUIREMENTS.read_text()))
+    _make(home / "framework", FRAMEWORK)
+    for source in sources:
+        shutil.copytree(source, home / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+        compileall.compile_dir(home / source.name, quiet=2)
+
+
+def _make(folder: Path, names: Iterable[str]) -> None:
     venv.EnvBuilder(symlinks=True).create(folder)
     paths = sysconfig.get_path("purelib", "venv", {"base": str(folder), "platbase": str(folder)})
     packages = Path(paths)
-    for name in closure((*pinned(REQUIREMENTS.read_text()), *SDK)):
+    for name in closure(names):
         _link(name, packages)
     (packages / "certifi").unlink()
     shutil.copytree(
         Path(importlib.metadata.distribution("certifi").locate_file("certifi").__str__()), packages / "certifi"
     )
-    for source in sources:
-        shutil.copytree(source, home / source.name, ignore=shutil.ignore_patterns("__pycache__"))
-    for package in [*packages.iterdir(), *(home / source.name for source in sources)]:
+    for package in packages.iterdir():
         compileall.compile_dir(package, quiet=2)
-    return folder / "bin" / "python"
 
 
 def pinned(requirements: str) -> list[str]:
@@ -76,14 +81,14 @@ def _link(name: str, packages: Path) -> None:
 
 
 def make_certificate(home: Path) -> tuple[Path, Path]:
-    """Certificate and key for 127.0.0.1; the environment's certifi trusts their authority from now on."""
+    """Certificate and key for 127.0.0.1; the environments' certifi trusts their authority from now on."""
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority = _certificate("Bench authority", "Bench authority", authority_key, authority_key, [])
     usage = [x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])]
     leaf = _certificate("127.0.0.1", "Bench authority", key, authority_key, usage)
-    (bundle,) = (home / "environment").glob("lib/python*/site-packages/certifi/cacert.pem")
-    with bundle.open("ab") as file:
-        file.write(b"\n" + authority.public_bytes(serialization.Encoding.PEM))
+    for bundle in home.glob("*/lib/python*/site-packages/certifi/cacert.pem"):
+        with bundle.open("ab") as file:
+            file.write(b"\n" + authority.public_bytes(serialization.Encoding.PEM))
     encoded = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     (home / "certificate.pem").write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
     (home / "key.pem").write_bytes(key.private_bytes(*encoded))

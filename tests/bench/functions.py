@@ -21,13 +21,21 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Function:
-    """A function to measure: its folder, its settings, its calls to OMS for each start, whether it writes receipts."""
+    """A function to measure: its folder, its environment, its settings, its calls to OMS for each start.
+
+    `receipts`: it is ours, which writes them.
+    """
 
     name: str
     source: Path
     calls: int
     receipts: bool = False
     settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> str:
+        """The name of the environment that it runs in."""
+        return "deployed" if self.receipts else "framework"
 
 
 OURS = HERE.parents[1] / "function"

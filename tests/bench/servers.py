@@ -22,12 +22,11 @@ END_TIMEOUT_S = 20.0
 
 @dataclass(frozen=True)
 class Machine:
-    """Where everything runs: the two cores, the folder with the copied functions, the environment's interpreter."""
+    """Where everything runs: the two cores, the folder with the copied functions and their environments."""
 
     server_core: int
     load_core: int
     home: Path
-    python: Path
 
 
 @dataclass
@@ -65,7 +64,8 @@ class Server:
 def serving(function: Function, oms: str, machine: Machine) -> Iterator[Server]:
     """The function as a platform starts it, pinned to the server's core; it may not answer yet."""
     port, folder = free_port(), machine.home / function.source.name
-    command = [str(machine.python), "-m", "functions_framework", "--target", "restart", "--source"]
+    python = machine.home / function.environment / "bin" / "python"
+    command = [str(python), "-m", "functions_framework", "--target", "restart", "--source"]
     settings = SETTINGS | {"OMS_ENDPOINT": oms, "HOME": str(machine.home), "PATH": os.environ["PATH"]}
     settings |= {"HOST": "127.0.0.1", "PORT": str(port)} | function.settings
     stdout = machine.home / f"stdout-{port}"

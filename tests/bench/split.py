@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from environment import make_certificate, make_environment
+from environment import make_certificate, make_environments
 from functions import FUNCTIONS, LOOK, NO_LOOK, Function
 from measure import Bench, first_answer
 from proc import family
@@ -92,8 +92,8 @@ def main() -> int:
     cores = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        python = make_environment(home, {function.source for function in FUNCTIONS})
-        machine = Machine(cores[-1], cores[0], home, python)
+        make_environments(home, {function.source for function in FUNCTIONS})
+        machine = Machine(cores[-1], cores[0], home)
         os.sched_setaffinity(0, {machine.load_core})
         with stand_in(machine.load_core, *make_certificate(home)) as oms:
             found = [sampled(function, oms, machine, seconds) for function in (NO_LOOK, LOOK)]
