@@ -1,9 +1,8 @@
 """Builds what all deliveries share, once, and admits so many requests at once."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
 
 from restarter import receipt
 from restarter.errors import Busy
@@ -35,7 +34,7 @@ class Application:
         now: Current time, UTC.
         observer: Who is told of each step; by default what the environment configures.
         transport: What sends calls; by default the network.
-        write: Takes the receipts of a delivery; by default lines on stdout.
+        write: Takes the receipts of a delivery, each as a line of JSON; by default they go to stdout.
 
     Raises:
         SettingsError: Telemetry is configured and its extra is not installed, or there are no certificates to trust.
@@ -47,7 +46,7 @@ class Application:
         now: Callable[[], datetime] = utc_now,
         observer: Observer | None = None,
         transport: Sender | None = None,
-        write: Callable[[Sequence[Mapping[str, Any]]], None] = receipt.write,
+        write: Callable[[Sequence[bytes]], None] = receipt.write,
     ) -> None:
         self._source = source
         self.observer = observer or configured_observer()

@@ -4,9 +4,11 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from pydantic_core import to_json
 
 from restarter import receipt
 from restarter.callers import authenticate, configured_authenticators
@@ -52,8 +54,8 @@ class Resources:
     """Current time, UTC."""
     slots: Callable[[int], AbstractContextManager[None]]
     """A block in which so many requests are in flight; raises Busy when there are too many."""
-    write: Callable[[Sequence[Mapping[str, Any]]], None]
-    """Takes the receipts of a delivery."""
+    write: Callable[[Sequence[bytes]], None]
+    """Takes the receipts of a delivery, each as a line of JSON."""
 
 
 class Pipeline:
@@ -133,13 +135,15 @@ class Pipeline:
             return self._mask.receipt(facts, context.platform_key)
 
         receipts = [[build(subject, outcome) for subject, outcome in of_part] for of_part in results]
-        written = [one for of_part in receipts for one in of_part]
-        self._write(written)
-        own = [of_part[-1] for of_part in results]
+        lines = [[to_json(one) for one in of_part] for of_part in receipts]
+        self._write([line for of_part in lines for line in of_part])
+        own, own_receipts = [of_part[-1] for of_part in results], [of_part[-1] for of_part in receipts]
         direct = all(is_direct(subject.dialect) for subject, _ in own)
-        reply = reply_to([outcome for _, outcome in own], [of_part[-1] for of_part in receipts], direct=direct)
-        reply = replace(reply, receipts=written)
-        self._observer.replied(reply.status, written, context.elapsed())
+        reply = reply_to(
+            [outcome for _, outcome in own], own_receipts, [of_part[-1] for of_part in lines], direct=direct
+        )
+        reply = reply._replace(receipts=[one for of_part in receipts for one in of_part])
+        self._observer.replied(reply.status, reply.receipts, context.elapsed())
         return reply
 
 
@@ -150,7 +154,7 @@ def _refused_key(outcome: Outcome) -> bool:
 
 def _retry_with_new_key(outcome: Outcome) -> Outcome:
     """The outcome where the settings changed after OMS refused the key: the next delivery uses the new one."""
-    return replace(outcome, kind=Kind.UNAVAILABLE, reason="credentials_changed")
+    return outcome._replace(kind=Kind.UNAVAILABLE, reason="credentials_changed")
 
 
 def _outcome_of(error: Rejected) -> Outcome:

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, assert_never
 
-from pydantic_core import to_json
-
 from restarter.decide.advice import advise
 from restarter.decide.failure_reasons import classify_failure, explain_failure
 from restarter.dialects import Decoded, is_direct
@@ -26,6 +24,8 @@ FIELDS = (
     *("start_called", "oms_status", "oms_error_code", "oms_request_id", "attempt"),
     *(*SWEEP_FIELDS, "duration_ms", "trace_id"),
 )
+
+OUTCOME_FIELDS = tuple(name for name in Outcome._fields if name in FIELDS)
 
 # One sentence for each outcome; {target} is a task by id or name, or a task group.
 SENTENCES = {
@@ -50,9 +50,9 @@ SENTENCES = {
 }
 
 
-def write(receipts: Sequence[Mapping[str, Any]]) -> None:
-    """Write each receipt as one line of JSON on stdout, all of a delivery at once."""
-    sys.stdout.write("".join(to_json(receipt).decode() + "\n" for receipt in receipts))
+def write(lines: Sequence[bytes]) -> None:
+    """Write the receipts of a delivery on stdout, all at once, each as one line of JSON."""
+    sys.stdout.write(b"".join([line + b"\n" for line in lines]).decode())
     sys.stdout.flush()
 
 
@@ -62,6 +62,10 @@ def severity_of(outcome: Outcome, dialect: str | None = None) -> str:
     `dialect`: of the delivery, where it is known. Nobody hears that an event is malformed, but a direct caller does.
     """
     match outcome.kind:
+        case Kind.STARTED | Kind.WOULD_START | Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO:
+            return "INFO"
+        case Kind.DUPLICATE | Kind.IGNORED | Kind.SWEPT:
+            return "INFO"
         case Kind.NOT_FOUND | Kind.REJECTED:
             return "ERROR"
         case Kind.MALFORMED if dialect is not None and not is_direct(dialect):
@@ -72,10 +76,6 @@ def severity_of(outcome: Outcome, dialect: str | None = None) -> str:
             return "WARNING"
         case Kind.UNAUTHENTICATED | Kind.CONTENT_TOO_LARGE | Kind.UNSUPPORTED_MEDIA_TYPE | Kind.METHOD_NOT_ALLOWED:
             return "WARNING"
-        case Kind.STARTED | Kind.WOULD_START | Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO:
-            return "INFO"
-        case Kind.DUPLICATE | Kind.IGNORED | Kind.SWEPT:
-            return "INFO"
         case _:  # pragma: no cover
             assert_never(outcome.kind)
 
@@ -91,9 +91,9 @@ def build(
     facts: dict[str, Any] = {"dialect": subject.dialect, "event_id": subject.event_id}
     if isinstance(subject, Event):
         facts |= _facts_of_event(subject, context, settings)
-    found = {field.name: getattr(outcome, field.name) for field in fields(outcome)} | {"outcome": outcome.kind}
-    facts |= {name: value for name, value in found.items() if value is not None}
+    facts |= {name: value for name in OUTCOME_FIELDS if (value := getattr(outcome, name)) is not None}
     facts |= asdict(outcome.counts) if outcome.counts else {}
+    facts["outcome"] = outcome.kind
     facts["duration_ms"] = round(1000 * context.elapsed())
     facts["trace_id"] = trace_id
     severity = severity_of(outcome, subject.dialect)
@@ -142,11 +142,7 @@ def _target(facts: Mapping[str, Any]) -> str:
 
 def _why(outcome: Outcome) -> str | None:
     """The rule's word, and what failed where that is the rule's cause."""
+    if outcome.failure_reason is None or outcome.reason not in NEEDS_A_PERSON:
+        return outcome.reason
     failure = f"{outcome.failure_reason}, {explain_failure(outcome.failure_reason).clause}"
-    match outcome.reason:
-        case "permanent_failure" if outcome.failure_reason:
-            return failure
-        case "budget_exhausted" if outcome.failure_reason:
-            return f"{outcome.reason}; {failure}"
-        case _:
-            return outcome.reason
+    return failure if outcome.reason == "permanent_failure" else f"{outcome.reason}; {failure}"

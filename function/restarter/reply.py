@@ -1,9 +1,8 @@
 """From outcomes to the HTTP answer: a total table, read by one function. No I/O here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from pydantic_core import to_json
 
@@ -16,12 +15,14 @@ TOO_LARGE: dict[str | None, HTTPStatus] = {HEADERS_TOO_LARGE: HTTPStatus.REQUEST
 RETRY_AFTER = 5  # seconds; Huawei's advice for a throttled call is 2 to 5
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+NO_HEADERS: Mapping[str, str] = {}
+
+
+class Reply(NamedTuple):
     """An HTTP answer before any framework knows of it."""
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NO_HEADERS
     body: bytes = b""
     receipts: Sequence[Mapping[str, Any]] = ()
 
@@ -55,8 +56,10 @@ def status_of(kind: Kind, *, direct: bool, reason: str | None = None) -> HTTPSta
             assert_never(kind)
 
 
-def reply_to(outcomes: Sequence[Outcome], receipts: Sequence[Mapping[str, Any]], *, direct: bool) -> Reply:
-    """The answer to a delivery with one receipt for each outcome.
+def reply_to(
+    outcomes: Sequence[Outcome], receipts: Sequence[Mapping[str, Any]], lines: Sequence[bytes], *, direct: bool
+) -> Reply:
+    """The answer to a delivery with one receipt for each outcome, and each receipt's line.
 
     Of several outcomes the most urgent decides: 503 before 4xx before success.
     """
@@ -68,11 +71,11 @@ def reply_to(outcomes: Sequence[Outcome], receipts: Sequence[Mapping[str, Any]],
     urgent = max(range(len(statuses)), key=statuses.__getitem__)
     match statuses[urgent]:
         case HTTPStatus.NO_CONTENT:
-            return Reply(HTTPStatus.NO_CONTENT, receipts=receipts)
+            return Reply(HTTPStatus.NO_CONTENT)
         case HTTPStatus.OK:
-            return Reply(HTTPStatus.OK, JSON, to_json(receipts[urgent]), receipts)
+            return Reply(HTTPStatus.OK, JSON, lines[urgent])
         case status:
-            return replace(_problem(status, outcomes[urgent], receipts[urgent]), receipts=receipts)
+            return _problem(status, outcomes[urgent], receipts[urgent])
 
 
 def _problem(status: HTTPStatus, outcome: Outcome, receipt: Mapping[str, Any]) -> Reply:

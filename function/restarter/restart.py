@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -93,7 +92,7 @@ class Restarter:
                 outcome = await self._decide_again(event, decision.target_id, outcome, context)
             if keys is not None and outcome.kind not in COUNTED:
                 await _best_effort(self._ledger.unreserve(keys), context)
-        return replace(_described(outcome, target), attempt=attempt)
+        return _described(outcome, target, attempt)
 
     async def _look(self, event: Event, context: DeliveryContext) -> Task | TaskGroup | Outcome:
         """What the event means. A name is always resolved; the state is read with RESTART_LOOK_FIRST."""
@@ -116,7 +115,7 @@ class Restarter:
         if not self._look_first:
             return group
         found = await self._oms.show_group(event.project_id, group_id, context)
-        return _described(found, group) if isinstance(found, Outcome) else replace(found, member=member)
+        return _described(found, group) if isinstance(found, Outcome) else found._replace(member=member)
 
     async def _decide_again(self, event: Event, group_id: str, refused: Outcome, context: DeliveryContext) -> Outcome:
         """The outcome where OMS says that the group's state forbids a retry, by the row of the state that it has now.
@@ -127,7 +126,7 @@ class Restarter:
         row = found if isinstance(found, Outcome) else group_status(event, found)
         if row is None:
             return refused
-        return replace(refused, kind=row.kind, reason=row.reason, retry_after=row.retry_after)
+        return refused._replace(kind=row.kind, reason=row.reason, retry_after=row.retry_after)
 
     async def _decide_and_reserve(
         self, event: Event, target: Task | TaskGroup, context: DeliveryContext
@@ -156,7 +155,7 @@ class Restarter:
         if outcome.reason != "budget_exhausted":
             return outcome
         first = await _before_deadline(self._ledger.mark_exhausted(keys.task, self._policy.window), context)
-        return replace(outcome, repeated=not first)
+        return outcome._replace(repeated=not first)
 
     async def _settle(self, key: EventKey, outcome: Outcome, context: DeliveryContext) -> Outcome:
         """Settle the event, or give its claim up where a redelivery has something left to do."""
@@ -165,21 +164,24 @@ class Restarter:
         elif not await _best_effort(self._ledger.settle(key), context):
             # The sender must redeliver: a late copy would start the task again, if it had failed again by then.
             kind = Kind.UNCONFIRMED if outcome.start_called else Kind.UNAVAILABLE
-            return replace(outcome, kind=kind, reason="ledger")
+            return outcome._replace(kind=kind, reason="ledger")
         return outcome
 
 
-def _described(outcome: Outcome, target: Task | TaskGroup) -> Outcome:
-    """The outcome with what is known of the task, and of the group that decided in its place."""
+def _described(outcome: Outcome, target: Task | TaskGroup, attempt: int | None = None) -> Outcome:
+    """The outcome with what is known of the task, and of the group that decided in its place.
+
+    `attempt`: which restart within the window it is.
+    """
     task = target.member if isinstance(target, TaskGroup) else target
-    return replace(
-        outcome,
+    return outcome._replace(
         task_id=task.id if task else None,
         task_name=task.name if task else None,
         group_id=target.id if isinstance(target, TaskGroup) else None,
         failure_reason=target.failure_reason,
         failed_objects=target.failed_objects,
         failed_objects_list=target.failed_objects_list,
+        attempt=attempt,
     )
 
 

@@ -84,7 +84,8 @@ def replies(kinds: Iterable[Kind]) -> dict[HTTPStatus, Said]:
     ways = [(kind, None) for kind in kinds] + [(Kind.CONTENT_TOO_LARGE, HEADERS_TOO_LARGE)]
     for kind, reason in ways:
         for number, direct in ((1, True), (1, False), (2, False)):
-            reply = reply_to([Outcome(kind=kind, reason=reason)] * number, [{"message": ""}] * number, direct=direct)
+            outcomes = [Outcome(kind=kind, reason=reason)] * number
+            reply = reply_to(outcomes, [{"message": ""}] * number, [b"{}"] * number, direct=direct)
             said = found.setdefault(HTTPStatus(reply.status), Said())
             said.media_type = reply.headers.get("Content-Type", "")
             said.headers |= reply.headers.keys() - {"Content-Type"}

@@ -500,7 +500,9 @@ def test_nothing_that_is_made_of_the_settings_shows_a_secret_when_it_is_printed(
     application = Application(lambda: settings)
     pipeline = application.pipeline()
     profile = settings.profiles()["aws"]
-    start = start_task.build("https://oms.example.com", PROJECT, Start(str(TASK), migrate_failed_object=True), profile)
+    decision = Start(str(TASK), migrate_failed_object=True)
+    body = start_task.start_body(decision, profile)
+    start = start_task.build("https://oms.example.com", PROJECT, decision, body)
     granted = iam.IamToken(SecretStr(canaries_here["OMS_AUTH_TOKEN"]), datetime.now(UTC))
     made: dict[str, Any] = {
         "settings": settings,

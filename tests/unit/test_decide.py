@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,8 +18,8 @@ NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 EVENT = Event(request=RestartRequest(task_id=str(TASK)), dialect="cloudevent", intent=Intent.FAILED, project_id=PROJECT)
 ASKED = replace(EVENT, intent=Intent.REQUESTED)
 TASK_FAILED = Task(id=str(TASK), name=None, status=4, failure_reason="TRF.0001")
-MEMBER = replace(TASK_FAILED, group_type="GROUP_TASK")
-ARCHIVED = replace(TASK_FAILED, enable_restore=True)
+MEMBER = TASK_FAILED._replace(group_type="GROUP_TASK")
+ARCHIVED = TASK_FAILED._replace(enable_restore=True)
 LONG_AGO = range(10_000, 3600, -100)
 POLICY = Policy()
 
@@ -59,14 +60,14 @@ def test_the_kill_switch_comes_first() -> None:
 
 
 ROWS: list[tuple[str, Task, tuple[float, ...], Policy, str, str]] = [
-    ("waiting", replace(TASK_FAILED, status=1), (), POLICY, "already_running", "already_running"),
-    ("running", replace(TASK_FAILED, status=2), (), POLICY, "already_running", "already_running"),
-    ("retrying", replace(TASK_FAILED, status=6), (), POLICY, "already_running", "already_running"),
-    ("succeeded", replace(TASK_FAILED, status=5), (), POLICY, "nothing_to_do", "nothing_to_do"),
-    ("pausing", replace(TASK_FAILED, status=7), (), POLICY, "deferred pausing", "deferred pausing"),
-    ("paused", replace(TASK_FAILED, status=3), (), POLICY, "refused paused", "start"),
-    ("unknown", replace(TASK_FAILED, status=0), (), POLICY, "deferred unknown_status", "deferred unknown_status"),
-    ("no status", replace(TASK_FAILED, status=None), (), POLICY, "deferred unknown_status", "deferred unknown_status"),
+    ("waiting", TASK_FAILED._replace(status=1), (), POLICY, "already_running", "already_running"),
+    ("running", TASK_FAILED._replace(status=2), (), POLICY, "already_running", "already_running"),
+    ("retrying", TASK_FAILED._replace(status=6), (), POLICY, "already_running", "already_running"),
+    ("succeeded", TASK_FAILED._replace(status=5), (), POLICY, "nothing_to_do", "nothing_to_do"),
+    ("pausing", TASK_FAILED._replace(status=7), (), POLICY, "deferred pausing", "deferred pausing"),
+    ("paused", TASK_FAILED._replace(status=3), (), POLICY, "refused paused", "start"),
+    ("unknown", TASK_FAILED._replace(status=0), (), POLICY, "deferred unknown_status", "deferred unknown_status"),
+    ("no status", TASK_FAILED._replace(status=None), (), POLICY, "deferred unknown_status", "deferred unknown_status"),
     (
         "group",
         MEMBER,
@@ -75,28 +76,28 @@ ROWS: list[tuple[str, Task, tuple[float, ...], Policy, str, str]] = [
         "refused group_unknown",
         "refused group_unknown",
     ),
-    ("group id", replace(TASK_FAILED, group_id="g"), (), POLICY, "refused group_unknown", "refused group_unknown"),
-    ("running member", replace(MEMBER, status=2), (), POLICY, "already_running", "already_running"),
-    ("paused member", replace(MEMBER, status=3), (), POLICY, "refused paused", "refused group_unknown"),
+    ("group id", TASK_FAILED._replace(group_id="g"), (), POLICY, "refused group_unknown", "refused group_unknown"),
+    ("running member", MEMBER._replace(status=2), (), POLICY, "already_running", "already_running"),
+    ("paused member", MEMBER._replace(status=3), (), POLICY, "refused paused", "refused group_unknown"),
     (
-        *("sync with a group", replace(TASK_FAILED, group_type="SYNC_TASK", group_id="g"), (), POLICY),
+        *("sync with a group", TASK_FAILED._replace(group_type="SYNC_TASK", group_id="g"), (), POLICY),
         *("refused sync_task", "refused sync_task"),
     ),
-    ("sync", replace(TASK_FAILED, group_type="SYNC_TASK"), (), POLICY, "refused sync_task", "refused sync_task"),
+    ("sync", TASK_FAILED._replace(group_type="SYNC_TASK"), (), POLICY, "refused sync_task", "refused sync_task"),
     ("archive", ARCHIVED, (), POLICY, "refused archive_restore", "refused archive_restore"),
     (
         "archive allowed",
-        replace(TASK_FAILED, enable_restore=True),
+        TASK_FAILED._replace(enable_restore=True),
         (),
         replace(POLICY, archived=True),
         "start",
         "start",
     ),
-    ("permanent", replace(TASK_FAILED, failure_reason="TRF.0055"), (), POLICY, "refused permanent_failure", "start"),
-    ("keys", replace(TASK_FAILED, failure_reason="TRF.0151"), (), POLICY, "start", "start"),
-    ("throttled", replace(TASK_FAILED, failure_reason="TRF.0159"), (), POLICY, "start", "start"),
-    ("unknown reason", replace(TASK_FAILED, failure_reason="TRF.9999"), (), POLICY, "start", "start"),
-    ("no reason", replace(TASK_FAILED, failure_reason=None), (), POLICY, "start", "start"),
+    ("permanent", TASK_FAILED._replace(failure_reason="TRF.0055"), (), POLICY, "refused permanent_failure", "start"),
+    ("keys", TASK_FAILED._replace(failure_reason="TRF.0151"), (), POLICY, "start", "start"),
+    ("throttled", TASK_FAILED._replace(failure_reason="TRF.0159"), (), POLICY, "start", "start"),
+    ("unknown reason", TASK_FAILED._replace(failure_reason="TRF.9999"), (), POLICY, "start", "start"),
+    ("no reason", TASK_FAILED._replace(failure_reason=None), (), POLICY, "start", "start"),
     ("budget", TASK_FAILED, ago(9e4, 8e4, 7e4, 6e4, 5e4), POLICY, "refused budget_exhausted", "start"),
     ("one left", TASK_FAILED, ago(8e4, 7e4, 6e4, 5e4), POLICY, "start", "start"),
     ("backoff", TASK_FAILED, ago(59), POLICY, "deferred backoff", "start"),
@@ -113,7 +114,7 @@ ROWS: list[tuple[str, Task, tuple[float, ...], Policy, str, str]] = [
     ),
     ("after cap", TASK_FAILED, ago(*LONG_AGO, 3600), replace(POLICY, budget=99), "start", "start"),
     ("no backoff", TASK_FAILED, ago(0), replace(POLICY, backoff=0.0), "start", "start"),
-    ("paused before budget", replace(TASK_FAILED, status=3), ago(*[1] * 9), POLICY, "refused paused", "start"),
+    ("paused before budget", TASK_FAILED._replace(status=3), ago(*[1] * 9), POLICY, "refused paused", "start"),
 ]
 
 
@@ -142,20 +143,20 @@ def test_without_a_look_only_budget_and_backoff_apply() -> None:
 @pytest.mark.parametrize(
     ("task", "failed", "asked"),
     [
-        (replace(MEMBER, group_id="g-1_A"), "g-1_A", "g-1_A"),
-        (replace(TASK_FAILED, group_id="g"), "g", "g"),
-        (replace(MEMBER, group_id="g", status=3), None, "g"),
-        (replace(MEMBER, group_id="a" * 255), "a" * 255, "a" * 255),
-        (replace(MEMBER, group_id="a" * 256), None, None),
-        (replace(MEMBER, group_id="../tasks"), None, None),
-        (replace(MEMBER, group_id="g\n"), None, None),
-        (replace(MEMBER, group_id="é"), None, None),
+        (MEMBER._replace(group_id="g-1_A"), "g-1_A", "g-1_A"),
+        (TASK_FAILED._replace(group_id="g"), "g", "g"),
+        (MEMBER._replace(group_id="g", status=3), None, "g"),
+        (MEMBER._replace(group_id="a" * 255), "a" * 255, "a" * 255),
+        (MEMBER._replace(group_id="a" * 256), None, None),
+        (MEMBER._replace(group_id="../tasks"), None, None),
+        (MEMBER._replace(group_id="g\n"), None, None),
+        (MEMBER._replace(group_id="é"), None, None),
         (MEMBER, None, None),
         (TASK_FAILED, None, None),
-        (replace(MEMBER, group_id="g", status=1), None, None),
-        (replace(MEMBER, group_id="g", status=5), None, None),
-        (replace(MEMBER, group_id="g", status=None), None, None),
-        (replace(MEMBER, group_id="g", group_type="SYNC_TASK"), None, None),
+        (MEMBER._replace(group_id="g", status=1), None, None),
+        (MEMBER._replace(group_id="g", status=5), None, None),
+        (MEMBER._replace(group_id="g", status=None), None, None),
+        (MEMBER._replace(group_id="g", group_type="SYNC_TASK"), None, None),
     ],
 )
 def test_the_group_is_asked_about_a_failed_member_whose_group_id_is_safe_in_a_path(
@@ -164,9 +165,9 @@ def test_the_group_is_asked_about_a_failed_member_whose_group_id_is_safe_in_a_pa
     assert (group_to_ask(EVENT, task), group_to_ask(ASKED, task)) == (failed, asked)
 
 
-def group(status: int | None, **changes: object) -> TaskGroup:
+def group(status: int | None, **changes: Any) -> TaskGroup:
     """A group that failed for a reason that passes."""
-    return replace(TaskGroup(id="g", status=status, failure_reason="TRF.0001"), **changes)  # type: ignore[arg-type]
+    return TaskGroup(id="g", status=status, failure_reason="TRF.0001")._replace(**changes)
 
 
 TEMPORARY = replace(POLICY, temporary_source_keys=frozenset({"default"}))
@@ -261,7 +262,7 @@ def test_every_combination_ends_in_exactly_one_way_and_a_start_is_one_that_the_r
     event: Event, task: Task, history: tuple[float, ...], policy: Policy
 ) -> None:
     decision = decide(event, task, history, policy)
-    assert decision == decide(event, replace(task), history, policy)
+    assert decision == decide(event, task._replace(), history, policy)
     if isinstance(decision, Outcome):
         assert decision.kind in (Kind.ALREADY_RUNNING, Kind.NOTHING_TO_DO, Kind.DEFERRED, Kind.REFUSED)
         assert (decision.reason is not None) == (decision.kind in (Kind.DEFERRED, Kind.REFUSED))

@@ -195,7 +195,7 @@ def test_every_error_says_what_to_do_next_without_a_placeholder(
     assert [word for word in words if word not in advice] == []
     assert not PLACEHOLDERS.search(advice)
     assert 20 < len(advice) < 400
-    direct = reply_to([outcome], [receipt], direct=True)
+    direct = reply_to([outcome], [receipt], [b"{}"], direct=True)
     assert json.loads(direct.body)["advice"] == advice
 
 

@@ -63,14 +63,14 @@ def test_an_event_never_gets_a_status_that_makes_knative_repeat_what_is_hopeless
 )
 def test_of_several_outcomes_the_one_that_most_needs_the_sender_decides(kinds: list[Kind], status: int) -> None:
     outcomes = [Outcome(kind=kind) for kind in kinds]
-    reply = reply_to(outcomes, [{"message": "m"}] * len(kinds), direct=False)
+    reply = reply_to(outcomes, [{"message": "m"}] * len(kinds), [b"{}"] * len(kinds), direct=False)
     assert reply.status == status
     assert (reply.body == b"") == (status == 204)
 
 
 def test_retry_after_is_the_outcomes_own_where_it_has_one() -> None:
-    own = reply_to([Outcome(kind=Kind.DEFERRED, retry_after=77)], [{"message": "m"}], direct=False)
-    other = reply_to([Outcome(kind=Kind.UNAVAILABLE)], [{"message": "m"}], direct=False)
+    own = reply_to([Outcome(kind=Kind.DEFERRED, retry_after=77)], [{"message": "m"}], [b"{}"], direct=False)
+    other = reply_to([Outcome(kind=Kind.UNAVAILABLE)], [{"message": "m"}], [b"{}"], direct=False)
     assert (own.headers["Retry-After"], other.headers["Retry-After"]) == ("77", "5")
 
 
@@ -90,5 +90,5 @@ def test_a_trace_is_taken_from_a_well_formed_traceparent_alone(traceparent: str,
 
 @pytest.mark.parametrize(("receipt", "reason"), [({}, "no_such_task"), ({"group_id": "g"}, "no_such_group")])
 def test_what_oms_does_not_have_is_a_reason(receipt: dict[str, str], reason: str) -> None:
-    reply = reply_to([Outcome(kind=Kind.NOT_FOUND)], [{"message": "", **receipt}], direct=True)
+    reply = reply_to([Outcome(kind=Kind.NOT_FOUND)], [{"message": "", **receipt}], [b"{}"], direct=True)
     assert json.loads(reply.body)["reason"] == reason

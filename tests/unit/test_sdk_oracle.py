@@ -26,6 +26,7 @@ from restarter.http.call import Call
 from restarter.model import AccessKey, Start
 from restarter.oms import start_task, task_groups, tasks
 from restarter.oms.signing import sign
+from restarter.settings.model import StorageCredentials
 
 GROUP = "8a1f6f0e-3c0b-4f55-9f0e-2b6a4f1c7d11"
 AK, SK = "AKEXAMPLE0000000001", "SKEXAMPLE00000000000000000000000000000001"
@@ -73,6 +74,14 @@ def _origin(server: HTTPServer) -> str:
     return f"http://127.0.0.1:{server.server_port}"
 
 
+def _start(server: HTTPServer, start: Start, credentials: StorageCredentials) -> Call:
+    return start_task.build(_origin(server), PROJECT, start, start_task.start_body(start, credentials))
+
+
+def _retry(server: HTTPServer, start: Start, credentials: StorageCredentials) -> Call:
+    return task_groups.build_retry(_origin(server), PROJECT, start, task_groups.retry_body(start, credentials))
+
+
 def assert_same(ours: Call) -> None:
     """Method, path, query, body; and the signature, given the same headers and the same clock."""
     ((method, path, headers, body),) = Seen.requests
@@ -91,14 +100,14 @@ def test_a_start_with_source_keys(server: HTTPServer, client: OmsClient) -> None
     body = StartTaskReq(src_ak="src_ak", src_sk="src_sk", dst_ak="dst_ak", dst_sk="dst_sk", migrate_failed_object=False)
     client.start_task(StartTaskRequest(task_id=TASK, body=body))
     start = Start(str(TASK), migrate_failed_object=False)
-    assert_same(start_task.build(_origin(server), PROJECT, start, settings().profiles()["default"]))
+    assert_same(_start(server, start, settings().profiles()["default"]))
 
 
 def test_a_start_of_a_url_list_with_destination_keys_only(server: HTTPServer, client: OmsClient) -> None:
     body = StartTaskReq(dst_ak="dst_ak", dst_sk="dst_sk", migrate_failed_object=True)
     client.start_task(StartTaskRequest(task_id=TASK, body=body))
     start = Start(str(TASK), migrate_failed_object=True, source_keys=False)
-    assert_same(start_task.build(_origin(server), PROJECT, start, settings().profiles()["default"]))
+    assert_same(_start(server, start, settings().profiles()["default"]))
 
 
 def test_a_start_with_every_field_of_the_sdk(server: HTTPServer, client: OmsClient) -> None:
@@ -110,7 +119,7 @@ def test_a_start_with_every_field_of_the_sdk(server: HTTPServer, client: OmsClie
     del values["migrate_failed_object"]
     credentials = settings(**{f"oms_{name}": value for name, value in values.items()}).profiles()["default"]
     start = Start(str(TASK), migrate_failed_object=True)
-    assert_same(start_task.build(_origin(server), PROJECT, start, credentials))
+    assert_same(_start(server, start, credentials))
 
 
 def test_a_look_at_a_task(server: HTTPServer, client: OmsClient) -> None:
@@ -134,14 +143,14 @@ def test_a_retry_of_a_task_group_with_source_keys(server: HTTPServer, client: Om
     body = RetryTaskGroupReq(**keys, migrate_failed_object=True)
     client.retry_task_group(RetryTaskGroupRequest(group_id=GROUP, body=body))
     retry = Start(GROUP, migrate_failed_object=True, of_group=True)
-    assert_same(task_groups.build_retry(_origin(server), PROJECT, retry, settings().profiles()["default"]))
+    assert_same(_retry(server, retry, settings().profiles()["default"]))
 
 
 def test_a_retry_of_a_url_list_with_destination_keys_only(server: HTTPServer, client: OmsClient) -> None:
     body = RetryTaskGroupReq(dst_ak="dst_ak", dst_sk="dst_sk", migrate_failed_object=False)
     client.retry_task_group(RetryTaskGroupRequest(group_id=GROUP, body=body))
     retry = Start(GROUP, migrate_failed_object=False, source_keys=False, of_group=True)
-    assert_same(task_groups.build_retry(_origin(server), PROJECT, retry, settings().profiles()["default"]))
+    assert_same(_retry(server, retry, settings().profiles()["default"]))
 
 
 def test_a_retry_with_every_field_of_the_sdk_and_no_security_token(server: HTTPServer, client: OmsClient) -> None:
@@ -162,4 +171,4 @@ def test_a_retry_with_every_field_of_the_sdk_and_no_security_token(server: HTTPS
     values |= {"src_security_token": "st", "dst_security_token": "dt"}
     credentials = settings(**{f"oms_{name}": value for name, value in values.items()}).profiles()["default"]
     retry = Start(GROUP, migrate_failed_object=True, of_group=True)
-    assert_same(task_groups.build_retry(_origin(server), PROJECT, retry, credentials))
+    assert_same(_retry(server, retry, credentials))

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -46,8 +46,8 @@ class World:
         self.application = Application(lambda: fixed, now=lambda: self.now, write=self._write)
         httpx_mock.add_callback(self._oms, is_reusable=True, is_optional=True)
 
-    def _write(self, receipts: Any) -> None:
-        self.written += receipts
+    def _write(self, lines: Sequence[bytes]) -> None:
+        self.written += map(json.loads, lines)
 
     def _oms(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix(f"/v2/{PROJECT}/tasks")

@@ -48,7 +48,8 @@ def send(*calls: Call, seconds: float = 2.0) -> list[Answer | NoAnswer]:
 
 
 def start(url: str) -> Call:
-    return start_task.build(url, PROJECT, Start(str(TASK), migrate_failed_object=True), KEYS)
+    start = Start(str(TASK), migrate_failed_object=True)
+    return start_task.build(url, PROJECT, start, start_task.start_body(start, KEYS))
 
 
 def test_a_signed_start_is_accepted_and_the_body_arrives_as_it_was_built(oms: tuple[Simulator, str]) -> None:

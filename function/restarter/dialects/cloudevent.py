@@ -31,7 +31,7 @@ def recognises(parsed: ParsedDelivery) -> bool:
     """By media type, by ce- headers, or bare: so EventGrid hands it to FunctionGraph, and so a webhook is signed."""
     document = parsed.document
     return (
-        parsed.delivery.media_type == STRUCTURED
+        parsed.media_type == STRUCTURED
         or any(name.startswith("ce-") for name in parsed.delivery.headers)
         or (isinstance(document, dict) and {"specversion", "type", "source"} <= document.keys())
         or (isinstance(document, dict) and "specversion" in document and parsed.by_webhook)
@@ -41,7 +41,7 @@ def recognises(parsed: ParsedDelivery) -> bool:
 def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     """One event, or nothing for us."""
     headers = parsed.delivery.headers
-    binary = parsed.delivery.media_type != STRUCTURED and any(name.startswith("ce-") for name in headers)
+    binary = parsed.media_type != STRUCTURED and any(name.startswith("ce-") for name in headers)
     return [read_event(_binary(parsed) if binary else parsed.document, options)]
 
 
@@ -81,7 +81,7 @@ def _read_identified(event: Mapping[str, Any], event_id: str, options: DecodeOpt
 
 def _binary(parsed: ParsedDelivery) -> Mapping[str, Any]:
     """The event of a binary-mode message: attributes from its headers, data from its body."""
-    if not is_json(parsed.delivery.media_type):
+    if not is_json(parsed.media_type):
         raise UnsupportedMediaType("content-type: the data of an event must be JSON", dialect=NAME)
     headers = parsed.delivery.headers
     read = {name: _header_value(headers[f"ce-{name}"], name) for name in READ_ATTRIBUTES if f"ce-{name}" in headers}

@@ -11,7 +11,7 @@ BATCH = "application/cloudevents-batch+json"
 
 def recognises(parsed: ParsedDelivery) -> bool:
     """By media type alone."""
-    return parsed.delivery.media_type == BATCH
+    return parsed.media_type == BATCH
 
 
 def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:

@@ -16,7 +16,7 @@ def recognises(parsed: ParsedDelivery) -> bool:
 
 def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     """One event, of the intent that the call states; without a statement it requests a start."""
-    if not is_json(parsed.delivery.media_type):
+    if not is_json(parsed.media_type):
         raise UnsupportedMediaType("content-type: a direct call is application/json")
     try:
         request = read_direct_request(parsed.document, options)

@@ -40,6 +40,7 @@ class ParsedDelivery:
     """An authenticated delivery whose body is JSON."""
 
     authenticated: AuthenticatedDelivery
+    media_type: str
     document: Any = field(repr=False)
 
     @property
@@ -89,7 +90,7 @@ def parse(authenticated: AuthenticatedDelivery) -> ParsedDelivery:
     if media_type.startswith("application/cloudevents") and media_type not in CLOUDEVENTS:
         raise UnsupportedMediaType("content-type: of the CloudEvents formats only JSON is read")
     try:
-        return ParsedDelivery(authenticated, read_json(delivery.body))
+        return ParsedDelivery(authenticated, media_type, read_json(delivery.body))
     except ValueError:
         if is_json(media_type):
             raise Malformed("body: not JSON") from None

@@ -59,8 +59,9 @@ def _read(model: type[Request], document: Any, options: DecodeOptions, *, only_k
     if not isinstance(document, dict):
         raise Malformed("request: must be a JSON object")
     refuse_secrets(document)
-    known = {name: document[name] for name in model.model_fields if document.get(name) is not None}
-    unknown = [name for name in document if name not in model.model_fields] if only_known else []
+    fields = model.model_fields
+    known = {name: document[name] for name in fields if document.get(name) is not None}
+    unknown = [name for name in document if name not in fields] if only_known else []
     try:
         request = model.model_validate(known)
     except ValidationError as error:

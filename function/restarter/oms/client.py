@@ -1,8 +1,9 @@
 """OMS as the flow sees it: each call is built, sent and interpreted, and ends with the delivery's deadline."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
+
+from pydantic import Secret
 
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import Sender
@@ -32,6 +33,7 @@ class Oms:
         self._credentials = credentials
         self._configured = credentials.configured(settings)
         self._profiles = settings.profiles()
+        self._bodies: dict[tuple[str, bool, bool, bool], Secret[bytes]] = {}
 
     async def find(self, project_id: str, name: str, context: DeliveryContext) -> Task | Outcome:
         """The only task of exactly that name, from as many pages of ListTasks as there are."""
@@ -79,30 +81,37 @@ class Oms:
 
     async def start(self, event: Event, start: Start, context: DeliveryContext) -> Outcome:
         """The one POST, or PUT of a group. It is never made twice, nor with too little time left for its answer."""
-        project_id, credentials = event.project_id, self._profiles[event.request.credentials]
+        project_id = event.project_id
         build = task_groups.build_retry if start.of_group else start_task.build
-        call = build(self._settings.endpoint_of(project_id), project_id, start, credentials)
+        call = build(self._settings.endpoint_of(project_id), project_id, start, self._body(event, start))
         task_id = None if start.of_group else start.target_id
         answer = await self._call(
             call, project_id, context, task_id, min_time=MIN_START_TIME_S, kept_back=SECOND_LOOK_TIME_S
         )
         if isinstance(answer, Answer):
-            outcome = task_groups.interpret_retry(answer) if start.of_group else start_task.interpret(answer)
-        elif isinstance(answer, NoAnswer) and answer.sent:
-            outcome = await self._look_again(project_id, start, answer, context)
-        elif isinstance(answer, Outcome) and answer.oms_status is not None:  # the call was made, and its token refused
-            outcome = answer
-        else:
-            return _not_called(answer)
-        return replace(outcome, start_called=True, migrate_failed_object=start.migrate_failed_object)
+            return (task_groups.interpret_retry if start.of_group else start_task.interpret)(answer, start)
+        if isinstance(answer, NoAnswer) and answer.sent:
+            return await self._look_again(project_id, start, answer, context)
+        if isinstance(answer, Outcome) and answer.oms_status is not None:  # the call was made, and its token refused
+            return start_task.called(answer, start)
+        return _not_called(answer)
+
+    def _body(self, event: Event, start: Start) -> bytes:
+        """The body of a start, which is made once for all tasks of a profile that are started in the same way."""
+        profile = event.request.credentials
+        way = (profile, start.of_group, start.source_keys, start.migrate_failed_object)
+        if way not in self._bodies:
+            make = task_groups.retry_body if start.of_group else start_task.start_body
+            self._bodies[way] = Secret(make(start, self._profiles[profile]))
+        return self._bodies[way].get_secret_value()
 
     async def _look_again(self, project_id: str, start: Start, lost: NoAnswer, context: DeliveryContext) -> Outcome:
         """After a start without an answer: what is active now was started, anything else is unconfirmed."""
         show, active = (self.show_group, task_groups.ACTIVE) if start.of_group else (self.show, ACTIVE)
         found = await show(project_id, start.target_id, context)
-        if not isinstance(found, Outcome) and found.status in active:
-            return Outcome(kind=Kind.STARTED)
-        return Outcome(kind=Kind.UNCONFIRMED, reason=lost.reason)
+        is_active = not isinstance(found, Outcome) and found.status in active
+        kind, reason = (Kind.STARTED, None) if is_active else (Kind.UNCONFIRMED, lost.reason)
+        return start_task.called(Outcome(kind=kind, reason=reason), start)
 
     async def _call(  # noqa: PLR0913  # what a call needs, at one place
         self,

@@ -5,7 +5,7 @@ https://support.huaweicloud.com/intl/en-us/api-iam/iam_30_0001.html
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import SecretStr
@@ -58,4 +58,4 @@ def interpret_token(answer: Answer) -> IamToken | Outcome:
     if answer.status < 300 or answer.status == 429 or answer.status >= 500:
         return Outcome(kind=Kind.UNAVAILABLE, reason="iam", oms_status=answer.status)
     error = read_error(answer)
-    return error if error.reason == "credentials" else replace(error, kind=Kind.REJECTED, reason="iam")
+    return error if error.reason == "credentials" else error._replace(kind=Kind.REJECTED, reason="iam")

@@ -39,7 +39,7 @@ def sign(call: Call, key: AccessKey, now: datetime) -> dict[str, str]:
     added = {"Host": call.host, "X-Sdk-Date": date}
     if key.security_token is not None:
         added["X-Security-Token"] = key.security_token.get_secret_value()
-    headers = sorted((name.lower(), value.strip()) for name, value in {**call.headers, **added}.items())
+    headers = sorted([(name.lower(), value.strip()) for name, value in {**call.headers, **added}.items()])
     names = ";".join([name for name, _ in headers])
     request = _canonical_request(call, headers, names)
     to_sign = f"{ALGORITHM}\n{date}\n{sha256(request).hexdigest()}"

@@ -14,6 +14,7 @@ from restarter.model import Kind, Outcome, Start
 from restarter.oms.error_codes import read_error
 from restarter.settings.model import StorageCredentials
 
+FIELDS = tuple(StorageCredentials.model_fields)
 SOURCE_KEYS = frozenset(
     {
         "src_ak",
@@ -27,20 +28,23 @@ SOURCE_KEYS = frozenset(
 )
 
 
-def build(origin: str, project_id: str, start: Start, credentials: StorageCredentials) -> Call:
-    """POST /v2/{project_id}/tasks/{task_id}/start with every key that is set."""
+def build(origin: str, project_id: str, start: Start, content: bytes) -> Call:
+    """POST /v2/{project_id}/tasks/{task_id}/start; `content` is a `start_body`."""
     return Call(
         "POST",
         origin,
         f"/v2/{project_id}/tasks/{start.target_id}/start",
         headers={"Content-Type": "application/json;charset=utf-8", "X-Project-Id": project_id},
-        content=start_body(tuple(StorageCredentials.model_fields), start, credentials),
+        content=content,
         operation="StartTask",
     )
 
 
-def start_body(fields: Iterable[str], start: Start, credentials: StorageCredentials) -> bytes:
-    """The body of a start or a retry: the fields that are set, in this order. Secrets are opened here alone."""
+def start_body(start: Start, credentials: StorageCredentials, fields: Iterable[str] = FIELDS) -> bytes:
+    """The body of a start or a retry: the fields that are set, in this order. Secrets are opened here alone.
+
+    It does not depend on the task: the keys are those of a profile.
+    """
     body: dict[str, str | bool] = {}
     for name in fields:
         value = getattr(credentials, name)
@@ -50,8 +54,22 @@ def start_body(fields: Iterable[str], start: Start, credentials: StorageCredenti
     return json.dumps(body).encode()
 
 
-def interpret(answer: Answer) -> Outcome:
+def interpret(answer: Answer, start: Start) -> Outcome:
     """The outcome of an answer to a start; 2xx is a success whatever its body, and nothing else is."""
-    if not 200 <= answer.status < 300:
-        return read_error(answer)
-    return Outcome(kind=Kind.STARTED, oms_status=answer.status, oms_request_id=answer.request_id)
+    return started(answer, start) if 200 <= answer.status < 300 else called(read_error(answer), start)
+
+
+def started(answer: Answer, start: Start) -> Outcome:
+    """The outcome of a start, or of a retry of a group, that OMS accepted."""
+    return Outcome(
+        kind=Kind.STARTED,
+        migrate_failed_object=start.migrate_failed_object,
+        start_called=True,
+        oms_status=answer.status,
+        oms_request_id=answer.request_id,
+    )
+
+
+def called(outcome: Outcome, start: Start) -> Outcome:
+    """The outcome, which is one of a start or of a retry: a receipt says that it was called, and how."""
+    return outcome._replace(start_called=True, migrate_failed_object=start.migrate_failed_object)

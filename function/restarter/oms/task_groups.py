@@ -4,13 +4,11 @@ https://support.huaweicloud.com/intl/en-us/api-oms/ShowTaskGroup.html, RetryTask
 A retry is for a group that failed, and acts on its failed tasks.
 """
 
-from dataclasses import replace
-
 from restarter.http.call import Answer, Call
-from restarter.model import Kind, Outcome, Start, TaskGroup
+from restarter.model import Outcome, Start, TaskGroup
 from restarter.oms.documents import failure_of, integer, text
 from restarter.oms.error_codes import read_error, refuses_key, unreadable
-from restarter.oms.start_task import start_body
+from restarter.oms.start_task import called, start_body, started
 from restarter.settings.model import StorageCredentials
 
 ACTIVE = (0, 1, 2)  # waiting, creating tasks, watching them
@@ -46,28 +44,31 @@ def interpret_show(answer: Answer, group_id: str) -> TaskGroup | Outcome:
     )
 
 
-def build_retry(origin: str, project_id: str, start: Start, credentials: StorageCredentials) -> Call:
-    """PUT /v2/{project_id}/taskgroups/{group_id}/retry with every key that is set; secrets are opened here."""
+def retry_body(start: Start, credentials: StorageCredentials) -> bytes:
+    """The body of a retry."""
+    return start_body(start, credentials, FIELDS)
+
+
+def build_retry(origin: str, project_id: str, start: Start, content: bytes) -> Call:
+    """PUT /v2/{project_id}/taskgroups/{group_id}/retry; `content` is a `retry_body`."""
     return Call(
         "PUT",
         origin,
         f"/v2/{project_id}/taskgroups/{start.target_id}/retry",
         headers={"Content-Type": "application/json;charset=utf-8", "X-Project-Id": project_id},
-        content=start_body(FIELDS, start, credentials),
+        content=content,
         operation="RetryTaskGroup",
     )
 
 
-def interpret_retry(answer: Answer) -> Outcome:
+def interpret_retry(answer: Answer, start: Start) -> Outcome:
     """The outcome of an answer to a retry; 2xx is a success whatever its body, and nothing else is."""
-    if not 200 <= answer.status < 300:
-        return read_group_error(answer)
-    return Outcome(kind=Kind.STARTED, oms_status=answer.status, oms_request_id=answer.request_id)
+    return started(answer, start) if 200 <= answer.status < 300 else called(read_group_error(answer), start)
 
 
 def read_group_error(answer: Answer) -> Outcome:
     """As for a task, but for a 403: a key that may start tasks need not have the rights to groups."""
     outcome = read_error(answer)
     if answer.status == 403 and outcome.reason == "credentials" and not refuses_key(answer):
-        return replace(outcome, reason="group_permission")
+        return outcome._replace(reason="group_permission")
     return outcome

@@ -58,9 +58,10 @@ class Mask:
 
     def receipt(self, facts: Mapping[str, Any], lent: AccessKey | None = None) -> dict[str, Any]:
         """The receipt as it may be shown: every text printable, masked, of its shape, and under 16 KiB in all."""
-        shown = {
-            name: value for name, value in facts.items() if name not in SHAPES or SHAPES[name].fullmatch(str(value))
-        }
+        shown = dict(facts)
+        for name, shape in SHAPES.items():
+            if name in shown and not shape.fullmatch(str(shown[name])):
+                del shown[name]
         if self._hides_nothing_of([value for value in shown.values() if is_text(value)], lent):
             return shown
         shown = {name: self.text(value, lent)[:MAX_TEXT] if is_text(value) else value for name, value in shown.items()}

@@ -5,6 +5,7 @@ import re
 from restarter.model import Delivery
 
 IN_BODY = re.compile(rb'"traceparent"\s{0,8}:\s{0,8}"([0-9a-f-]{55})"')
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
 
 def traceparent_of(delivery: Delivery) -> str:
@@ -16,5 +17,5 @@ def traceparent_of(delivery: Delivery) -> str:
 
 def trace_id_of(traceparent: str) -> str | None:
     """The trace id in a `traceparent` (W3C Trace Context, 3.2); None where it is not valid."""
-    match = re.fullmatch(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", traceparent)
+    match = TRACEPARENT.fullmatch(traceparent)
     return match[1] if match and int(match[1], 16) else None
