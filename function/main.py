@@ -11,8 +11,7 @@ gc.disable()
 import asyncio
 import contextlib
 import resource
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 import functions_framework.aio
 from starlette.requests import ClientDisconnect, Request
@@ -63,11 +62,12 @@ async def restart(request: Request) -> Response:
     headers: dict[str, str] = {}
     context = pipeline.begin()
     try:
-        check_headers(_sent(request))
-        headers = _headers(request)
+        sent = _sent(request)
+        check_headers(sent)
+        headers = _headers(sent)
         _check_framing(headers)
         if pipeline.settings.oms_agency:
-            context = replace(context, platform_key=_agency_key(headers))
+            context = context._replace(platform_key=_agency_key(headers))
         body = await _body(request, headers.get("content-length", ""), context)
         delivery = Delivery(request.method, request.scope["path"], headers, body)
     except Rejected as error:
@@ -85,10 +85,11 @@ def _sent(request: Request) -> list[tuple[bytes, bytes]]:
     return raw[:-1] if raw and raw[-1][0] == b"function-execution-id" else raw
 
 
-def _headers(request: Request) -> dict[str, str]:
+def _headers(sent: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     """Headers by lower-case name; repeated ones are joined as RFC 9110, 5.3 says, so that none hides another."""
     headers: dict[str, str] = {}
-    for name, value in request.headers.items():
+    for raw_name, raw_value in sent:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 

@@ -107,5 +107,5 @@ def check_headers(raw: Sequence[tuple[bytes, bytes]]) -> None:
     Raises:
         HeadersTooLarge: There are over MAX_HEADERS, or names and values are over MAX_HEADER_BYTES together.
     """
-    if len(raw) > MAX_HEADERS or sum(len(name) + len(value) for name, value in raw) > MAX_HEADER_BYTES:
+    if len(raw) > MAX_HEADERS or sum([len(name) + len(value) for name, value in raw]) > MAX_HEADER_BYTES:
         raise HeadersTooLarge(HEADERS_TOO_LARGE)

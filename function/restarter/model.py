@@ -1,7 +1,7 @@
 """The values that flow through the function. Imports nothing of ours; the only I/O here is reading a clock.
 
-All are frozen. Those with many fields that each delivery makes anew are named tuples, which cost a fifth of a frozen
-dataclass to make and to change; they are made by keyword.
+All are frozen. Those that each delivery makes anew are named tuples, where nothing in them has to stay out of `repr`:
+they cost a fifth of a frozen dataclass to make. Those with many fields are made by keyword.
 """
 
 import re
@@ -31,8 +31,7 @@ class Delivery:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-@dataclass(frozen=True, slots=True)
-class AuthenticatedDelivery:
+class AuthenticatedDelivery(NamedTuple):
     """A delivery whose caller was authenticated; only `callers.authenticate` makes one.
 
     `delivery` holds no more than what the authenticator vouches for: of a signed message, the signed fields.
@@ -69,8 +68,7 @@ class AuthToken:
     token: SecretStr
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryContext:
+class DeliveryContext(NamedTuple):
     """When a delivery was received and by when it must be answered."""
 
     received_at: datetime
@@ -187,8 +185,7 @@ class DirectRequest(RestartRequest):
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(NamedTuple):
     """One request for one task, with what its envelope says about it."""
 
     request: RestartRequest
@@ -252,8 +249,7 @@ class TaskGroup(NamedTuple):
     """The failed task that led to the group; None where the request named the group itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """The decision to start a task or to retry a task group, and how."""
 
     target_id: str

@@ -99,8 +99,7 @@ def _event(tick: Event, target: Target, identity: tuple[str, ...]) -> Event:
     """A failed event about a target. The same tick makes the same event again, so a repetition starts nothing."""
     name, value = target
     asked = {name: value, "credentials": tick.request.credentials, "reason": tick.request.reason}
-    return replace(
-        tick,
+    return tick._replace(
         request=RestartRequest.model_validate({key: given for key, given in asked.items() if given is not None}),
         intent=Intent.FAILED,
         identity=(*identity, name, value),

@@ -16,7 +16,7 @@ from restarter.model import Event, Intent, Kind, Outcome, RestartRequest, Start,
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 EVENT = Event(request=RestartRequest(task_id=str(TASK)), dialect="cloudevent", intent=Intent.FAILED, project_id=PROJECT)
-ASKED = replace(EVENT, intent=Intent.REQUESTED)
+ASKED = EVENT._replace(intent=Intent.REQUESTED)
 TASK_FAILED = Task(id=str(TASK), name=None, status=4, failure_reason="TRF.0001")
 MEMBER = TASK_FAILED._replace(group_type="GROUP_TASK")
 ARCHIVED = TASK_FAILED._replace(enable_restore=True)
@@ -48,12 +48,12 @@ def said(decision: Start | Outcome) -> str:
 def test_an_event_that_is_old_or_of_the_future_is_stale(age: int | None, failed: str | None, asked: str | None) -> None:
     occurred_at = None if age is None else NOW - timedelta(seconds=age)
     for event, reason in [(EVENT, failed), (ASKED, asked)]:
-        stopped = admit(replace(event, occurred_at=occurred_at), POLICY, NOW)
+        stopped = admit(event._replace(occurred_at=occurred_at), POLICY, NOW)
         assert (stopped.reason if stopped else None) == reason
 
 
 def test_the_kill_switch_comes_first() -> None:
-    old = replace(EVENT, occurred_at=NOW - timedelta(days=9))
+    old = EVENT._replace(occurred_at=NOW - timedelta(days=9))
     for event in (EVENT, ASKED, old):
         stopped = admit(event, replace(POLICY, enabled=False), NOW)
         assert stopped == Outcome(kind=Kind.REFUSED, reason="disabled")
@@ -227,8 +227,7 @@ def test_a_group_that_was_not_looked_at_is_retried_within_its_budget_but_not_wit
 
 
 events = st.builds(
-    replace,
-    st.just(EVENT),
+    EVENT._replace,
     intent=st.sampled_from(Intent),
     request=st.builds(
         EVENT.request.model_copy,

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -387,17 +386,17 @@ def test_an_event_is_known_by_what_identifies_it_and_a_task_by_project_and_id() 
         project_id=PROJECT,
         identity=("cloudevent", "/oms", "1"),
     )
-    elsewhere = replace(one, project_id="other")
+    elsewhere = one._replace(project_id="other")
     key, elsewhere_key = event_key(one), event_key(elsewhere)
-    another = event_key(replace(one, identity=("cloudevent", "/oms/1", "")))
+    another = event_key(one._replace(identity=("cloudevent", "/oms/1", "")))
     assert key
     assert another
     assert elsewhere_key
     assert key.id == elsewhere_key.id != another.id
     assert key.target == another.target != elsewhere_key.target
-    assert event_key(replace(one, identity=None)) is None
+    assert event_key(one._replace(identity=None)) is None
     requests = [{"task_id": "1"}, {"task_name": "1"}, {"group_id": "1"}]
-    named = [event_key(replace(one, request=RestartRequest.model_validate(request))) for request in requests]
+    named = [event_key(one._replace(request=RestartRequest.model_validate(request))) for request in requests]
     assert len({key.target for key in named if key}) == 3
     assert ledger_keys(one, "1").task != ledger_keys(elsewhere, "1").task
     assert ledger_keys(one, "1").task != ledger_keys(one, "2").task

@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -130,9 +129,9 @@ def test_the_number_of_failed_objects_is_shown_where_it_is_one(number: Any, kept
     assert seen(failed_num=number).failed_objects == kept
 
 
-GROUP_EVENT = replace(EVENT, request=RestartRequest(group_id="g-1"))
-NAME_EVENT = replace(EVENT, request=RestartRequest(task_name="a-b-1_2"))
-PROFILE_EVENT = replace(EVENT, request=RestartRequest(task_id="1", credentials="archive"))
+GROUP_EVENT = EVENT._replace(request=RestartRequest(group_id="g-1"))
+NAME_EVENT = EVENT._replace(request=RestartRequest(task_name="a-b-1_2"))
+PROFILE_EVENT = EVENT._replace(request=RestartRequest(task_id="1", credentials="archive"))
 
 
 def without_key(**changes: Any) -> Settings:

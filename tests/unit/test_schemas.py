@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -157,7 +156,7 @@ def full_receipt() -> dict[str, Any]:
     request = RestartRequest(task_name="a", reason="nightly run")
     event = Event(request=request, dialect="cloudevent", intent=Intent.FAILED, project_id="p", event_id="1")
     now = datetime.now(UTC)
-    event = replace(event, occurred_at=now)
+    event = event._replace(occurred_at=now)
     context = DeliveryContext(now, 0.0, 1.0)
     known = example_settings(oms_projects={"p": "cn-north-1"})
     return build(Outcome(**everything), event, context, known, "4bf92f3577b34da6a3ce929d0e0e4736")

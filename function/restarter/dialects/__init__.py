@@ -1,6 +1,5 @@
 """What senders say: one sender's format is one file and one row in the table below. No I/O here."""
 
-from dataclasses import replace
 from typing import Protocol
 
 from restarter.dialects import (
@@ -62,7 +61,7 @@ def _with_authenticator(part: Decoded, parsed: ParsedDelivery) -> Decoded:
     """The part, its identity made one of its way in: an id is its sender's own, and says nothing about another's."""
     if not isinstance(part, Event) or part.identity is None:
         return part
-    return replace(part, identity=(parsed.authenticated.authenticated_by, *part.identity))
+    return part._replace(identity=(parsed.authenticated.authenticated_by, *part.identity))
 
 
 def is_direct(dialect: str | None) -> bool:

@@ -103,7 +103,7 @@ def _covered(authenticated: AuthenticatedDelivery) -> AuthenticatedDelivery:
     if authenticated.authenticated_by != "webhook":
         return authenticated
     headers = {"content-type": "application/json", "webhook-id": delivery.headers.get("webhook-id", "")}
-    return replace(authenticated, delivery=replace(delivery, headers=headers))
+    return authenticated._replace(delivery=replace(delivery, headers=headers))
 
 
 def check_event_count(events: Sequence[object], dialect: str) -> None:

@@ -1,9 +1,8 @@
 """The RestartRequest inside a delivery: bounds, refusals and defaults are the same in every dialect. No I/O here."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -75,8 +74,7 @@ def _read(model: type[Request], document: Any, options: DecodeOptions, *, only_k
     return request
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventAttributes:
+class EventAttributes(NamedTuple):
     """What the envelope of a request says about it; `project_id` is set where the envelope decides the project."""
 
     dialect: str

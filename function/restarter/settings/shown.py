@@ -62,7 +62,7 @@ class Mask:
         for name, shape in SHAPES.items():
             if name in shown and not shape.fullmatch(str(shown[name])):
                 del shown[name]
-        if self._hides_nothing_of([value for value in shown.values() if is_text(value)], lent):
+        if self._hides_nothing_of(list(filter(is_text, shown.values())), lent):
             return shown
         shown = {name: self.text(value, lent)[:MAX_TEXT] if is_text(value) else value for name, value in shown.items()}
         if sum(len(value) for value in shown.values() if is_text(value)) <= MAX_ALL_TEXT:
