@@ -13,6 +13,7 @@ from typing import Any, ClassVar, cast
 
 import gunicorn.config
 import h11
+import uvicorn.config
 import uvicorn_worker
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -111,8 +112,11 @@ def _exit(number: int, frame: FrameType | None) -> None:
 def install() -> None:
     """Let the framework start this worker, and no socket beside it for gunicorn's own commands.
 
-    That socket would lie in the home folder, under one name for all functions of a machine, so they get in each other's
+    Where it starts uvicorn without gunicorn (`--debug`), uvicorn reads HTTP in the same way.
+
+    The socket would lie in the home folder, under one name for all functions of a machine, so they get in each other's
     way; it would let whoever reaches it stop the function, and it costs a thread and time at the start.
     """
     gunicorn.config.ControlSocketDisable.default = True
     uvicorn_worker.UvicornWorker = Worker  # the framework gives no other way to name it
+    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{Http.__name__}"  # else it takes httptools where it is there

@@ -22,6 +22,7 @@ HANDLED = [*server.Worker.SIGNALS, signal.SIGTERM]
 def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[server.Worker]:
     """The worker that the framework starts, without a server; the signals of this process are put back."""
     monkeypatch.setattr(uvicorn_worker, "UvicornWorker", uvicorn_worker.UvicornWorker)
+    monkeypatch.setattr(uvicorn.config, "HTTP_PROTOCOLS", dict(uvicorn.config.HTTP_PROTOCOLS))
     server.install()
     before = {number: signal.getsignal(number) for number in HANDLED}
     yield uvicorn_worker.UvicornWorker.__new__(uvicorn_worker.UvicornWorker)
@@ -75,6 +76,13 @@ async def say(*parts: bytes) -> bytes:
     running.should_exit = True
     await serving
     return answer
+
+
+def test_uvicorn_reads_http_in_the_same_way_without_gunicorn(worker: server.Worker) -> None:
+    """As `functions-framework --debug` starts it; left to itself, it takes httptools, which bounds nothing."""
+    config = uvicorn.Config(hello, log_config=None)
+    config.load()
+    assert config.http_protocol_class is server.Http
 
 
 def test_what_is_no_http_is_refused(caplog: pytest.LogCaptureFixture) -> None:
