@@ -8,6 +8,8 @@ from processes import TIMEOUT_S
 from restarter.http.connections import ConnectionPool
 
 
-def lean_client(connections: int = 100, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
+def lean_client(
+    connections: int = 100, headers: Mapping[str, str] | None = None, seconds: float = TIMEOUT_S
+) -> httpx.AsyncClient:
     """Httpx over our own pool: with its own it takes several times the CPU for so many requests (encode/httpx#3215)."""
-    return httpx.AsyncClient(timeout=TIMEOUT_S, headers=headers, transport=ConnectionPool(connections))
+    return httpx.AsyncClient(timeout=seconds, headers=headers, transport=ConnectionPool(connections))

@@ -30,10 +30,10 @@ RATE_HZ = 400
 AREAS = (
     (r"/function/restarter/([a-z_]+)", r"ours: \1"),
     (r"/function/main\.py", "ours: main"),
-    (r"/site-packages/(aiohttp|httpx_aiohttp|httpx|h11|starlette|functions_framework|pydantic|redis|yarl)/", r"\1"),
-    (r"/site-packages/(uvicorn|uvicorn_worker|httptools)/", "uvicorn"),
-    (r"/site-packages/pythonjsonlogger/|/logging/__init__", "logging"),
-    (r"/(asyncio|uvloop)/", "event loop"),
+    (r"/site-packages/(httpx|h11|httptools|starlette|functions_framework|pydantic|redis)/", r"\1"),
+    (r"/site-packages/(uvicorn|uvicorn_worker)/", "uvicorn"),
+    (r"/logging/__init__", "logging"),
+    (r"/asyncio/", "event loop"),
 )
 
 

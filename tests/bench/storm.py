@@ -29,17 +29,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "infra" / "demo")]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "infra" / "demo"), str(ROOT / "function")]
 
-from processes import EXAMPLE, FUNCTION, Running, function, simulator  # noqa: E402  # run as a program, it finds them only now
+from lean_client import lean_client  # noqa: E402  # run as a program, it finds them only now
+from processes import EXAMPLE, FUNCTION, Running, function, simulator  # noqa: E402  # the same
 from redis_server import RedisServer  # noqa: E402  # the same
 
 FIRST_TASK = 1_000_001
@@ -195,7 +194,7 @@ class Sender:
         headers = {"traceparent": f"00-{trace}-{1:016x}-01"}
         try:
             reply = await self._client.post(self._addresses[parcel.where], content=parcel.content(), headers=headers)
-        except (httpx.TransportError, aiohttp.ClientError):
+        except httpx.TransportError:
             return AGAIN_AFTER
         sent.status = parcel.status = reply.status_code
         sent.seconds = time.monotonic() - started_at
@@ -322,14 +321,9 @@ class Storm:
     @asynccontextmanager
     async def _sender(self) -> Any:
         plan = self._found.plan
-
-        def session() -> aiohttp.ClientSession:
-            return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=plan.connections))
-
         headers = {"Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}"}
         headers["Content-Type"] = "application/cloudevents+json"
-        transport = AiohttpTransport(client=session)
-        async with httpx.AsyncClient(transport=transport, headers=headers, timeout=ANSWER_WITHIN) as client:
+        async with lean_client(plan.connections, headers, ANSWER_WITHIN) as client:
             sender = Sender(client, [running.url for running in self._functions], plan)
             self._found.sent = sender.sent
             yield sender
