@@ -16,6 +16,7 @@ MAX_ERROR_BYTES = 64 * 1024  # a longer body is no error of OMS, and is not pars
 class Call:
     """One HTTP request: an absolute path, query pairs in order, and headers without those that authenticate us.
 
+    Where somebody else made the whole address, it stands in the place of the origin, and the path is empty.
     Headers and content stay out of `repr`: the content of a start holds keys.
     """
 

@@ -82,14 +82,16 @@ def _request(call: Call, headers: Mapping[str, str], seconds: float) -> httpx.Re
     # Reading and writing end with the whole call.
     extensions: dict[str, Any] = {"timeout": {"connect": seconds / 2, "pool": seconds / 2}}
     if call.path:
-        extensions["target"] = call.target.encode()
+        url, extensions["target"] = _parsed(call.origin), call.target.encode()
+    else:
+        url = httpx.URL(call.origin)
     stream = httpx.ByteStream(call.content)
-    return httpx.Request(call.method, _parsed(call.origin), headers=raw, stream=stream, extensions=extensions)
+    return httpx.Request(call.method, url, headers=raw, stream=stream, extensions=extensions)
 
 
 @lru_cache(maxsize=64)
 def _parsed(origin: str) -> httpx.URL:
-    """An origin, or a whole address. Parsing takes httpx longer than sending, so the path of a call goes beside it."""
+    """An origin. Parsing an address takes httpx longer than sending to it, so the path of a call goes beside it."""
     return httpx.URL(origin)
 
 
