@@ -88,6 +88,18 @@ def test_a_direct_call_makes_exactly_one_post_with_every_key_and_answers_with_th
     }
 
 
+def test_one_function_sends_each_start_its_own_body(function: Function, httpx_mock: HTTPXMock) -> None:
+    """A body is kept for all tasks that are started in the same way, and for no other."""
+    ways = [(kind, asked) for kind in ("object", "url_list") for asked in (True, False)] * 2
+    for kind, asked in ways:
+        httpx_mock.add_response(url=SHOW, json=shown(task_type=kind))
+        httpx_mock.add_response(method="POST", url=START)
+        assert function.post(json={"task_id": TASK, "migrate_failed_object": asked}).status_code == 200
+    bodies = [json.loads(request.content) for request in httpx_mock.get_requests() if request.method == "POST"]
+    sent = [("object" if "src_ak" in body else "url_list", body["migrate_failed_object"]) for body in bodies]
+    assert sent == ways
+
+
 def test_an_event_that_started_a_task_is_answered_204_without_a_body(function: Function, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(url=SHOW, json=shown())
     httpx_mock.add_response(method="POST", url=START)
