@@ -142,7 +142,14 @@ def _target(facts: Mapping[str, Any]) -> str:
 
 def _why(outcome: Outcome) -> str | None:
     """The rule's word, and what failed where that is the rule's cause."""
-    if outcome.failure_reason is None or outcome.reason not in NEEDS_A_PERSON:
-        return outcome.reason
-    failure = f"{outcome.failure_reason}, {explain_failure(outcome.failure_reason).clause}"
-    return failure if outcome.reason == "permanent_failure" else f"{outcome.reason}; {failure}"
+    match outcome.reason:
+        case "permanent_failure" if outcome.failure_reason:
+            return _failure(outcome.failure_reason)
+        case "budget_exhausted" if outcome.failure_reason:
+            return f"{outcome.reason}; {_failure(outcome.failure_reason)}"
+        case _:
+            return outcome.reason
+
+
+def _failure(failure_reason: str) -> str:
+    return f"{failure_reason}, {explain_failure(failure_reason).clause}"

@@ -46,7 +46,6 @@ class OneWrite:
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._head = b""
-        self.is_closing = transport.is_closing  # asked for each reply
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

@@ -43,15 +43,7 @@ class Connection(asyncio.BufferedProtocol):
             httpx.ReadError: The connection broke.
         """
         if not self._arrived and not self.ended:
-            self._transport.resume_reading()
-            self._waiter = self._loop.create_future()
-            timer = self._loop.call_later(seconds, _time_out, self._waiter) if seconds is not None else None
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-                if timer is not None:
-                    timer.cancel()
+            await self._arrival(seconds)
         arrived, self._arrived = self._arrived[:MAX_READ_BYTES], self._arrived[MAX_READ_BYTES:]
         if not arrived and self._error is not None:
             raise httpx.ReadError(f"connection broke: {self._error}")
@@ -103,6 +95,17 @@ class Connection(asyncio.BufferedProtocol):
             self._error = type(exc).__name__
         self._wake()
         self.lost.set_result(None)
+
+    async def _arrival(self, seconds: float | None) -> None:
+        self._transport.resume_reading()
+        self._waiter = self._loop.create_future()
+        timer = self._loop.call_later(seconds, _time_out, self._waiter) if seconds is not None else None
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

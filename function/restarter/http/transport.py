@@ -9,13 +9,12 @@ from typing import Any, Final, Protocol, cast
 import httpx
 from pydantic import SecretStr
 
-from restarter.http.call import Answer, Call, NoAnswer
+from restarter.http.call import PRINTABLE, Answer, Call, NoAnswer
 from restarter.http.connections import NOT_SENT, ConnectionPool, may_have_been_sent
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024  # a task with the keys of thousands of objects
 KEPT_HEADERS = (b"x-request-id", b"x-subject-token", b"date")
-REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
-TOKEN: Final = re.compile(r"[!-~]{1,16384}").fullmatch
+REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_CONNECTIONS = 480
 
 
@@ -116,8 +115,8 @@ def _answer(response: httpx.Response, body: bytes | None) -> Answer:
     return Answer(
         response.status_code,
         body,
-        request_id if REQUEST_ID(request_id) else None,
-        SecretStr(token) if TOKEN(token) else None,
+        request_id if REQUEST_ID.fullmatch(request_id) else None,
+        SecretStr(token) if PRINTABLE.fullmatch(token) else None,
         date or None,
     )
 

@@ -1,13 +1,12 @@
 """Which credential a call to OMS is made with: a key, a token, a token of IAM, or the key that the platform lent."""
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from restarter.http.call import Answer
+from restarter.http.call import PRINTABLE, Answer
 from restarter.http.transport import Sender
 from restarter.model import AccessKey, AuthToken, DeliveryContext, Kind, Outcome
 from restarter.oms import iam
@@ -17,7 +16,6 @@ from restarter.settings.model import Settings
 
 RENEW_BEFORE = timedelta(minutes=10)
 MIN_TOKEN_LIFETIME = timedelta(seconds=30)
-PRINTABLE = re.compile(r"[!-~]{1,16384}")  # what can be sent in a header; as in settings
 BREAKER_CACHE_SIZE = 256  # keys; an agency brings a new one every day
 
 
