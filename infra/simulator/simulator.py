@@ -9,6 +9,9 @@ task groups (oms_simulator/routes.py names them), and these controls:
     GET, PUT, POST /_sim/groups     the same for task groups
     POST /_sim/generate             add many tasks by one template
     GET /_sim/starts                how many starts of each task were accepted
+    POST /_sim/fail                 let a task in progress fail: task_id, error_code, error_msg, failed_num
+    GET, PUT /_sim/smn              topics with publishers and subscribers, and templates; replace them
+    GET /_sim/notices               what OMS published or could not publish, and the calls that followed
     PUT /_sim/rules                 which calls go wrong, and how
     PUT /_sim/listing               order of ListTasks, changes between its pages, rows that are no tasks
     PUT /_sim/throttle              starts per second
@@ -34,6 +37,7 @@ from oms_simulator.calls import Call
 from oms_simulator.connection import Message, Patience, Receive, Send, drop, read, say
 from oms_simulator.control_calls import PREFIX, control
 from oms_simulator.controls import Clock, Controls
+from oms_simulator.courier import Courier
 from oms_simulator.fault_actions import Hang, Reset, Say
 from oms_simulator.messages import Answer, Request, turned_away
 from oms_simulator.operations import OPERATIONS
@@ -61,6 +65,7 @@ class Simulator(Controls):
     def __init__(self, world: Mapping[str, Any] | None = None, clock: Clock = time.time) -> None:
         super().__init__(json.loads(DEMO_WORLD.read_text("utf-8")) if world is None else world, clock)
         self.patience = Patience()
+        self._courier = Courier(lambda: self._world.smn, lambda: self._world.advance(self._now()), self.patience)
 
     def serving(self, http: str = "auto") -> AbstractContextManager[str]:
         """The simulator behind a real socket: `with simulator.serving() as url`."""
@@ -74,8 +79,11 @@ class Simulator(Controls):
         if request is None:
             return
         if request.path.startswith(PREFIX):
-            await say(send, control(self, request), secrets.token_hex(16))
+            answer = control(self, request)
+            self._courier.wake()
+            await say(send, answer, secrets.token_hex(16))
             return
+        self._courier.wake()
         where = route(request.method, request.path, request.query)
         call = self._log.open(request, where, self._clock())
         await self._serve(Exchange(request, where, call, receive, send))
