@@ -16,7 +16,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check lock upgrade package fuzz bench clean anew
+.PHONY: help demo run night test check lock upgrade package fuzz bench clean anew
 
 help: ## this list
 	@echo "Targets; all that they write is in this folder, but for the caches of pip and uv:"
@@ -28,6 +28,9 @@ demo: .venv/demo ## start simulator and function, play every sample of events/, 
 
 run: .venv/demo ## the playground: simulator and function stay up until Ctrl-C, for every curl of README
 	$(BIN)/python infra/demo/playground.py
+
+night: .venv/demo ## play a night of twelve tasks with a fast clock, and draw README's picture of it
+	$(BIN)/python infra/demo/night.py
 
 # More workers than cores, for many tests wait; files in their order, so those that wait begin first. Bytecode is kept
 # whatever the environment says, for each worker imports every test.

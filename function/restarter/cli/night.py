@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -52,6 +52,8 @@ class TaskNight:
     """The TRF code of its last failure."""
     spans: list[Span] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
+    failed_at: datetime | None = None
+    """When it failed first."""
     state: State | None = None
     since: datetime | None = None
 
@@ -109,30 +111,25 @@ def night_of(
     """
     told = sorted(((at, one) for one in receipts if (at := time_of(one)) and (not ends or at <= ends)), key=_at)
     ids = _ids(receipt for _, receipt in told)
-    tasks: dict[str, TaskNight] = {}
-    for at, receipt in told:
-        key = _key(receipt, ids)
-        if key is not None:
-            task = tasks.setdefault(key, TaskNight(key))
-            task.name = _name(receipt) or task.name
-            _add(task, receipt, at)
+    tasks = _tasks(told, ids)
     firsts = [task.marks[0].at for task in tasks.values() if task.marks]
-    ends = ends or max((at for at, _ in told), default=begins or datetime.min)
+    ends = ends or max((at for at, _ in told), default=begins or datetime.min.replace(tzinfo=UTC))
     begins = begins or min(firsts, default=ends)
     finished = {ids.get(name, name): at for name, at in (done or {}).items()}
     for key, task in tasks.items():
         _close(task, begins, ends, finished.get(key))
     shown = [task for task in tasks.values() if task.spans]
-    return Night(begins, ends, sorted(shown, key=lambda task: _failed_at(task, ends)))
+    return Night(begins, ends, sorted(shown, key=lambda task: task.failed_at or ends))
 
 
 def by_hand(night: Night) -> Night:
     """The same failures with nobody there: each task stands from its first failure on."""
     tasks = []
     for task in night.tasks:
-        failed_at = _failed_at(task, night.ends)
+        failed_at = max(task.failed_at or night.ends, night.begins)
         spans = [Span(night.begins, failed_at, State.RAN), Span(failed_at, night.ends, State.FAILED)]
-        tasks.append(replace(task, spans=[one for one in spans if one.ends > one.begins], marks=[], state=State.FAILED))
+        spans = [span for span in spans if span.ends > span.begins]
+        tasks.append(replace(task, spans=spans, marks=[], state=spans[-1].state))
     return night._replace(tasks=tasks)
 
 
@@ -163,6 +160,18 @@ def _key(receipt: Receipt, ids: Mapping[str, str]) -> str | None:
     return group or task or ids.get(name, name) or None
 
 
+def _tasks(told: Iterable[tuple[datetime, Receipt]], ids: Mapping[str, str]) -> dict[str, TaskNight]:
+    """Each task with what its receipts say, in their order."""
+    tasks: dict[str, TaskNight] = {}
+    for at, receipt in told:
+        key = _key(receipt, ids)
+        if key is not None:
+            task = tasks.setdefault(key, TaskNight(key))
+            task.name = _name(receipt) or task.name
+            _add(task, receipt, at)
+    return tasks
+
+
 def _name(receipt: Receipt) -> str | None:
     group = receipt.get("group_id")
     return f"group {group}" if group else receipt.get("task_name")
@@ -177,6 +186,7 @@ def _add(task: TaskNight, receipt: Receipt, at: datetime) -> None:
     if receipt.get("intent") == "failed":
         failed_at = at - timedelta(seconds=float(receipt.get("event_age_s") or 0))
         task.marks.append(Mark(failed_at, What.NOTICE, f"notice: {words}"))
+        task.failed_at = task.failed_at or failed_at
         if outcome not in ("duplicate", "already_running", "nothing_to_do"):
             task.change(State.FAILED, max(failed_at, task.since or failed_at))
     if outcome in STARTS:
@@ -206,7 +216,3 @@ def _close(task: TaskNight, begins: datetime, ends: datetime, done: datetime | N
     cut = [span._replace(begins=max(span.begins, begins), ends=min(span.ends, ends)) for span in spans]
     task.spans = [span for span in cut if span.ends > span.begins]
     task.marks = [mark for mark in task.marks if begins <= mark.at <= ends]
-
-
-def _failed_at(task: TaskNight, ends: datetime) -> datetime:
-    return next((span.begins for span in task.spans if span.state is State.FAILED), ends)

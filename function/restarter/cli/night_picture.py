@@ -1,8 +1,10 @@
 """A night as one self-contained SVG: readable in print, in grey, on dark and on light. No I/O here."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from html import escape
+from typing import assert_never
 
 from restarter.cli.night import Mark, Night, Span, State, TaskNight, What
 from restarter.cli.terminal import plain
@@ -10,7 +12,9 @@ from restarter.cli.terminal import plain
 WIDTH, LEFT, RIGHT, ROW, HEAD, FOOT = 1180, 160, 20, 21, 34, 30
 MOST_ROWS = 40  # of single tasks; more are grouped by the cause of their failure
 COLUMNS = 120  # into which a group's row is divided
-LETTER = 6.4  # the width of one at this size, on average
+NO_XML = re.compile("[\ufffe\uffff]")  # the rest of what XML 1.0 excludes are controls
+LETTER, SMALL_LETTER = 6.4, 5.9  # their widths at these sizes, on average
+MOST_ADVICE = 84  # characters
 STEPS = [timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 720, 1440, 10080)]
 # Dark stripes or a light bar: told apart without their colours, too.
 STYLE = """
@@ -19,11 +23,13 @@ svg { font: 12px system-ui, "DejaVu Sans", sans-serif; --ink: #1a1a1a; --paper: 
 @media (prefers-color-scheme: dark) { svg { --ink: #e8e8e8; --paper: #0d1117; --faint: #9aa0a6; --ran: #2f7d5d;
   --failed: #ff8a80; --stripe: #b8554d; --person: #ffc83d } }
 text { fill: var(--ink) } .faint { fill: var(--faint) } .head { font-size: 15px; font-weight: bold }
+.numbers { font-size: 14px }
 .ran { fill: var(--ran) } .failed { fill: url(#stripes); stroke: var(--failed); stroke-width: .8 }
+.cause .failed { stroke: none }
 .grid { stroke: var(--faint); stroke-width: .4 } .notice { stroke: var(--ink); stroke-width: 1.4 }
 .start, .done { fill: var(--ink) } .refusal { fill: var(--paper); stroke: var(--ink); stroke-width: 1.4 }
 .person { fill: var(--person); stroke: #1a1a1a } .bang { fill: #1a1a1a; font-weight: bold }
-.advice { stroke: var(--paper); stroke-width: 4px; paint-order: stroke; font-size: 11px }
+.advice { font-size: 11px } .box { fill: var(--paper); stroke: var(--ink); stroke-width: .5 }
 """
 STRIPES = (
     '<defs><pattern id="stripes" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
@@ -31,8 +37,8 @@ STRIPES = (
     "</pattern></defs>"
 )
 LEGEND = (
-    "light bar: runs · striped bar: stands failed · | notice · ▶ restarted · □ refused · "
-    "! a person is needed · ✓ succeeded · times in UTC"
+    "light bar: the task runs · striped bar: it stands failed · | notice · ▶ restarted by the function · "
+    "□ refused · ! a person is needed · ✓ succeeded · times in UTC"
 )
 
 
@@ -43,19 +49,22 @@ def draw(panels: Sequence[tuple[str, Night]], note: str = "") -> str:
         lines, height = _panel(title, night, top)
         parts += lines
         top += height
-    parts.append(_text(LEFT, top + 8, LEGEND + (f" · {note}" if note else ""), "faint"))
-    size = f'viewBox="0 0 {WIDTH} {top + 20:.0f}" width="{WIDTH}" height="{top + 20:.0f}"'
-    spoken = escape("; ".join(f"{title}: {numbers(night)}" for title, night in panels))
+    parts += [_text(LEFT, top + 8, LEGEND, "faint"), _text(LEFT, top + 26, note, "faint")]
+    size = f'viewBox="0 0 {WIDTH} {top + 36:.0f}" width="{WIDTH}" height="{top + 36:.0f}"'
+    spoken = _safe("; ".join(f"{title}: {numbers(night)}" for title, night in panels))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img"><title>{spoken}</title>'
     return "\n".join([f"{head}<style>{STYLE}</style>{STRIPES}", *parts, "</svg>\n"])
 
 
 def numbers(night: Night) -> str:
     """The two numbers: for how long tasks stood failed, and how many still do."""
-    count, standing = len(night.tasks), night.standing
-    told = sum(task.advice is not None for task in standing)
-    rest = f"{len(standing)} of {count} tasks stand failed at the end"
-    return f"{_duration(night.stood)} lost, {rest}" + (f", {told} of them with advice for a person" if told else "")
+    count, standing = len(night.tasks), len(night.standing)
+    told = sum(task.advice is not None for task in night.standing)
+    words = [f"{_duration(night.stood)} lost"]
+    words += [f"{count - standing} of {count} tasks run or are done"] if standing < count or not count else []
+    words += [f"{standing - told} of {count} stand failed at the end"] if standing > told else []
+    words += [f"{told} of {count} wait for a person, with advice"] if told else []
+    return ", ".join(words)
 
 
 def _duration(time: timedelta) -> str:
@@ -78,7 +87,7 @@ def _panel(title: str, night: Night, top: float) -> tuple[list[str], float]:
     scale = _Scale(night)
     lines = [
         _text(LEFT, top + 20, title, "head"),
-        _text(WIDTH - RIGHT, top + 20, numbers(night), "head", "end"),
+        _text(WIDTH - RIGHT, top + 20, numbers(night), "numbers", "end"),
     ]
     rows = [[task] for task in night.tasks] if len(night.tasks) <= MOST_ROWS else _by_cause(night.tasks)
     bottom = top + HEAD + ROW * len(rows)
@@ -141,15 +150,23 @@ def _mark(mark: Mark, x: float, y: float) -> str:
             shape += _text(x, y + 15, "!", "bang", "middle")
         case What.DONE:
             shape = _text(x + 3, y + 15, "✓", "done")
+        case _:  # pragma: no cover
+            assert_never(mark.what)
     return f'<g class="mark">{shape}<title>{mark.at:%H:%M:%S} {_safe(mark.text)}</title></g>'
 
 
 def _advice(text: str, x: float, y: float) -> str:
     """What to do, beside its mark; where there is no room, on its left."""
-    fits = int((WIDTH - RIGHT - x) / LETTER)
-    if fits >= 40:
-        return _text(x, y + 15, _cut(text, fits), "advice")
-    return _text(x - 24, y + 15, _cut(text, int((x - 24 - LEFT) / LETTER)), "advice", "end")
+    fits = int((WIDTH - RIGHT - x - 8) / SMALL_LETTER)
+    if fits >= MOST_ADVICE // 2:
+        return _boxed(_cut(text, min(fits, MOST_ADVICE)), x, y)
+    text = _cut(text, min(int((x - 32 - LEFT) / SMALL_LETTER), MOST_ADVICE))
+    return _boxed(text, x - 32 - SMALL_LETTER * len(text), y)
+
+
+def _boxed(text: str, x: float, y: float) -> str:
+    box = f'x="{x:.1f}" y="{y + 3.5:.1f}" width="{SMALL_LETTER * len(text) + 8:.1f}" height="14" rx="2"'
+    return f'<rect class="box" {box}/>' + _text(x + 4, y + 14.5, text, "advice")
 
 
 def _group(tasks: Sequence[TaskNight], night: Night, scale: _Scale, y: float) -> Iterator[str]:
@@ -166,9 +183,9 @@ def _group(tasks: Sequence[TaskNight], night: Night, scale: _Scale, y: float) ->
         for state, share, bottom in ((State.FAILED, failed, 18.0), (State.RAN, ran, 18 - 15 * failed)):
             if share:
                 box = f'x="{left:.1f}" y="{y + bottom - 15 * share:.1f}" width="{width:.1f}" height="{15 * share:.1f}"'
-                yield f'<rect class="{state}" stroke="none" {box}/>'
+                yield f'<rect class="{state}" shape-rendering="crispEdges" {box}/>'
     note = f"▶ {starts}" + (f" · ! {len(told)}: {told[0]}" if told else "")
-    yield _text(LEFT + 6, y + 15, _cut(note, 150), "advice") + "</g>"
+    yield _boxed(_cut(note, MOST_ADVICE), LEFT + 6, y) + "</g>"
 
 
 def _share(tasks: Sequence[TaskNight], at: datetime, state: State) -> float:
@@ -188,7 +205,7 @@ def _cut(text: str, most: int) -> str:
 
 def _safe(text: str) -> str:
     """Text that is text, whatever it holds."""
-    return escape(plain(text))
+    return escape(NO_XML.sub("?", plain(text)))
 
 
 def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:

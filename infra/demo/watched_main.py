@@ -1,0 +1,73 @@
+"""The deployed function, watched: function/main.py with an observer, as OpenTelemetry is one. Only the demo starts it.
+
+It decides as it does everywhere; each delivery's steps follow on stderr as one line, {"steps": [[step, finding], …]}.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import restarter.app
+from oms_simulator.fast_clock import clock
+from restarter.cli.explain import Explanation
+from restarter.http.call import Call
+from restarter.model import Delivery
+from restarter.settings.shown import Mask
+from restarter.telemetry.observer import NO_SPAN, CallSpan, NoObserver
+
+LOOKS = {"ListTasks", "ShowTask", "ShowTaskGroup"}
+STEPS: ContextVar[Explanation] = ContextVar("steps")
+
+
+class Watcher(NoObserver):
+    """Tells the steps of each delivery in the words of `explain`."""
+
+    @contextmanager
+    def delivery(self, delivery: Delivery) -> Iterator[None]:
+        """Begin with what arrived."""
+        explanation = Explanation()
+        explanation.lines.append(("delivery", f"{delivery.method} {delivery.path}, {len(delivery.body)} bytes"))
+        token = STEPS.set(explanation)
+        try:
+            yield
+        finally:
+            STEPS.reset(token)
+
+    def step(self, name: str, found: object) -> None:
+        """As `explain` puts it, but the ledger is the function's own."""
+        if name == "claimed":
+            STEPS.get().lines.append(("ledger", f"the event is {getattr(found, 'value', found)}"))
+        else:
+            STEPS.get().step(name, found)
+
+    @contextmanager
+    def call(self, call: Call) -> Iterator[CallSpan]:
+        """A call to OMS, without its body: the keys of the buckets are in it."""
+        step = "look" if call.operation in LOOKS else "call"
+        STEPS.get().lines.append((step, f"{call.method} {call.url}"))
+        yield NO_SPAN
+
+    def replied(self, status: int, receipts: Sequence[Mapping[str, Any]], seconds: float) -> None:
+        """Write all steps down."""
+        explanation = STEPS.get()
+        explanation.replied(status, receipts, seconds)
+        mask = Mask(main.settings.current())
+        lines = [(step, mask.text(found)) for step, found in explanation.lines + explanation.outcomes]
+        sys.stderr.write(json.dumps({"steps": lines}) + "\n")
+        sys.stderr.flush()
+
+
+shown_time = clock(os.environ)
+restarter.app.Application = partial(  # type: ignore[assignment, misc]  # before main builds one
+    restarter.app.Application, now=lambda: datetime.fromtimestamp(shown_time(), UTC), observer=Watcher()
+)
+
+import main  # noqa: E402  # now
+
+restart = main.restart
