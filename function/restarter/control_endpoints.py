@@ -8,6 +8,10 @@ from restarter.errors import MethodNotAllowed
 from restarter.model import Delivery
 from restarter.reply import JSON, Reply
 
+TEXT = {"Content-Type": "text/plain; charset=utf-8"}
+# What a person can look at; the playground names its page.
+SEE = "events are posted here, and /healthz says whether it is well."
+
 
 def control_reply(delivery: Delivery, origins: tuple[str, ...]) -> Reply | None:
     """The reply to a request that is no delivery; None for a delivery. `origins`: CALLER_ORIGINS.
@@ -18,6 +22,8 @@ def control_reply(delivery: Delivery, origins: tuple[str, ...]) -> Reply | None:
     match delivery.method, delivery.path:
         case (("GET" | "HEAD"), "/healthz"):
             return Reply(200, JSON, json.dumps({"status": "ok", "version": __version__}).encode())
+        case (("GET" | "HEAD"), "/") if "text/html" in delivery.headers.get("accept", ""):  # somebody's browser
+            return Reply(200, TEXT, f"This is oms-task-restarter: {SEE}\n".encode())
         case "POST", "/init":  # FunctionGraph calls it once for each instance; everything is built by then
             return Reply(200)
         case "OPTIONS", _:

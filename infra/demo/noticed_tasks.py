@@ -1,6 +1,8 @@
 """Tasks of the simulator that were made with a notice, and the topic that hands it to a function."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from example_settings import BEARER, PROJECT
@@ -9,6 +11,8 @@ TOPIC = f"urn:smn:cn-north-4:{PROJECT}:oms-failed"
 TEMPLATE = "oms-restart"  # infra/huawei/notices.tf makes one with this content
 CONTENT = '{"task_name": "{Task_Name}", "task_status": "{Task_Status}"}'
 RUNNING = 2
+FIRST_ID = 191297407831101
+WORLD = Path(__file__).parents[1] / "simulator" / "world.json"
 HOUR_S = 3600
 Document = dict[str, Any]
 
@@ -36,3 +40,11 @@ def running(task_id: int, name: str, **fields: Any) -> Document:
         "smn_config": config,
         **counts,
     } | fields
+
+
+def playground_world(url: str) -> Document:
+    """The demo's world, and tasks that run and tell of their end at `url`: the playground's page hands it on."""
+    world: Document = json.loads(WORLD.read_text("utf-8"))
+    names = ("photos", "invoices", "raw-video", "backups", "logs", "maps")
+    tasks = [running(FIRST_ID + number, name, pause_seconds=0.25) for number, name in enumerate(names)]
+    return world | {"tasks": [*tasks, *world["tasks"]], "smn": smn(url)}

@@ -1,6 +1,7 @@
 """The deployed function, watched: function/main.py with an observer, as OpenTelemetry is one. Only the demo starts it.
 
-It decides as it does everywhere; each delivery's steps follow on stderr as one line, {"steps": [[step, finding], …]}.
+It decides as it does everywhere. Each delivery is told on stderr in one line: {"steps": [[step, finding], …],
+"receipts": […]}.
 """
 
 import json
@@ -12,8 +13,10 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import restarter.app
+import restarter.control_endpoints
 from oms_simulator.fast_clock import clock
 from restarter.cli.explain import Explanation
 from restarter.http.call import Call
@@ -50,7 +53,7 @@ class Watcher(NoObserver):
     def call(self, call: Call) -> Iterator[CallSpan]:
         """A call to OMS, without its body: the keys of the buckets are in it."""
         step = "look" if call.operation in LOOKS else "call"
-        STEPS.get().lines.append((step, f"{call.method} {call.url}"))
+        STEPS.get().lines.append((step, f"{call.method} {urlsplit(call.url).path}"))
         yield NO_SPAN
 
     def replied(self, status: int, receipts: Sequence[Mapping[str, Any]], seconds: float) -> None:
@@ -59,10 +62,12 @@ class Watcher(NoObserver):
         explanation.replied(status, receipts, seconds)
         mask = Mask(main.settings.current())
         lines = [(step, mask.text(found)) for step, found in explanation.lines + explanation.outcomes]
-        sys.stderr.write(json.dumps({"steps": lines}) + "\n")
+        sys.stderr.write(json.dumps({"steps": lines, "receipts": receipts}) + "\n")
         sys.stderr.flush()
 
 
+if "DEMO_PAGE" in os.environ:
+    restarter.control_endpoints.SEE = f"events are posted here, and the playground's page is {os.environ['DEMO_PAGE']}."
 shown_time = clock(os.environ)
 restarter.app.Application = partial(  # type: ignore[assignment, misc]  # before main builds one
     restarter.app.Application, now=lambda: datetime.fromtimestamp(shown_time(), UTC), observer=Watcher()

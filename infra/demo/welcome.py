@@ -2,7 +2,7 @@
 
 import json
 
-from example_settings import BEARER, PROJECT, TASK, TASK_NAME
+from example_settings import BEARER, EXAMPLE, PROJECT, TASK, TASK_NAME
 from ports import Ports
 
 AUTHORIZED = """curl -H "Authorization: Bearer $CALLER_BEARER_TOKENS" -H 'Content-Type: application/json' \\
@@ -15,6 +15,7 @@ def welcome(ports: Ports) -> str:
     """Everything that somebody needs to know to play."""
     function, oms = f"http://localhost:{ports.function}", f"http://localhost:{ports.oms}"
     return f"""\
+page        http://localhost:{ports.page}   (open it in a browser: let a task fail, and see it restarted)
 function    {function}
 simulator   {oms}   ({oms}/_sim/tasks has its tasks, {oms}/_sim/calls the calls that it got)
 
@@ -62,3 +63,9 @@ def functiongraph_record(function: str) -> str:
     notice = {"topic_urn": topic, "message_id": "NEW_ID", "message": message}
     body = json.dumps({"record": [{"smn": notice}]}).replace("NEW_ID", f"'\"{NEW_ID}\"'")
     return AUTHORIZED + f"-d '{body}' \\\n     {function}/invoke"
+
+
+def operator_settings(ports: Ports) -> str:
+    """A file for a shell to read: the settings with which `python -m restarter` looks at the playground."""
+    settings = EXAMPLE | {"OMS_ENDPOINT": f"http://localhost:{ports.oms}"}
+    return "".join(f"export {name}={value}\n" for name, value in settings.items())

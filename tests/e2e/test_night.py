@@ -65,7 +65,7 @@ def test_its_numbers_are_those_of_the_night(played: night.Played) -> None:
     assert len(told.standing) == 2
     assert 16 < stood < 20
     assert 95 < by_hand(told).stood.total_seconds() / 3600 < 99
-    assert f"{stood:.1f} hours lost, 10 of 12 tasks run or are done, 2 of 12 wait for a person" in played.picture(SPEED)
+    assert f"{stood:.1f} hours lost · 10 of 12 run or are done · 2 wait for a person" in played.picture(SPEED)
 
 
 def test_the_picture_in_readme_is_such_a_night(played: night.Played) -> None:

@@ -45,7 +45,7 @@ def test_a_task_runs_until_its_event_says_that_it_failed_and_again_from_its_star
     night = told(receipt(3, "started", event_age_s=3600))
     assert spans(night) == [("ran", 0, 2), ("failed", 2, 3), ("ran", 3, 10)]
     assert whats(night) == ["notice", "start"]
-    assert numbers(night) == "60 minutes lost, 1 of 1 tasks run or are done"
+    assert numbers(night) == "60 minutes lost · 1 of 1 run or are done"
 
 
 def test_a_task_that_needs_a_person_stands_until_the_end_and_the_advice_is_told() -> None:
@@ -53,7 +53,7 @@ def test_a_task_that_needs_a_person_stands_until_the_end_and_the_advice_is_told(
     assert spans(night) == [("ran", 0, 2), ("failed", 2, 10)]
     assert whats(night) == ["notice", "person"]
     assert night.tasks[0].advice == "permanent_failure: Make room"
-    assert numbers(night) == "8.0 hours lost, 1 of 1 wait for a person, with advice"
+    assert numbers(night) == "8.0 hours lost · 1 wait for a person, with advice"
     later = receipt(4, "started", intent="requested", event_age_s=None)
     assert spans(told(receipt(2, "refused", advice="Make room"), later))[1:] == [("failed", 2, 4), ("ran", 4, 10)]
 
@@ -73,7 +73,7 @@ def test_an_event_that_comes_late_does_not_reach_back_before_the_last_change() -
 
 def test_a_refusal_without_advice_has_its_mark() -> None:
     assert whats(told(receipt(2, "refused", reason="paused"))) == ["notice", "refusal"]
-    assert numbers(told(receipt(2, "refused"))) == "8.0 hours lost, 1 of 1 stand failed at the end"
+    assert numbers(told(receipt(2, "refused"))) == "8.0 hours lost · 1 of 1 stand failed at the end"
 
 
 def test_what_runs_or_has_succeeded_by_other_hands_does_not_stand() -> None:
@@ -118,7 +118,7 @@ def test_a_group_is_a_row_of_its_own() -> None:
 )
 def test_what_has_no_time_no_task_or_comes_later_is_not_drawn(line: dict[str, Any]) -> None:
     assert told(line).tasks == []
-    assert numbers(told(line)) == "0 minutes lost, 0 of 0 tasks run or are done"
+    assert numbers(told(line)) == "0 seconds lost · 0 of 0 run or are done"
 
 
 def test_without_bounds_the_night_goes_from_the_first_failure_to_the_last_receipt() -> None:
@@ -136,7 +136,7 @@ def test_by_hand_each_task_stands_from_its_first_failure_on() -> None:
         [Span(EVENING, after(2), State.RAN), Span(after(2), after(10), State.FAILED)],
         [Span(EVENING, after(10), State.RAN)],
     ]
-    assert numbers(night) == "18.0 hours lost, 1 of 3 tasks run or are done, 2 of 3 stand failed at the end"
+    assert numbers(night) == "18.0 hours lost · 1 of 3 run or are done · 2 of 3 stand failed at the end"
     assert all(task.marks == [] for task in night.tasks)
 
 

@@ -61,15 +61,18 @@ def numbers(night: Night) -> str:
     count, standing = len(night.tasks), len(night.standing)
     told = sum(task.advice is not None for task in night.standing)
     words = [f"{_duration(night.stood)} lost"]
-    words += [f"{count - standing} of {count} tasks run or are done"] if standing < count or not count else []
+    words += [f"{count - standing} of {count} run or are done"] if standing < count or not count else []
     words += [f"{standing - told} of {count} stand failed at the end"] if standing > told else []
-    words += [f"{told} of {count} wait for a person, with advice"] if told else []
-    return ", ".join(words)
+    words += [f"{told} wait for a person, with advice"] if told else []
+    return " · ".join(words)
 
 
 def _duration(time: timedelta) -> str:
-    hours = time.total_seconds() / 3600
-    return f"{hours:.0f} hours" if hours >= 20 else f"{hours:.1f} hours" if hours >= 2 else f"{hours * 60:.0f} minutes"
+    seconds = time.total_seconds()
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    hours = seconds / 3600
+    return f"{seconds / 60:.0f} minutes" if hours < 2 else f"{hours:.1f} hours" if hours < 20 else f"{hours:.0f} hours"
 
 
 class _Scale:
