@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import re
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -26,7 +27,6 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from example_settings import BEARER
-from oms_simulator.server import listen
 from page_actions import Actions, Again, FailIt, StartIt, Unable
 from page_state import State
 from signing_keys import Signer
@@ -73,16 +73,18 @@ class SameOrigin:
 
 
 class Page:
-    """The page on a port of its own, served by a thread.
+    """The page on a socket that listens, served by a thread.
 
     `kill` is called on that thread, to end the function's process.
     """
 
-    def __init__(self, port: int, oms: str, function: str, signer: Signer, kill: Callable[[], None]) -> None:
-        self._socket, self.url = listen(port)
+    def __init__(
+        self, listening: socket.socket, oms: str, function: str, signer: Signer, kill: Callable[[], None]
+    ) -> None:
+        self._socket = listening
         self._loop = asyncio.new_event_loop()
         self._state = State(datetime.now(UTC))
-        self._make_actions = lambda: Actions(self._state, oms, function, signer, kill)
+        self._make_actions: Callable[[], Actions] = lambda: Actions(self._state, oms, function, signer, kill)
         self._browsers: set[asyncio.Queue[str]] = set()
 
     def tell(self, line: str) -> None:

@@ -18,8 +18,10 @@ import sys
 
 sys.dont_write_bytecode = True  # nothing is left behind, not even beside the programs
 
-import threading  # noqa: E402  # after the line above
+import socket  # noqa: E402  # after the line above
+import threading  # noqa: E402
 from contextlib import ExitStack, contextmanager, suppress  # noqa: E402
+from dataclasses import replace  # noqa: E402
 from datetime import UTC, datetime  # noqa: E402
 from pathlib import Path  # noqa: E402
 from tempfile import TemporaryDirectory  # noqa: E402
@@ -32,6 +34,7 @@ import paths  # noqa: E402
 from child_processes import Lines  # noqa: E402
 from example_settings import EXAMPLE, REPEATABLE  # noqa: E402
 from noticed_tasks import playground_world  # noqa: E402
+from oms_simulator.server import listen  # noqa: E402
 from page_server import Page  # noqa: E402
 from ports import Ports, UnusablePort, check_free, read_ports  # noqa: E402
 from processes import Running, function, simulator  # noqa: E402
@@ -100,6 +103,7 @@ class Playground:
         return why
 
     def _start(self, stack: ExitStack) -> tuple[Running, Page]:
+        listening = self._listen_for_page()
         keys = stack.enter_context(signing_keys())
         folder = Path(stack.enter_context(TemporaryDirectory()))
         world = folder / "world.json"
@@ -110,10 +114,21 @@ class Playground:
         url = f"http://localhost:{self._ports.page}"
         self._settings |= {"DEMO_PAGE": url}
         target = f"http://127.0.0.1:{self._ports.function}"
-        page = Page(self._ports.page, oms.url, target, keys.sender, self._dies.set)
+        page = Page(listening, oms.url, target, keys.sender, self._dies.set)
         stack.enter_context(page.serving())
         stack.enter_context(_written(self._operator, operator_settings(self._ports)))
         return oms, page
+
+    def _listen_for_page(self) -> socket.socket:
+        """A socket on the page's port; on any free one, where that is taken and nobody chose it."""
+        try:
+            listening, _ = listen(self._ports.page)
+        except OSError:
+            if self._ports.page_chosen:
+                raise RuntimeError("the page's port is taken") from None
+            listening, _ = listen(0)
+        self._ports = replace(self._ports, page=listening.getsockname()[1])
+        return listening
 
     def _watch(self, oms: Running, page: Page) -> str | None:
         """Run the function, and another one when it was made to die, until told to stop or one has ended by itself."""
@@ -181,7 +196,8 @@ def main(arguments: list[str] | None = None) -> int:
     for number in SIGNALS:
         signal.signal(number, lambda *_: stop.set())
     try:
-        ports = check_free(read_ports(os.environ))
+        ports = read_ports(os.environ)
+        check_free(ports)
         why = Playground(ports, screen, stop, given.settings).play()
     except UnusablePort as error:
         why = str(error)

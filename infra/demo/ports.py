@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 DEFAULTS = {"PORT": 8080, "OMS_PORT": 9090, "PAGE_PORT": 9091}
 
@@ -37,34 +37,24 @@ def read_ports(environment: Mapping[str, str]) -> Ports:
     return Ports(function, oms, page, chosen)
 
 
-def check_free(ports: Ports) -> Ports:
-    """The ports, which can be listened on now; the page's is another one where nobody chose it.
+def check_free(ports: Ports) -> None:
+    """All can be listened on now; the page's is not looked at where nobody chose it.
 
     Raises:
         UnusablePort: One cannot.
     """
-    others = {ports.function, ports.oms}
-    if not ports.page_chosen and (ports.page in others or _obstacle(ports.page)):
-        ports = replace(ports, page=_free_port(others))
-    for name, port in (("PORT", ports.function), ("OMS_PORT", ports.oms), ("PAGE_PORT", ports.page)):
+    wanted = [("PORT", ports.function), ("OMS_PORT", ports.oms)]
+    wanted += [("PAGE_PORT", ports.page)] if ports.page_chosen else []
+    for name, port in wanted:
         if why := _obstacle(port):
             free = _free_after(port, {ports.function, ports.oms, ports.page})
             raise UnusablePort(f"Port {port} {why}: choose another with {name}, for example {name}={free}.")
-    return ports
 
 
 def _free_after(port: int, others: set[int]) -> int:
     """The next free port that is none of the others; the one before it, where there is none."""
     free = (one for one in range(port + 1, 65536) if one not in others and not _obstacle(one))
     return next(free, port - 1)
-
-
-def _free_port(others: set[int]) -> int:
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            port: int = listening.getsockname()[1]
-        if port not in others:
-            return port
 
 
 def _number(name: str, text: str) -> int:

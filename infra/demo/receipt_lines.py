@@ -24,7 +24,6 @@ def readable(line: str, at: datetime, width: int = NARROW) -> Text:
         return Text(printable(line.rstrip("\n")), "dim")
     outcome = str(receipt.get("outcome", ""))
     task = receipt.get("task_id") or receipt.get("group_id") or receipt.get("task_name") or "-"
-    reason = " ".join(str(receipt[name]) for name in ("reason", "failure_reason") if name in receipt)
     sender_width, outcome_width, task_width, reason_width = _widths(max(width, NARROW))
     return Text(" " * GAP).join(
         [
@@ -32,9 +31,16 @@ def readable(line: str, at: datetime, width: int = NARROW) -> Text:
             _column(receipt.get("dialect", "-"), sender_width),
             _column(outcome, outcome_width, _colour(outcome, receipt)),
             _column(task, task_width),
-            _column(reason, reason_width),
+            _column(_reason(receipt, reason_width), reason_width),
         ]
     )
+
+
+def _reason(receipt: dict[str, Any], width: int) -> str:
+    """The reason, and the failure's code where both fit."""
+    words = [str(receipt[name]) for name in ("reason", "failure_reason") if receipt.get(name)]
+    together = " ".join(words)
+    return together if cell_len(printable(together)) <= width or len(words) < 2 else words[0]
 
 
 def _widths(width: int) -> tuple[int, int, int, int]:
