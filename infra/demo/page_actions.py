@@ -116,7 +116,7 @@ class Actions:
         story = self._state.of_message(message_id_of(notice))
         if story is not None:  # FunctionGraph retries
             return await self._deliver(story)
-        name = json.loads(notice["record"][0]["smn"]["message"])["task_name"]
+        name = _task_name(notice)
         asked = self._asked.pop(name, None) or FailIt(task=0)
         story = self._state.story(f"{name}: {asked.cause}", notice=notice, signed=asked.signed, trouble=asked.trouble)
         if asked.cause == "paused by a person":
@@ -193,3 +193,11 @@ class Actions:
     async def _call(self, task: int, operation: str, body: dict[str, str]) -> httpx.Response:
         url = f"{self._oms}/v2/{PROJECT}/tasks/{task}/{operation}"
         return await self._client.post(url, json=body, headers=OMS_USER)
+
+
+def _task_name(notice: dict[str, Any]) -> str:
+    """The name in the notice; OMS puts it into the template as it is, so a quotation mark makes it no JSON."""
+    try:
+        return str(json.loads(notice["record"][0]["smn"]["message"])["task_name"])
+    except ValueError:
+        return "a notice that is no JSON"
