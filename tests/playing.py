@@ -72,12 +72,17 @@ def end_with(process: "subprocess.Popen[str]", children: dict[int, str]) -> None
 
 @contextmanager
 def playing(
-    *arguments: str, program: Path = PROGRAM, folder: Path | None = None, stdout: int | None = None
+    *arguments: str,
+    program: Path = PROGRAM,
+    folder: Path | None = None,
+    stdout: int | None = None,
+    settings: Path | None = None,
 ) -> Iterator[Playing]:
     ports = {"PORT": str(free_port()), "OMS_PORT": str(free_port()), "PAGE_PORT": str(free_port())}
     lines: Lines = queue.Queue()
     errors: Lines = queue.Queue()
     command = [sys.executable, str(program), *arguments]
+    command += ["--settings", str(settings)] if settings else []
     target = lines if stdout is None else stdout
     home = {"HOME": str(folder), "TMPDIR": str(folder)} if folder else {}
     with started(command, ports | home, folder=folder, stdout=target, stderr=errors) as process:

@@ -117,8 +117,23 @@ def test_each_curl_of_a_document_is_answered_as_the_document_says(
     assert wrong == []
 
 
-def test_readme_has_curls() -> None:
-    assert ROOT / "README.md" in DOCUMENTS
+SHOWN = re.compile(r"^    # [0-9]{3}: (.+)$", re.MULTILINE)
+
+
+@needs_curl
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_readme_says_beside_each_call_what_the_other_window_shows(name: str, tmp_path: Path) -> None:
+    """On a playground of its own, as a newcomer has it."""
+    text = (ROOT / name).read_text("utf-8")
+    curls, said = curls_of(text), SHOWN.findall(text)
+    assert len(curls) == len(said) == 6
+    with playing(settings=tmp_path / "playground.env") as one:
+        assert statuses(curls, one, tmp_path) == [curl.status for curl in curls]
+        blank, *lines = [one.stdout.get(timeout=TIMEOUT_S) for _ in (0, *curls)]
+    assert blank == "\n"
+    for words, line in zip(said, lines, strict=True):
+        _, sender, outcome, _, reason = re.split(r" {2,}", line.strip() + "  ")[:5]
+        assert words.split(", ") == [one for one in (sender, outcome, reason) if one]
 
 
 @needs_curl
