@@ -2,6 +2,8 @@
 PYTHON ?= python3
 WORKERS ?= 5
 SECONDS ?= 3600
+# Where make run writes the settings of the playground, for make operator.
+PLAYGROUND ?= .venv/playground.env
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 RUNTIME := function/requirements.txt
@@ -30,8 +32,8 @@ run: .venv/demo ## the playground: simulator, function and a page for the browse
 	@$(BIN)/python infra/demo/playground.py $(if $(JSON),--json)
 
 operator: .venv/demo ## the operator's command on the playground: make operator ARGS="failed --prefix r"
-	@test -f .venv/playground.env || { echo "Start the playground first, in another terminal: make run" >&2; exit 1; }
-	@. .venv/playground.env && PYTHONPATH=function $(BIN)/python -m restarter $(ARGS)
+	@test -f $(PLAYGROUND) || { echo "Start the playground first, in another terminal: make run" >&2; exit 1; }
+	@. $(PLAYGROUND) && PYTHONPATH=function $(BIN)/python -m restarter $(ARGS) || test $$? = 1 # which says that something is not well
 
 night: .venv/demo ## play a night of twelve tasks with a fast clock, and draw README's picture of it
 	$(BIN)/python infra/demo/night.py
