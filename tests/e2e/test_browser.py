@@ -24,6 +24,7 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync"),
 )
 SOON_MS = 15_000
+CLOCK = ("LD_PRELOAD", "FAKETIME")  # a browser under a moved clock refuses much; the page needs none of it
 HOSTILE = "<img src=x onerror=pwned=1><script>pwned=1</script>'&lt;b&gt; {{1}}"
 
 
@@ -38,9 +39,13 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sync_api.Brows
     """A browser with a profile of its own."""
     with sync_api.sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
-            tmp_path_factory.mktemp("profile"), executable_path=CHROMIUM, args=list(FLAGS), chromium_sandbox=False,
-            viewport={"width": 1280, "height": 1160}, color_scheme="light",
-        )  # fmt: skip
+            tmp_path_factory.mktemp("profile"),
+            executable_path=CHROMIUM,
+            args=list(FLAGS),
+            env={name: value for name, value in os.environ.items() if name not in CLOCK},
+            viewport={"width": 1280, "height": 1160},
+            color_scheme="light",
+        )
         context.set_default_timeout(SOON_MS)
         yield context
         context.close()
