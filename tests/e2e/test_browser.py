@@ -43,7 +43,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sync_api.Brows
             executable_path=CHROMIUM,
             args=list(FLAGS),
             env={name: value for name, value in os.environ.items() if name not in CLOCK},
-            viewport={"width": 1280, "height": 1160},
+            viewport={"width": 1280, "height": 1060},
             color_scheme="light",
         )
         context.set_default_timeout(SOON_MS)

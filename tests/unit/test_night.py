@@ -48,6 +48,15 @@ def test_a_task_runs_until_its_event_says_that_it_failed_and_again_from_its_star
     assert numbers(night) == "60 minutes lost · 1 of 1 run or are done"
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(1, "1 second"), (119, "119 seconds"), (120, "2 minutes"), (7200, "2.0 hours"), (72_000, "20 hours")],
+)
+def test_the_time_that_was_lost_has_its_unit(seconds: float, words: str) -> None:
+    night = told(receipt(0, "deferred"), receipt(seconds / 3600, "started", intent="requested"), until=30)
+    assert numbers(night).startswith(f"{words} lost")
+
+
 def test_a_task_that_needs_a_person_stands_until_the_end_and_the_advice_is_told() -> None:
     night = told(receipt(2, "refused", reason="permanent_failure", advice="Make room"))
     assert spans(night) == [("ran", 0, 2), ("failed", 2, 10)]

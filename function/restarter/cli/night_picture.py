@@ -70,7 +70,7 @@ def numbers(night: Night) -> str:
 def _duration(time: timedelta) -> str:
     seconds = time.total_seconds()
     if seconds < 120:
-        return f"{seconds:.0f} seconds"
+        return "1 second" if round(seconds) == 1 else f"{seconds:.0f} seconds"
     hours = seconds / 3600
     return f"{seconds / 60:.0f} minutes" if hours < 2 else f"{hours:.1f} hours" if hours < 20 else f"{hours:.0f} hours"
 
