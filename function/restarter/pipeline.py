@@ -10,33 +10,26 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from restarter import receipt
 from restarter.callers import authenticate, configured_authenticators
-from restarter.confirm import confirm
-from restarter.control_endpoints import control_reply
 from restarter.dialects import Decoded, DecodeOptions, Subscription, decode, functiongraph_apig, is_direct, parse
-from restarter.errors import Rejected
 from restarter.http.transport import Sender
 from restarter.ledger import Ledger
-from restarter.model import (
-    AccessKey,
-    AuthenticatedDelivery,
-    Delivery,
-    DeliveryContext,
-    Event,
-    Ignored,
-    Kind,
-    Outcome,
-)
+from restarter.model.delivery import AccessKey, AuthenticatedDelivery, Delivery, DeliveryContext
+from restarter.model.errors import Rejected
+from restarter.model.outcome import Kind, Outcome
+from restarter.model.request import Event, Ignored
 from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
-from restarter.reply import Reply, apig_response, reply_to
+from restarter.reporting import receipt
+from restarter.reporting.redaction import Mask
+from restarter.reporting.reply import Reply, apig_response, reply_to
 from restarter.restart import Restarter
+from restarter.serving.control_endpoints import control_reply
 from restarter.settings.model import Settings
-from restarter.settings.shown import Mask
+from restarter.subscription import confirm
 from restarter.sweep import Sweeper
 from restarter.telemetry.observer import Observer
-from restarter.telemetry.trace import trace_id_of, traceparent_of
+from restarter.telemetry.trace_context import trace_id_of, traceparent_of
 
 # A part of a delivery, or the task that a sweep found, and what became of it.
 Result = tuple[Decoded | Rejected, Outcome]

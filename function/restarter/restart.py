@@ -10,7 +10,10 @@ from restarter.decide.group_rules import group_status
 from restarter.decide.policy import policy_of
 from restarter.decide.rules import admit, decide, decide_unseen, group_to_ask
 from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, event_key, ledger_keys
-from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, Start, Task, TaskGroup
+from restarter.model.delivery import DeliveryContext
+from restarter.model.outcome import Kind, Outcome
+from restarter.model.request import Event, Intent
+from restarter.model.task import Start, Task, TaskGroup
 from restarter.oms.client import Oms
 from restarter.oms.task_groups import WRONG_STATE
 from restarter.settings.model import Settings

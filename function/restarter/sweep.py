@@ -11,7 +11,10 @@ from datetime import datetime
 from restarter.decide.group_rules import usable_group_id
 from restarter.decide.policy import policy_of
 from restarter.decide.rules import admit
-from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, RestartRequest, SweepCounts, Task
+from restarter.model.delivery import DeliveryContext
+from restarter.model.outcome import Kind, Outcome, SweepCounts
+from restarter.model.request import Event, Intent, RestartRequest
+from restarter.model.task import Task
 from restarter.oms.client import MORE_PAGES, Oms
 from restarter.restart import Restarter
 from restarter.settings.model import Settings

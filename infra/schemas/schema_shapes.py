@@ -7,7 +7,8 @@ from typing import Any
 from restarter.decide.failure_reasons import FailureClass
 from restarter.dialects.parsing import MAX_EVENTS
 from restarter.dialects.payload import TARGET_FIELDS
-from restarter.model import SWEEP_FIELDS, DirectRequest, Intent, Kind, SweepCounts
+from restarter.model.outcome import Kind, SweepCounts
+from restarter.model.request import SWEEP_FIELDS, DirectRequest, Intent
 
 Document = dict[str, Any]
 

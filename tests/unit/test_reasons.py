@@ -11,12 +11,15 @@ import pytest
 
 from example import ENVIRONMENT, PROJECT, TASK, settings, shown
 from restarter.decide.failure_reasons import BY_CODE, UNKNOWN, FailureClass, classify_failure, explain_failure
-from restarter.errors import Malformed
 from restarter.http.call import Answer
-from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, RestartRequest, Task
+from restarter.model.delivery import DeliveryContext
+from restarter.model.errors import Malformed
+from restarter.model.outcome import Kind, Outcome
+from restarter.model.request import Event, Intent, RestartRequest
+from restarter.model.task import Task
 from restarter.oms import tasks
-from restarter.receipt import build
-from restarter.reply import reply_to
+from restarter.reporting.receipt import build
+from restarter.reporting.reply import reply_to
 from restarter.settings.model import Settings
 
 # Huawei's list, by the measures it recommends; made without a look at the table in the function.

@@ -13,7 +13,8 @@ from pydantic import SecretStr
 from example import PROJECT, TASK
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import MAX_ANSWER_BYTES, Transport
-from restarter.model import AccessKey, Start
+from restarter.model.delivery import AccessKey
+from restarter.model.task import Start
 from restarter.oms import start_task, tasks
 from restarter.oms.signing import identify
 from restarter.settings.model import StorageCredentials

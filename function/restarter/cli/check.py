@@ -12,7 +12,8 @@ from restarter.cli.check_ledger import check_ledger
 from restarter.cli.check_surroundings import ClockWatch, check_sources_of_keys, platform
 from restarter.cli.finding import Finding
 from restarter.http.transport import Transport
-from restarter.model import DeliveryContext, Kind, Outcome
+from restarter.model.delivery import DeliveryContext
+from restarter.model.outcome import Kind, Outcome
 from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
 from restarter.settings.errors import SettingsError

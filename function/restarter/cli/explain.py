@@ -9,21 +9,15 @@ from typing import Any
 from pydantic import SecretStr
 
 from restarter.app import Application
-from restarter.cli.rules import RULES, rule_behind
 from restarter.http.call import Answer, Call, NoAnswer
-from restarter.model import (
-    AccessKey,
-    AuthenticatedDelivery,
-    Delivery,
-    Event,
-    Kind,
-    Start,
-    Task,
-    TaskGroup,
-)
-from restarter.reply import Reply
+from restarter.model.delivery import AccessKey, AuthenticatedDelivery, Delivery
+from restarter.model.outcome import Kind
+from restarter.model.request import Event
+from restarter.model.task import Start, Task, TaskGroup
+from restarter.reporting.reasons import RULES, rule_behind
+from restarter.reporting.redaction import Mask
+from restarter.reporting.reply import Reply
 from restarter.settings.model import Settings
-from restarter.settings.shown import Mask
 from restarter.telemetry.observer import NoObserver
 
 TIMEOUT_S = 30.0

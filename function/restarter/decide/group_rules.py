@@ -3,7 +3,9 @@
 import re
 
 from restarter.decide.policy import Policy
-from restarter.model import Event, Intent, Kind, Outcome, Task, TaskGroup
+from restarter.model.outcome import Kind, Outcome
+from restarter.model.request import Event, Intent
+from restarter.model.task import Task, TaskGroup
 
 GROUP_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 RUNNING_FOR_S = 60  # after which a look at a running group is worth while; groups run for hours

@@ -5,7 +5,9 @@ from datetime import datetime
 from restarter.decide.failure_reasons import FailureClass, classify_failure
 from restarter.decide.group_rules import group_status, is_member, takes_source_keys, temporary_keys, usable_group_id
 from restarter.decide.policy import Policy
-from restarter.model import Event, Intent, Kind, Outcome, Start, Task, TaskGroup
+from restarter.model.outcome import Kind, Outcome
+from restarter.model.request import Event, Intent
+from restarter.model.task import Start, Task, TaskGroup
 
 MAX_CLOCK_SKEW_S = 300.0  # that a sender's clock may be ahead
 MAX_BACKOFF_S = 3600.0

@@ -15,8 +15,8 @@ from restarter.dialects.parsing import (
     timestamp,
 )
 from restarter.dialects.payload import EventAttributes, read_request, refuse_secrets, to_event
-from restarter.errors import Malformed
-from restarter.model import Ignored, Intent
+from restarter.model.errors import Malformed
+from restarter.model.request import Ignored, Intent
 
 NAME = "alertmanager"
 TARGET_LABELS = ("task_id", "task_name", "group_id")

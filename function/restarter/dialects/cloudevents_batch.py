@@ -1,9 +1,9 @@
 """A batch of CloudEvents: a JSON array of them (http-protocol-binding.md, 3.3). No I/O here."""
 
-from restarter.dialects.cloudevent import read_event
+from restarter.dialects.cloudevents import read_event
 from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, check_event_count
-from restarter.errors import Malformed
-from restarter.model import Ignored
+from restarter.model.errors import Malformed
+from restarter.model.request import Ignored
 
 NAME = "cloudevents_batch"
 BATCH = "application/cloudevents-batch+json"

@@ -6,7 +6,7 @@ Our own StartTask comes back as a trace of CTS: taking it for news would be a lo
 from typing import Any
 
 from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery
-from restarter.model import Ignored
+from restarter.model.request import Ignored
 
 NAME = "functiongraph"
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from restarter.dialects.parsing import DecodeOptions
-from restarter.errors import Malformed
-from restarter.model import DirectRequest, Event, Ignored, Intent, RestartRequest
+from restarter.model.errors import Malformed
+from restarter.model.request import DirectRequest, Event, Ignored, Intent, RestartRequest
 
 Request = TypeVar("Request", bound=RestartRequest)
 

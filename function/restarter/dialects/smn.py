@@ -9,8 +9,8 @@ from typing import Any
 from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, Subscription, identifier
 from restarter.dialects.payload import shown
 from restarter.dialects.smn_message import read_notice
-from restarter.errors import Malformed
-from restarter.model import Ignored
+from restarter.model.errors import Malformed
+from restarter.model.request import Ignored
 
 NAME = "smn"
 # Where Huawei's own console is; the domains in the settings are those of SMN itself.

@@ -4,11 +4,11 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 Such a delivery may as well hold a bare request or a structured CloudEvent, which their own dialects read.
 """
 
-from restarter.dialects.cloudevent import REQUESTED_TYPE
+from restarter.dialects.cloudevents import REQUESTED_TYPE
 from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, identifier, timestamp
 from restarter.dialects.payload import EventAttributes, read_request, to_event
-from restarter.errors import Malformed
-from restarter.model import Ignored, Intent
+from restarter.model.errors import Malformed
+from restarter.model.request import Ignored, Intent
 
 NAME = "webhook"
 

@@ -10,7 +10,7 @@ import httpx
 from pydantic import SecretStr
 
 from restarter.http.call import PRINTABLE, Answer, Call, NoAnswer
-from restarter.http.connections import NOT_SENT, ConnectionPool, may_have_been_sent
+from restarter.http.pool import NOT_SENT, ConnectionPool, may_have_been_sent
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024  # a task with the keys of thousands of objects
 KEPT_HEADERS = (b"x-request-id", b"x-subject-token", b"date")

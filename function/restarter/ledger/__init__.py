@@ -10,7 +10,7 @@ from enum import Enum
 from hashlib import sha256
 from typing import Protocol
 
-from restarter.model import Event
+from restarter.model.request import Event
 
 SETTLED_TTL_S = 7 * 24 * 3600
 """As long as any sender may redeliver (Pub/Sub keeps a message for seven days)."""

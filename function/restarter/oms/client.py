@@ -7,7 +7,10 @@ from pydantic import Secret
 
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import Sender
-from restarter.model import DeliveryContext, Event, Kind, Outcome, Start, Task, TaskGroup
+from restarter.model.delivery import DeliveryContext
+from restarter.model.outcome import Kind, Outcome
+from restarter.model.request import Event
+from restarter.model.task import Start, Task, TaskGroup
 from restarter.oms import start_task, task_groups, tasks
 from restarter.oms.credentials import Credential, CredentialProvider
 from restarter.oms.key_breaker import cooling_down

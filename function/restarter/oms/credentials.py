@@ -8,7 +8,8 @@ from hashlib import sha256
 
 from restarter.http.call import PRINTABLE, Answer
 from restarter.http.transport import Sender
-from restarter.model import AccessKey, AuthToken, DeliveryContext, Kind, Outcome
+from restarter.model.delivery import AccessKey, AuthToken, DeliveryContext
+from restarter.model.outcome import Kind, Outcome
 from restarter.oms import iam
 from restarter.oms.key_breaker import KeyBreaker, cooling_down
 from restarter.oms.signing import Identity

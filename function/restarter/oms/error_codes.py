@@ -5,7 +5,7 @@ https://support.huaweicloud.com/intl/en-us/devg-apisign/api-sign-errorcode.html 
 """
 
 from restarter.http.call import Answer
-from restarter.model import Kind, Outcome
+from restarter.model.outcome import Kind, Outcome
 
 # OMS says 400 for nearly everything, so the code decides before the status does.
 BY_CODE: dict[str, tuple[Kind, str | None]] = {

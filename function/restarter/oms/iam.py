@@ -11,7 +11,7 @@ from datetime import datetime
 from pydantic import SecretStr
 
 from restarter.http.call import Answer, Call
-from restarter.model import Kind, Outcome
+from restarter.model.outcome import Kind, Outcome
 from restarter.oms.error_codes import read_error
 from restarter.settings.model import Settings
 

@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from datetime import datetime
 
 from restarter.http.call import Answer
-from restarter.model import Kind, Outcome
+from restarter.model.outcome import Kind, Outcome
 from restarter.oms.error_codes import refuses_key
 
 NO_GUARD = nullcontext()

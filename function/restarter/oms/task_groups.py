@@ -5,9 +5,10 @@ A retry is for a group that failed, and acts on its failed tasks.
 """
 
 from restarter.http.call import Answer, Call
-from restarter.model import Outcome, Start, TaskGroup
-from restarter.oms.documents import failure_of, integer, text
+from restarter.model.outcome import Outcome
+from restarter.model.task import Start, TaskGroup
 from restarter.oms.error_codes import read_error, refuses_key, unreadable
+from restarter.oms.fields import failure_of, integer, text
 from restarter.oms.start_task import called, start_body, started
 from restarter.settings.model import StorageCredentials
 

@@ -6,9 +6,10 @@ https://support.huaweicloud.com/intl/en-us/api-oms/ShowTask.html, ListTasks.html
 from typing import Any
 
 from restarter.http.call import Answer, Call
-from restarter.model import Kind, Outcome, Task
-from restarter.oms.documents import count, failure_of, integer, member, text
+from restarter.model.outcome import Kind, Outcome
+from restarter.model.task import Task
 from restarter.oms.error_codes import read_error, unreadable
+from restarter.oms.fields import count, failure_of, integer, member, text
 
 # A page of 50 tasks stays well under the bound on answers (`transport.MAX_ANSWER_BYTES`); OMS allows 100.
 PAGE_SIZE = 50

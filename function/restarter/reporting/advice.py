@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from restarter.decide.failure_reasons import explain_failure
-from restarter.model import Kind, Outcome
+from restarter.model.outcome import Kind, Outcome
 from restarter.settings.model import Settings
 
 CHECK = "python -m restarter check"

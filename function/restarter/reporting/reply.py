@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, assert_never
 
 from pydantic_core import to_json
 
-from restarter.errors import HEADERS_TOO_LARGE
-from restarter.model import Kind, Outcome
+from restarter.model.errors import HEADERS_TOO_LARGE
+from restarter.model.outcome import Kind, Outcome
 
 JSON = {"Content-Type": "application/json"}
 # Of content that is too large, by its reason; any other is 413.

@@ -3,7 +3,8 @@
 from restarter.dialects import Subscription
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import Sender
-from restarter.model import DeliveryContext, Kind, Outcome
+from restarter.model.delivery import DeliveryContext
+from restarter.model.outcome import Kind, Outcome
 
 
 async def confirm(subscription: Subscription, transport: Sender, seconds: float, context: DeliveryContext) -> Outcome:

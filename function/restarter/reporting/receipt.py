@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, assert_never
 
-from restarter.decide.advice import advise
 from restarter.decide.failure_reasons import classify_failure, explain_failure
 from restarter.dialects import Decoded, is_direct
-from restarter.errors import Rejected
-from restarter.model import DeliveryContext, Event, Kind, Outcome, SweepCounts
+from restarter.model.delivery import DeliveryContext
+from restarter.model.errors import Rejected
+from restarter.model.outcome import Kind, Outcome, SweepCounts
+from restarter.model.request import Event
+from restarter.reporting.advice import advise
 from restarter.settings.model import Settings
 
 # Refusals that last until a person acts.

@@ -14,8 +14,8 @@ from urllib.parse import unquote_to_bytes
 from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, identifier, is_json, read_json, timestamp
 from restarter.dialects.payload import EventAttributes, read_request, to_event
 from restarter.dialects.pubsub import EVENTARC_TYPE, read_push
-from restarter.errors import Malformed, UnsupportedMediaType
-from restarter.model import Ignored, Intent
+from restarter.model.errors import Malformed, UnsupportedMediaType
+from restarter.model.request import Ignored, Intent
 
 NAME = "cloudevent"
 STRUCTURED = "application/cloudevents+json"
