@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from restarter.decide.failure_reasons import classify_failure, explain_failure
@@ -20,7 +21,7 @@ SWEEP_FIELDS = tuple(field.name for field in fields(SweepCounts))
 MAX_NAME_IN_SENTENCE = 256
 # Every field that a receipt may have, in this order.
 FIELDS = (
-    *("severity", "message", "outcome", "reason", "dialect", "intent", "event_id", "event_age_s"),
+    *("time", "severity", "message", "outcome", "reason", "dialect", "intent", "event_id", "event_age_s"),
     *("task_id", "task_name", "group_id", "project_id", "region", "credentials", "migrate_failed_object"),
     *("failure_reason", "failure_class", "failed_objects", "failed_objects_list", "advice"),
     *("start_called", "oms_status", "oms_error_code", "oms_request_id", "attempt"),
@@ -96,7 +97,9 @@ def build(
     facts |= {name: value for name in OUTCOME_FIELDS if (value := getattr(outcome, name)) is not None}
     facts |= asdict(outcome.counts) if outcome.counts else {}
     facts["outcome"] = outcome.kind
-    facts["duration_ms"] = round(1000 * context.elapsed())
+    elapsed = context.elapsed()
+    facts["time"] = _rfc3339(context.received_at + timedelta(seconds=elapsed))
+    facts["duration_ms"] = round(1000 * elapsed)
     facts["trace_id"] = trace_id
     severity = severity_of(outcome, subject.dialect)
     facts |= {"severity": severity, "message": _sentence(outcome, facts)}
@@ -122,6 +125,11 @@ def _facts_of_event(event: Event, context: DeliveryContext, settings: Settings) 
         "credentials": request.credentials,
         "reason": request.reason,
     }
+
+
+def _rfc3339(at: datetime) -> str:
+    """A time in UTC with milliseconds (RFC 3339)."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _sentence(outcome: Outcome, facts: Mapping[str, Any]) -> str:
