@@ -65,8 +65,10 @@ class MemoryLedger:
     async def history(self, keys: LedgerKeys, window_s: float) -> History:
         """The restarts within the window."""
         now, kept = self._clock(), self._within(keys, window_s)
-        entries = sorted(kept.values(), key=lambda entry: entry.at)
-        restarts = [Restart(max(now - at, 0.0), event == keys.event, *rest) for event, at, *rest in entries]
+        restarts = [
+            Restart(max(now - entry.at, 0.0), entry.event == keys.event, entry.under_way, entry.note)
+            for entry in sorted(kept.values(), key=lambda entry: entry.at)
+        ]
         return History(tuple(restarts), _version(kept))
 
     async def reserve(self, keys: LedgerKeys, expected: History, window_s: float, attempt: str, note: str = "") -> bool:
