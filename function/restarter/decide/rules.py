@@ -4,13 +4,13 @@ from datetime import datetime
 
 from restarter.decide.failure_reasons import FailureClass, classify_failure
 from restarter.decide.group_rules import group_status, is_member, takes_source_keys, temporary_keys, usable_group_id
+from restarter.decide.limits import backoff, budget
 from restarter.decide.policy import Policy
 from restarter.model.outcome import Kind, Outcome
 from restarter.model.request import Event, Intent
-from restarter.model.task import Start, Task, TaskGroup
+from restarter.model.task import Restart, Start, Task, TaskGroup
 
 MAX_CLOCK_SKEW_S = 300.0  # that a sender's clock may be ahead
-MAX_BACKOFF_S = 3600.0
 
 
 def admit(event: Event, policy: Policy, now: datetime) -> Outcome | None:
@@ -31,25 +31,33 @@ def group_to_ask(event: Event, task: Task) -> str | None:
     return usable_group_id(task)
 
 
-def decide(event: Event, target: Task | TaskGroup, ages: tuple[float, ...], policy: Policy) -> Start | Outcome:
+def decide(event: Event, target: Task | TaskGroup, restarts: tuple[Restart, ...], policy: Policy) -> Start | Outcome:
     """Start the task or retry the group, or the outcome of the first rule that forbids it.
 
-    `ages`: seconds since each restart of the target within the window, the longest first. A member of a group is never
-    started by itself.
+    `restarts`: those of the target within the window, the longest ago first. A member of a group is never started by
+    itself.
     """
     outcome = (
         group_status(event, target) or temporary_keys(event, target, policy)
         if isinstance(target, TaskGroup)
         else _status(event, target) or _sync_task(target) or _group_unknown(target)
     )
-    outcome = outcome or _archive(target, policy) or _failure(event, target) or _limited(event, ages, policy)
+    outcome = (
+        outcome
+        or _started_since(event, target)
+        or _archive(target, policy)
+        or _failure(event, target)
+        or _limited(event, restarts, policy)
+    )
     return outcome or _start(event, target, policy)
 
 
-def decide_unseen(event: Event, target: Task | TaskGroup, ages: tuple[float, ...], policy: Policy) -> Start | Outcome:
+def decide_unseen(
+    event: Event, target: Task | TaskGroup, restarts: tuple[Restart, ...], policy: Policy
+) -> Start | Outcome:
     """How to start what was not looked at: only budget and backoff apply, and the keys that no group takes."""
     outcome = temporary_keys(event, target, policy) if isinstance(target, TaskGroup) else None
-    return outcome or _limited(event, ages, policy) or _start(event, target, policy)
+    return outcome or _limited(event, restarts, policy) or _start(event, target, policy)
 
 
 def _start(event: Event, target: Task | TaskGroup, policy: Policy) -> Start:
@@ -90,6 +98,18 @@ def _group_unknown(task: Task) -> Outcome | None:
     return Outcome(kind=Kind.REFUSED, reason="group_unknown") if is_member(task) else None
 
 
+def _started_since(event: Event, target: Task | TaskGroup) -> Outcome | None:
+    """A task that was started after SMN sent the notice of a failure: that failure is over, whoever started it.
+
+    OMS's time has milliseconds and SMN's has seconds, so only a later second says so.
+    """
+    if not event.vendor_time or event.occurred_at is None or isinstance(target, TaskGroup) or target.status != 4:
+        return None
+    if event.intent is not Intent.FAILED or (target.started_at_ms or 0) // 1000 <= int(event.occurred_at.timestamp()):
+        return None
+    return Outcome(kind=Kind.DUPLICATE, reason="started_since")
+
+
 def _archive(target: Task | TaskGroup, policy: Policy) -> Outcome | None:
     """Each restart pays again for the retrieval of archived objects."""
     if target.enable_restore and not policy.archived:
@@ -104,14 +124,5 @@ def _failure(event: Event, target: Task | TaskGroup) -> Outcome | None:
     return None
 
 
-def _limited(event: Event, ages: tuple[float, ...], policy: Policy) -> Outcome | None:
-    """Budget and backoff, for intent failed: so many restarts in a window, each after twice the pause before it."""
-    if event.intent is not Intent.FAILED or not ages:
-        return None
-    if len(ages) >= policy.budget:
-        return Outcome(kind=Kind.REFUSED, reason="budget_exhausted", restarts=len(ages))
-    pause = min(policy.backoff * 2 ** min(len(ages) - 1, 12), MAX_BACKOFF_S)
-    wait = pause - ages[-1]
-    if wait > 0:
-        return Outcome(kind=Kind.DEFERRED, reason="backoff", retry_after=int(wait) + 1)
-    return None
+def _limited(event: Event, restarts: tuple[Restart, ...], policy: Policy) -> Outcome | None:
+    return budget(event, restarts, policy) or backoff(event, restarts, policy)
