@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from restarter.model.outcome import Reason
+
 
 class Intent(StrEnum):
     """What a delivery says: a task failed (an event), or somebody requests a start."""
@@ -126,6 +128,6 @@ class Event(NamedTuple):
 class Ignored:
     """A delivery, or a part of one, that does not ask for a restart, and why."""
 
-    reason: str
+    reason: Reason
     dialect: str
     event_id: str | None = None
