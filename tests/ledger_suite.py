@@ -219,7 +219,9 @@ class LedgerSuite:
             seen = await other.history(theirs, DAY)
             await one.unreserve(mine, "first")
             assert not await other.reserve(theirs, seen, DAY, "theirs")
-            assert (await other.history(theirs, DAY)).restarts == ()
+            assert await reserve(one, mine, "third")
+            assert not await other.reserve(theirs, seen, DAY, "theirs")
+            assert len((await other.history(theirs, DAY)).restarts) == 1
 
         with_two(bench, steps)
 

@@ -12,9 +12,9 @@ from example import PROJECT, TASK
 from restarter.decide.failure_reasons import BY_CODE, FailureClass, classify_failure
 from restarter.decide.policy import Policy
 from restarter.decide.rules import admit, decide, decide_unseen, group_to_ask
-from restarter.model import Event, Intent, Kind, Outcome, RestartRequest, Start, Task, TaskGroup
+from restarter.model import Event, Intent, Kind, Outcome, Restart, RestartRequest, Start, Task, TaskGroup
 
-NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+NOW = datetime.now(UTC).replace(microsecond=0)
 EVENT = Event(request=RestartRequest(task_id=str(TASK)), dialect="cloudevent", intent=Intent.FAILED, project_id=PROJECT)
 ASKED = EVENT._replace(intent=Intent.REQUESTED)
 TASK_FAILED = Task(id=str(TASK), name=None, status=4, failure_reason="TRF.0001")
@@ -22,11 +22,17 @@ MEMBER = TASK_FAILED._replace(group_type="GROUP_TASK")
 ARCHIVED = TASK_FAILED._replace(enable_restore=True)
 LONG_AGO = range(10_000, 3600, -100)
 POLICY = Policy()
+SECOND = int(NOW.timestamp()) * 1000
+AT_ONCE = TASK_FAILED._replace(started_at_ms=SECOND)
+EXACTLY = EVENT._replace(occurred_at=NOW, vendor_time=True)
 
 
-def ago(*seconds: float) -> tuple[float, ...]:
-    """Seconds since each restart, the longest first."""
-    return seconds
+def ago(*seconds: float, **facts: Any) -> tuple[Restart, ...]:
+    """Restarts so many seconds ago, the longest first."""
+    return tuple(Restart(age_s, **facts) for age_s in seconds)
+
+
+USED = ago(9e4, 8e4, 7e4, 6e4)
 
 
 def said(decision: Start | Outcome) -> str:
@@ -59,7 +65,7 @@ def test_the_kill_switch_comes_first() -> None:
         assert stopped == Outcome(kind=Kind.REFUSED, reason="disabled")
 
 
-ROWS: list[tuple[str, Task, tuple[float, ...], Policy, str, str]] = [
+ROWS: list[tuple[str, Task, tuple[Restart, ...], Policy, str, str]] = [
     ("waiting", TASK_FAILED._replace(status=1), (), POLICY, "already_running", "already_running"),
     ("running", TASK_FAILED._replace(status=2), (), POLICY, "already_running", "already_running"),
     ("retrying", TASK_FAILED._replace(status=6), (), POLICY, "already_running", "already_running"),
@@ -114,13 +120,21 @@ ROWS: list[tuple[str, Task, tuple[float, ...], Policy, str, str]] = [
     ),
     ("after cap", TASK_FAILED, ago(*LONG_AGO, 3600), replace(POLICY, budget=99), "start", "start"),
     ("no backoff", TASK_FAILED, ago(0), replace(POLICY, backoff=0.0), "start", "start"),
+    ("own do not hold back", TASK_FAILED, ago(1, own=True), POLICY, "start", "start"),
+    ("others do beside own", TASK_FAILED, ago(50) + ago(1, own=True), POLICY, "deferred backoff", "start"),
+    ("own do not double", TASK_FAILED, ago(61) + ago(1, own=True), POLICY, "start", "start"),
+    ("own count", TASK_FAILED, ago(*[1] * 5, own=True), POLICY, "refused budget_exhausted", "start"),
+    ("under way", TASK_FAILED, USED + ago(9, under_way=True), POLICY, "deferred in_progress", "start"),
+    ("own under way", TASK_FAILED, USED + ago(9, under_way=True, own=True), POLICY, "deferred in_progress", "start"),
+    ("claim over", TASK_FAILED, USED + ago(9.5, under_way=True), POLICY, "refused budget_exhausted", "start"),
+    ("one left, under way", TASK_FAILED, ago(9, under_way=True), POLICY, "deferred backoff", "start"),
     ("paused before budget", TASK_FAILED._replace(status=3), ago(*[1] * 9), POLICY, "refused paused", "start"),
 ]
 
 
 @pytest.mark.parametrize(("name", "task", "history", "policy", "failed", "asked"), ROWS, ids=[row[0] for row in ROWS])
 def test_a_row_of_the_table(
-    name: str, task: Task, history: tuple[float, ...], policy: Policy, failed: str, asked: str
+    name: str, task: Task, history: tuple[Restart, ...], policy: Policy, failed: str, asked: str
 ) -> None:
     assert said(decide(EVENT, task, history, policy)) == failed
     assert said(decide(ASKED, task, history, policy)) == asked
@@ -130,6 +144,34 @@ def test_the_wait_of_a_backoff_is_what_is_left_of_it() -> None:
     decision = decide(EVENT, TASK_FAILED, ago(20), POLICY)
     assert isinstance(decision, Outcome)
     assert decision.retry_after == 41
+
+
+def test_the_wait_for_a_restart_under_way_is_what_is_left_of_its_claim() -> None:
+    decision = decide(EVENT, TASK_FAILED, USED + ago(3, under_way=True), POLICY)
+    assert isinstance(decision, Outcome)
+    assert decision.retry_after == 7
+
+
+@pytest.mark.parametrize(
+    ("event", "task", "outcome"),
+    [
+        (EXACTLY, TASK_FAILED._replace(started_at_ms=SECOND + 1000), "duplicate started_since"),
+        (EXACTLY, ARCHIVED._replace(started_at_ms=SECOND + 1000), "duplicate started_since"),
+        (EXACTLY, TASK_FAILED._replace(started_at_ms=SECOND + 999), "start"),
+        (EXACTLY._replace(occurred_at=NOW + timedelta(milliseconds=999)), AT_ONCE, "start"),
+        (EXACTLY, TASK_FAILED, "start"),
+        (EXACTLY._replace(vendor_time=False), AT_ONCE, "start"),
+        (EXACTLY._replace(occurred_at=None), AT_ONCE, "start"),
+        (EXACTLY._replace(intent=Intent.REQUESTED), AT_ONCE._replace(started_at_ms=SECOND + 9000), "start"),
+        (EXACTLY, AT_ONCE._replace(status=3, started_at_ms=SECOND + 9000), "refused paused"),
+        (EXACTLY, AT_ONCE._replace(group_type="SYNC_TASK", started_at_ms=SECOND + 9000), "refused sync_task"),
+        (EXACTLY, TaskGroup(id="g", status=5), "start"),
+    ],
+)
+def test_a_failure_that_smn_told_before_the_tasks_last_start_is_over(
+    event: Event, task: Task | TaskGroup, outcome: str
+) -> None:
+    assert said(decide(event, task, (), POLICY)) == outcome
 
 
 def test_without_a_look_only_budget_and_backoff_apply() -> None:
@@ -173,7 +215,7 @@ def group(status: int | None, **changes: Any) -> TaskGroup:
 TEMPORARY = replace(POLICY, temporary_source_keys=frozenset({"default"}))
 TEMPORARY_DESTINATION = replace(POLICY, temporary_destination_keys=frozenset({"default"}))
 OTHERS_TEMPORARY = replace(POLICY, temporary_source_keys=frozenset({"b"}), temporary_destination_keys=frozenset({"b"}))
-GROUP_ROWS: list[tuple[str, TaskGroup, tuple[float, ...], Policy, str, str]] = [
+GROUP_ROWS: list[tuple[str, TaskGroup, tuple[Restart, ...], Policy, str, str]] = [
     ("waiting", group(0), (), POLICY, "deferred group_running", "deferred group_running"),
     ("creating", group(1), (), POLICY, "deferred group_running", "deferred group_running"),
     ("watching", group(2), (), POLICY, "deferred group_running", "deferred group_running"),
@@ -208,7 +250,7 @@ GROUP_ROWS: list[tuple[str, TaskGroup, tuple[float, ...], Policy, str, str]] = [
 
 @pytest.mark.parametrize(("name", "found", "history", "policy", "failed", "asked"), GROUP_ROWS)
 def test_a_row_of_the_groups_table(
-    name: str, found: TaskGroup, history: tuple[float, ...], policy: Policy, failed: str, asked: str
+    name: str, found: TaskGroup, history: tuple[Restart, ...], policy: Policy, failed: str, asked: str
 ) -> None:
     for event, expected in ((EVENT, failed), (ASKED, asked)):
         decision = decide(event, found, history, policy)
@@ -258,7 +300,7 @@ histories = st.lists(st.floats(0, 86400), max_size=3000 // 100).map(lambda ages:
 
 @given(events, tasks, histories, policies)
 def test_every_combination_ends_in_exactly_one_way_and_a_start_is_one_that_the_rules_allow(
-    event: Event, task: Task, history: tuple[float, ...], policy: Policy
+    event: Event, task: Task, history: tuple[Restart, ...], policy: Policy
 ) -> None:
     decision = decide(event, task, history, policy)
     assert decision == decide(event, task._replace(), history, policy)
