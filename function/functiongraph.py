@@ -16,7 +16,7 @@ from typing import Any
 from restarter.app import Application
 from restarter.dialects import functiongraph_apig
 from restarter.model.delivery import AccessKey, Delivery
-from restarter.model.errors import Malformed, Rejected, check_body_size
+from restarter.model.errors import DeliveryError, Malformed, check_body_size
 from restarter.reporting.reply import Reply, apig_response
 from restarter.settings.functiongraph import FunctionGraphSettings
 from restarter.settings.reload import SettingsReloader
@@ -49,8 +49,8 @@ class Runtime:
         ours = pipeline.begin(seconds, _platform_key(context))
         try:
             delivery = Delivery("POST", "/invoke", {}, _body(event))
-        except Rejected as error:
-            return pipeline.reject(error, ours, None)
+        except DeliveryError as error:
+            return pipeline.error_reply(error, ours, None)
         return asyncio.run_coroutine_threadsafe(pipeline.handle(delivery, ours), self._loop).result()
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from restarter.dialects import Decoded, DecodeOptions, Subscription, decode, fun
 from restarter.http.transport import Sender
 from restarter.ledger import Ledger
 from restarter.model.delivery import AccessKey, AuthenticatedDelivery, Delivery, DeliveryContext
-from restarter.model.errors import Rejected
+from restarter.model.errors import DeliveryError
 from restarter.model.outcome import Kind, Outcome
 from restarter.model.request import Event, Ignored
 from restarter.oms.client import Oms
@@ -32,7 +32,7 @@ from restarter.telemetry.observer import Observer
 from restarter.telemetry.trace_context import trace_id_of, traceparent_of
 
 # A part of a delivery, or the task that a sweep found, and what became of it.
-Result = tuple[Decoded | Rejected, Outcome]
+Result = tuple[Decoded | DeliveryError, Outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Pipeline:
     async def handle(
         self, delivery: Delivery, context: DeliveryContext, outer: AuthenticatedDelivery | None = None
     ) -> Reply:
-        """Handle one delivery. Never raises: a Rejected becomes its reply. `outer`: the APIG event around it."""
+        """Handle one delivery. Never raises: a DeliveryError becomes its reply. `outer`: the APIG event around it."""
         with self._observer.delivery(delivery) as span_trace_id:
             trace_id = trace_id_of(traceparent_of(delivery)) or span_trace_id
             try:
@@ -95,12 +95,12 @@ class Pipeline:
                         results = [await self._act(parts[0], context)]
                     else:
                         results = await asyncio.gather(*(self._act(part, context) for part in parts))
-            except Rejected as error:
-                return self.reject(error, context, trace_id)
+            except DeliveryError as error:
+                return self.error_reply(error, context, trace_id)
             return self._reply(results, context, trace_id)
 
-    def reject(self, error: Rejected, context: DeliveryContext, trace_id: str | None) -> Reply:
-        """The receipt and reply of a delivery that is not taken."""
+    def error_reply(self, error: DeliveryError, context: DeliveryContext, trace_id: str | None) -> Reply:
+        """The receipt and the reply of a delivery that is refused before it is decoded into events."""
         return self._reply([[(error, _outcome_of(error))]], context, trace_id)
 
     async def _act(self, part: Decoded, context: DeliveryContext) -> Sequence[Result]:
@@ -123,7 +123,7 @@ class Pipeline:
     def _reply(self, results: Sequence[Sequence[Result]], context: DeliveryContext, trace_id: str | None) -> Reply:
         """Write a receipt for each result, and answer the sender for all parts."""
 
-        def build(subject: Decoded | Rejected, outcome: Outcome) -> Mapping[str, Any]:
+        def build(subject: Decoded | DeliveryError, outcome: Outcome) -> Mapping[str, Any]:
             facts = receipt.build(outcome, subject, context, self.settings, trace_id)
             return self._mask.receipt(facts, context.platform_key)
 
@@ -150,5 +150,5 @@ def _retry_with_new_key(outcome: Outcome) -> Outcome:
     return outcome._replace(kind=Kind.UNAVAILABLE, reason="credentials_changed")
 
 
-def _outcome_of(error: Rejected) -> Outcome:
+def _outcome_of(error: DeliveryError) -> Outcome:
     return Outcome(kind=error.kind, reason=error.reason)

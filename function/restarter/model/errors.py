@@ -10,10 +10,10 @@ MAX_HEADERS = 100
 HEADERS_TOO_LARGE = f"headers: over {MAX_HEADERS}, or over {MAX_HEADER_BYTES} bytes"
 
 
-class Rejected(Exception):
+class DeliveryError(Exception):
     """A delivery that is not taken.
 
-    Rejected
+    DeliveryError
      ├ Malformed                  400  its content breaks the rules
      ├ Unauthenticated            401  no authenticator accepted the caller
      ├ MethodNotAllowed           405  the method is not POST
@@ -39,25 +39,25 @@ class Rejected(Exception):
         self.event_id = event_id
 
 
-class Malformed(Rejected):
+class Malformed(DeliveryError):
     """The content breaks the rules."""
 
     kind = Kind.MALFORMED
 
 
-class Unauthenticated(Rejected):
+class Unauthenticated(DeliveryError):
     """No authenticator accepted the caller."""
 
     kind = Kind.UNAUTHENTICATED
 
 
-class MethodNotAllowed(Rejected):
+class MethodNotAllowed(DeliveryError):
     """The method is not POST."""
 
     kind = Kind.METHOD_NOT_ALLOWED
 
 
-class ContentTooLarge(Rejected):
+class ContentTooLarge(DeliveryError):
     """The body is over the limit, or a batch has too many events."""
 
     kind = Kind.CONTENT_TOO_LARGE
@@ -67,25 +67,25 @@ class HeadersTooLarge(ContentTooLarge):
     """The headers are too many or too long; the outcome is that of any content that is too large."""
 
 
-class UnsupportedMediaType(Rejected):
+class UnsupportedMediaType(DeliveryError):
     """A format or coding that is not read here."""
 
     kind = Kind.UNSUPPORTED_MEDIA_TYPE
 
 
-class Busy(Rejected):
+class Busy(DeliveryError):
     """More requests are in flight than can be answered in time."""
 
     kind = Kind.UNAVAILABLE
 
 
-class AuthenticationUnavailable(Rejected):
+class AuthenticationUnavailable(DeliveryError):
     """A key or certificate that authentication needs could not be fetched; redelivery may help."""
 
     kind = Kind.UNAVAILABLE
 
 
-class BodyTimeout(Rejected):
+class BodyTimeout(DeliveryError):
     """The body did not arrive within the deadline."""
 
     kind = Kind.UNAVAILABLE

@@ -8,7 +8,7 @@ from typing import Any, assert_never
 from restarter.decide.failure_reasons import classify_failure, explain_failure
 from restarter.dialects import Decoded, is_direct
 from restarter.model.delivery import DeliveryContext
-from restarter.model.errors import Rejected
+from restarter.model.errors import DeliveryError
 from restarter.model.outcome import Kind, Outcome, SweepCounts
 from restarter.model.request import Event
 from restarter.reporting.advice import advise
@@ -84,7 +84,7 @@ def severity_of(outcome: Outcome, dialect: str | None = None) -> str:
 
 def build(
     outcome: Outcome,
-    subject: Decoded | Rejected,
+    subject: Decoded | DeliveryError,
     context: DeliveryContext,
     settings: Settings,
     trace_id: str | None,
