@@ -14,10 +14,10 @@ import threading
 from typing import Any
 
 from restarter.app import Application
-from restarter.dialects import functiongraph_apig
 from restarter.model.delivery import AccessKey, Delivery
 from restarter.model.errors import DeliveryError, Malformed, check_body_size
-from restarter.reporting.reply import Reply, apig_response
+from restarter.reporting.reply import Reply
+from restarter.serving import apig
 from restarter.settings.functiongraph import FunctionGraphSettings
 from restarter.settings.reload import SettingsReloader
 from restarter.telemetry.log import configure_logging
@@ -87,9 +87,9 @@ def handler(event: Any, context: Any) -> Any:
         initializer(context)
     assert _runtime is not None  # noqa: S101  # for mypy
     reply = _runtime.handle(event, context)
-    if functiongraph_apig.is_event(event):
+    if apig.is_event(event):
         # The pipeline answers 200 around the inner reply; another status means that it did not read the event.
-        return json.loads((reply if reply.status == 200 else apig_response(reply)).body)
+        return json.loads((reply if reply.status == 200 else apig.response(reply)).body)
     if reply.status in (400, 413, 422, 503):
         raise EventNotHandled("; ".join(str(one["message"]) for one in reply.receipts))
     receipts = [dict(one) for one in reply.receipts]

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from restarter.callers import authenticate, configured_authenticators
-from restarter.dialects import Decoded, DecodeOptions, Subscription, decode, functiongraph_apig, is_direct, parse
+from restarter.dialects import Decoded, DecodeOptions, Subscription, decode, is_direct, parse
 from restarter.http.transport import Sender
 from restarter.ledger import Ledger
 from restarter.model.delivery import AccessKey, AuthenticatedDelivery, Delivery, DeliveryContext
@@ -22,8 +22,9 @@ from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
 from restarter.reporting import receipt
 from restarter.reporting.redaction import Mask
-from restarter.reporting.reply import Reply, apig_response, reply_to
+from restarter.reporting.reply import Reply, reply_to
 from restarter.restart import Restarter
+from restarter.serving import apig
 from restarter.serving.control_endpoints import control_reply
 from restarter.settings.model import Settings
 from restarter.subscription import confirm
@@ -85,10 +86,10 @@ class Pipeline:
                 authenticated = await authenticate(delivery, self._authenticators, context, outer=outer)
                 self._observer.step("authenticated", authenticated)
                 parsed = parse(authenticated)
-                if functiongraph_apig.recognises(parsed):
-                    inside = functiongraph_apig.unwrap(parsed, outer)
+                if apig.recognises(parsed):
+                    inside = apig.unwrap(parsed, outer)
                     self._observer.step("unwrapped", inside)
-                    return apig_response(await self.handle(inside, context, authenticated))
+                    return apig.response(await self.handle(inside, context, authenticated))
                 parts = decode(parsed, self._options)
                 with self._slots(len(parts)):
                     if len(parts) == 1:  # as nearly always: no extra task

@@ -39,7 +39,7 @@ REASONS: dict[Kind, tuple[str | None, ...]] = {
     Kind.REJECTED: ("credentials", "group_permission", "refused_by_oms", "ambiguous_task_name"),
     Kind.DEFERRED: ("backoff", "in_progress", "credentials", "group_running"),
     Kind.UNAVAILABLE: ("oms", "busy", "ledger"),
-    Kind.MALFORMED: ("task_id: task_id_digits",),
+    Kind.MALFORMED: ("task_id: must be 1 to 15 digits",),
     Kind.IGNORED: ("task_succeeded", "sweep_off"),
 }
 

@@ -19,11 +19,11 @@ from standardwebhooks import Webhook
 import signers
 from example import BEARER, PROJECT, settings
 from restarter.callers import bearer, configured_authenticators, smn_certificates, smn_signature, standard_webhooks
-from restarter.dialects.smn import is_confirmation_url
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import Transport
 from restarter.model.delivery import Delivery, DeliveryContext
 from restarter.model.errors import AuthenticationUnavailable
+from restarter.model.smn import is_certificate_url, is_confirmation_url
 from restarter.settings.errors import SettingsError
 from restarter.settings.model import load
 from signers import CERTIFICATE_URL, CONFIRM_URL, TOPIC, certificate, key_set, rsa_key, sign_smn, smn_message
@@ -85,8 +85,8 @@ def covered(way: smn_signature.Smn, message: Any, received_at: datetime = THEN) 
     """The authenticated part of a message, read as JSON; None if nothing does."""
     delivery = Delivery("POST", "/", {"x-smn-topic-urn": TOPIC}, json.dumps(message).encode())
     found = asyncio.run(way.authenticate(delivery, context(received_at)))
-    assert found is None or not found.headers
-    return None if found is None else json.loads(found.body)
+    assert found is None or not found.delivery.headers
+    return None if found is None else json.loads(found.delivery.body)
 
 
 # What SMN signs
@@ -342,7 +342,7 @@ OTHER_CERTIFICATES = [
 @pytest.mark.parametrize("url", [*signers.look_alikes(CERTIFICATE_URL), *OTHER_CERTIFICATES], ids=ascii)
 def test_an_address_that_only_looks_like_smns_certificate_is_none(url: str) -> None:
     assert url != CERTIFICATE_URL
-    assert not smn_certificates.is_smn_url(url, TOPIC, DOMAINS)
+    assert not is_certificate_url(url, TOPIC, DOMAINS)
 
 
 @pytest.mark.parametrize(
@@ -356,8 +356,8 @@ def test_an_address_that_only_looks_like_smns_certificate_is_none(url: str) -> N
     ],
 )
 def test_the_certificates_of_smn_are_found_in_the_region_of_the_topic(url: str, region: str) -> None:
-    assert smn_certificates.is_smn_url(url, f"urn:smn:{region}:{PROJECT}:t", DOMAINS)
-    assert not smn_certificates.is_smn_url(url, f"urn:smn:la-south-2:{PROJECT}:t", DOMAINS)
+    assert is_certificate_url(url, f"urn:smn:{region}:{PROJECT}:t", DOMAINS)
+    assert not is_certificate_url(url, f"urn:smn:la-south-2:{PROJECT}:t", DOMAINS)
 
 
 OTHER_CONFIRMATIONS = [
@@ -423,9 +423,9 @@ def test_the_confirmations_of_console_and_api_are_found(url: str) -> None:
 def test_the_domains_of_a_partner_cloud_replace_those_of_huawei() -> None:
     partner = ("cloud.example",)
     for url in (CERTIFICATE_URL.replace("myhuaweicloud.com", "cloud.example"),):
-        assert smn_certificates.is_smn_url(url, TOPIC, partner)
-        assert not smn_certificates.is_smn_url(url, TOPIC, DOMAINS)
-        assert not smn_certificates.is_smn_url(url.replace("cloud.example", "cloudxexample"), TOPIC, partner)
+        assert is_certificate_url(url, TOPIC, partner)
+        assert not is_certificate_url(url, TOPIC, DOMAINS)
+        assert not is_certificate_url(url.replace("cloud.example", "cloudxexample"), TOPIC, partner)
     for url in (
         API_CONFIRM_URL.replace("myhuaweicloud.com", "cloud.example"),
         CONFIRM_URL.replace("huaweicloud.com", "cloud.example"),
@@ -433,7 +433,7 @@ def test_the_domains_of_a_partner_cloud_replace_those_of_huawei() -> None:
         assert is_confirmation_url(url, TOPIC, partner)
         assert not is_confirmation_url(url, TOPIC, DOMAINS)
         assert not is_confirmation_url(url.replace("cloud.example", "cloudxexample"), TOPIC, partner)
-    assert not smn_certificates.is_smn_url(CERTIFICATE_URL, TOPIC, partner)
+    assert not is_certificate_url(CERTIFICATE_URL, TOPIC, partner)
     assert not is_confirmation_url(API_CONFIRM_URL, TOPIC, partner)
 
 
@@ -445,7 +445,7 @@ def proved(
 ) -> bool:
     delivery = Delivery("POST", "/", headers, body)
     found = asyncio.run(way.authenticate(delivery, context()))
-    assert found is None or found.body == delivery.body
+    assert found is None or found.delivery.body == delivery.body
     return found is not None
 
 

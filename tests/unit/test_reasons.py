@@ -205,11 +205,11 @@ def test_every_error_says_what_to_do_next_without_a_placeholder(
 def test_a_malformed_event_needs_a_person_and_a_direct_caller_hears_it_himself(
     dialect: str | None, severity: str
 ) -> None:
-    error = Malformed("task_id: task_id_digits", dialect=dialect)
+    error = Malformed("task_id: must be 1 to 15 digits", dialect=dialect)
     receipt = build(Outcome(kind=Kind.MALFORMED, reason=error.reason), error, CONTEXT, settings(), None)
     assert receipt["severity"] == severity
     assert receipt.get("advice") == (
-        "Correct what the sender sends (task_id: task_id_digits), and test a saved delivery with: "
+        "Correct what the sender sends (task_id: must be 1 to 15 digits), and test a saved delivery with: "
         "python -m restarter explain"
         if severity == "ERROR"
         else None

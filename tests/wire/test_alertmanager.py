@@ -102,9 +102,20 @@ def test_each_alert_stands_for_itself(make_function: Callable[..., Function], ht
     assert [receipt["project_id"] for receipt in receipts[:3]] == [PROJECT, PROJECT, "other"]
     assert [receipt["reason"] for receipt in receipts[3:]] == [
         *("alert_without_task", "alert_without_task", "alert_resolved"),
-        *("task_id: task_id_digits", "project_id: not a configured project", "credentials: not a configured profile"),
-        *("request: exactly_one_target", "dst_sk: credentials never travel in a delivery", "task_id: task_id_type"),
-        *("group_id: string_pattern_mismatch", "src_ak: credentials never travel in a delivery"),
+        *(
+            "task_id: must be 1 to 15 digits",
+            "project_id: not a configured project",
+            "credentials: not a configured profile",
+        ),
+        *(
+            "give exactly one of task_id, task_name, group_id, sweep",
+            "dst_sk: credentials never travel in a delivery",
+            "task_id: must be 1 to 15 digits",
+        ),
+        *(
+            "group_id: must be a string of 1 to 255 letters, digits, - and _",
+            "src_ak: credentials never travel in a delivery",
+        ),
         *("status: neither firing nor resolved", "labels: must be an object"),
         *["fingerprint: must be a string of 1 to 1024 characters"] * 3,
         *["startsAt: not an RFC 3339 time"] * 2,

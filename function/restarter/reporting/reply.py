@@ -104,17 +104,3 @@ def _default_reason(outcome: Outcome, receipt: Mapping[str, Any]) -> str | None:
     if outcome.kind is not Kind.NOT_FOUND:
         return None
     return "no_such_group" if "group_id" in receipt else "no_such_task"
-
-
-def apig_response(reply: Reply) -> Reply:
-    """The reply in the form that FunctionGraph's APIG trigger expects; it takes anything else for a failure.
-
-    https://support.huaweicloud.com/intl/en-us/devg-functiongraph/functiongraph_02_0102.html
-    """
-    response = {
-        "isBase64Encoded": False,
-        "statusCode": reply.status,
-        "headers": dict(reply.headers),
-        "body": reply.body.decode(),
-    }
-    return Reply(HTTPStatus.OK, JSON, to_json(response), reply.receipts)
