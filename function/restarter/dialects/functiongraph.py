@@ -37,13 +37,14 @@ def is_smn(parsed: ParsedDelivery) -> bool:
 
 def decode_smn(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     """One part for each record."""
-    return read_batch(parsed.document["record"], lambda record: _read_record(record, options), SMN)
+    by_smn = parsed.authenticated.authenticated_by == "platform"
+    return read_batch(parsed.document["record"], lambda record: _read_record(record, options, by_smn=by_smn), SMN)
 
 
-def _read_record(record: Any, options: DecodeOptions) -> Decoded:
+def _read_record(record: Any, options: DecodeOptions, *, by_smn: bool) -> Decoded:
     if not isinstance(record, dict) or not isinstance(record.get("smn"), dict):
         raise Malformed("smn: must be an object")
-    return read_notice(record["smn"], SMN, options)
+    return read_notice(record["smn"], SMN, options, by_smn=by_smn)
 
 
 def is_timer(parsed: ParsedDelivery) -> bool:

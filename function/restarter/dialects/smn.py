@@ -37,7 +37,7 @@ def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     with faults_of(NAME, message_id):
         if document["type"] == "Notification":
             _check_fields(document)
-            return [read_notice(document, NAME, options)]
+            return [read_notice(document, NAME, options, by_smn=parsed.authenticated.authenticated_by == NAME)]
         if document["type"] != "SubscriptionConfirmation":  # of the others none is an event; no URL in them is followed
             return [Ignored(reason=Reason.SMN_TYPE, dialect=NAME, event_id=message_id)]
         if parsed.authenticated.authenticated_by != NAME:
@@ -63,8 +63,11 @@ def _check_fields(document: dict[str, Any]) -> None:
         raise Malformed("timestamp: must be given")
 
 
-def read_notice(notice: dict[str, Any], dialect: str, options: DecodeOptions) -> Decoded:
-    """The event in an SMN notice: an object with message, message_id, topic_urn and timestamp, all of them text."""
+def read_notice(notice: dict[str, Any], dialect: str, options: DecodeOptions, *, by_smn: bool) -> Decoded:
+    """The event in an SMN notice: an object with message, message_id, topic_urn and timestamp, all of them text.
+
+    `by_smn`: it was SMN that sent it, so the time is SMN's own.
+    """
     message_id = identifier(notice.get("message_id"), "message_id")
     with faults_of(dialect, message_id):
         request = _request(notice.get("message"), options)
@@ -79,6 +82,7 @@ def read_notice(notice: dict[str, Any], dialect: str, options: DecodeOptions) ->
             event_id=message_id,
             identity=(dialect, message_id),
             occurred_at=occurred_at,
+            vendor_time=by_smn,
         )
     )
 

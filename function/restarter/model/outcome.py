@@ -117,10 +117,12 @@ class Reason(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """What became of a request; `reason` is text of ours that names a rule or a field."""
+    """The result of a request: its kind, why, and what is known of the task."""
 
     kind: Kind
-    reason: str | None = None
+    reason: Reason | None = None
+    fault: str | None = None
+    """What is wrong with the delivery, in place of a reason: text that names a field and never its value."""
     retry_after: int | None = None
     """Seconds after which a redelivery makes sense."""
     task_id: str | None = None

@@ -133,6 +133,8 @@ class Event(NamedTuple):
     identity: tuple[str, ...] | None = None
     """What makes the event unique among all senders; None when the sender gave no id. Ids are never made up."""
     occurred_at: datetime | None = None
+    vendor_time: bool = False
+    """`occurred_at` is SMN's own time, so it can be compared with the times of OMS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
