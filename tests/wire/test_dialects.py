@@ -1041,3 +1041,33 @@ def test_the_handshake_works_inside_an_apig_event(function: Function) -> None:
         "WebHook-Allowed-Origin": "eventemitter.example.com",
         "WebHook-Allowed-Rate": "*",
     }
+
+
+OTHER_BODIES: list[tuple[dict[str, str], bytes]] = [
+    ({}, b""),
+    ({"Content-Type": "application/json"}, b""),
+    ({"Content-Type": "application/json"}, b"{not json"),
+    ({"Content-Type": "application/json"}, b"[" * 100_000),
+    ({"Content-Type": "application/json"}, b'{"dst_sk": "x"}'),
+    ({"Content-Type": "text/plain"}, b"disk is full"),
+    ({"Content-Type": "application/protobuf"}, bytes(range(256))),
+    ({"Content-Type": "application/json", "Content-Encoding": "gzip"}, b"\x1f\x8b"),
+]
+
+
+@pytest.mark.parametrize(("headers", "body"), OTHER_BODIES)
+def test_a_binary_event_of_another_type_is_ignored_whatever_its_body_is(
+    headers: dict[str, str], body: bytes, function: Function
+) -> None:
+    """Eventarc redelivers a 4xx for a day, and Knative fills its dead-letter sink with it."""
+    other = {"ce-specversion": "1.0", "ce-type": "com.example.x", "ce-source": "/x", "ce-id": "1"} | headers
+    failed = other | {"ce-type": "oms.task.failed"}
+    dead = failed | {"ce-knativeerrordest": "http://x"}
+    for sent, reason in ((other, "event_type"), (dead, "dead_letter")):
+        assert function.post(content=body, headers=sent).status_code == 204
+        receipt = function.receipt()
+        assert (receipt["outcome"], receipt["reason"], receipt["event_id"]) == ("ignored", reason, "1")
+    assert function.post(content=body, headers=failed).status_code in (400, 415)
+    assert function.receipt()["dialect"] == "cloudevent"
+    assert function.post(content=body, headers=other | {"ce-id": ""}).status_code == 400
+    assert function.receipt()["reason"] == "id: must be a string of 1 to 1024 characters"

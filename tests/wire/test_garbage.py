@@ -200,6 +200,36 @@ def test_an_unknown_field_is_refused_in_a_direct_call(unknown: dict[str, str], f
     assert next(iter(unknown)) in reply.json()["reason"]
 
 
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (
+            {"task": TASK},
+            "give exactly one of task_id, task_name, group_id, sweep; unknown field: task (did you mean task_id?)",
+        ),
+        ({"task_id": "abc"}, "task_id: must be 1 to 15 digits"),
+        (
+            {"taskId": TASK, "task_id": True},
+            "task_id: must be 1 to 15 digits; unknown field: taskId (did you mean task_id?)",
+        ),
+        ({"task_id": TASK, "resaon": "x"}, "unknown field: resaon (did you mean reason?)"),
+        ({"task_id": TASK, "endpoint": "x"}, "unknown field: endpoint"),
+        ({"task_id": TASK, "task_idX9": "x"}, "unknown field: a field"),
+        ({"task_name": ""}, "task_name: must be a string of 1 to 1024 characters"),
+        ({"task_id": TASK, "reason": "x" * 257}, "reason: must be a string of at most 256 characters"),
+        ({"task_id": TASK, "migrate_failed_object": 1}, "migrate_failed_object: must be true or false"),
+        ({"sweep": False}, "sweep: must be true"),
+        ({"sweep": True, "task_status": "x"}, "sweep: only project_id, credentials, reason may stand beside it"),
+    ],
+)
+def test_a_fault_is_a_sentence_that_a_caller_can_act_on(
+    request_: dict[str, Any], reason: str, function: Function
+) -> None:
+    reply = function.post(json=request_)
+    assert (reply.status_code, reply.json()["reason"]) == (400, reason)
+    assert function.receipt()["reason"] == reason
+
+
 @pytest.mark.parametrize("name", ["AKEXAMPLE0000000001", "a\nb", "x" * 41, "<script>", "é", "a b", ""])
 def test_a_name_that_may_be_a_key_or_worse_is_not_repeated(name: str, function: Function) -> None:
     reply = function.post(json={"task_id": TASK, name: 1})
@@ -426,6 +456,12 @@ HOSTILE: dict[str, str] = {
     "an array of numbers": "[" + "1," * (HALF_A_MEGABYTE // 2) + "1]",
     "an array in a field": f'{{{ABOUT_A_TASK}, "x": [' + "1," * (HALF_A_MEGABYTE // 2) + "1]}",
     "objects in an array": f'{{{ABOUT_A_TASK}, "x": [' + '{"a":1},' * (HALF_A_MEGABYTE // 8) + "1]}",
+    "objects without members": f'{{{ABOUT_A_TASK}, "x": [' + "{}," * (HALF_A_MEGABYTE // 3) + "1]}",
+    "objects with one member": f'{{{ABOUT_A_TASK}, "x": [' + '{"":0},' * (HALF_A_MEGABYTE // 7) + "1]}",
+    "brackets in a string": f'{{{ABOUT_A_TASK}, "x": "' + "[{" * (HALF_A_MEGABYTE // 2) + '"}',
+    "brackets in many strings": f'{{{ABOUT_A_TASK}, "x": [' + '"[{",' * (HALF_A_MEGABYTE // 5) + "1]}",
+    "a string of quotes without an end": "[" * 20_001 + '"' + '\\"' * (HALF_A_MEGABYTE // 3),
+    "strings of a backslash": "[" * 20_001 + '"\\"' * (HALF_A_MEGABYTE // 4),
     "199 levels": f'{{{ABOUT_A_TASK}, "x": ' + "[" * 198 + '{"dst_sk": 1}' + "]" * 198 + "}",
     "a long id": f'{{"task_id": "{"1" * HALF_A_MEGABYTE}"}}',
     "a long number": f'{{"task_id": {"1" * HALF_A_MEGABYTE}}}',
@@ -492,6 +528,19 @@ def test_nothing_that_is_sent_stalls_the_function_or_makes_it_answer_at_length(
     assert len(reply.content) < LIMIT
     assert max(len(json.dumps(receipt)) for receipt in function.receipts()) < LIMIT
     assert took < (0.1 if sys.gettrace() is None else 0.5)  # measuring coverage takes most of the time
+
+
+@pytest.mark.parametrize("filler", ["[]", "{}", '{"":0}'])
+@pytest.mark.parametrize(("count", "status"), [(19_997, 204), (19_998, 400)])
+def test_json_has_at_most_20000_objects_and_arrays(filler: str, count: int, status: int, function: Function) -> None:
+    """Event, data and array count, and brackets in strings do not."""
+    strings = json.dumps(["{[" * 50_000, "\\", '"[{'])[1:-1]
+    data = f'{{"task_id": 1, "task_status": "5", "x": [{strings}, {",".join([filler] * count)}]}}'
+    event = f'{{"specversion":"1.0","type":"oms.task.failed","source":"/oms","id":"1","data":{data}}}'
+    reply = function.post(content=event, headers=STRUCTURED)
+    assert reply.status_code == status
+    if status == 400:
+        assert reply.json()["reason"] == "body: over 20000 objects and arrays"
 
 
 def test_of_many_faults_ten_are_named_and_the_others_counted(function: Function) -> None:
