@@ -1423,7 +1423,9 @@ def test_an_address_that_is_no_text_is_none(url: Any, fetching: Function) -> Non
     refused(fetching, fetching.request("POST", content=json.dumps(message | {"signing_cert_url": url})), "smn")
 
 
-@pytest.mark.parametrize("url", look_alikes(CONFIRM_URL)[1::12], ids=ascii)
+@pytest.mark.parametrize(
+    "url", [url for url in look_alikes(CONFIRM_URL) if not {"\n", "\r"} & set(url)][::12], ids=ascii
+)
 def test_a_signed_subscription_to_elsewhere_is_not_followed(url: str, pinned_app: Any, httpx_mock: HTTPXMock) -> None:
     """SMN would not sign it; if it did, the address would still not be followed. All look-alikes are in unit/."""
     function = Function(pinned_app)
