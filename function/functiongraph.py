@@ -1,9 +1,26 @@
-"""The other door: FunctionGraph's built-in Python runtime, which calls `initializer` once and `handler` for each event.
+"""The entry point of FunctionGraph's built-in Python runtime: `initializer` is called once, `handler` for each event.
 
 https://support.huaweicloud.com/intl/en-us/devg-functiongraph/functiongraph_02_0420.html
 """
 
 import os
+import sys
+from pathlib import Path
+
+
+def check_python(folder: Path, here: str) -> None:
+    """Check that the package in a folder was made for the Python `here`, such as 312: parts of it are compiled.
+
+    Raises:
+        ImportError: It was made for another.
+    """
+    made_for = [path.name.split("-")[1] for path in folder.glob("pydantic_core/*.cpython-*.so")]
+    if made_for and here not in made_for:
+        made, found = (f"Python 3.{digits[1:]}" for digits in (made_for[0], here))
+        raise ImportError(f"this package is made for {made}: choose that runtime, or build it for {found} (--python)")
+
+
+check_python(Path(__file__).parent, f"{sys.version_info.major}{sys.version_info.minor}")
 
 # pydantic then searches no installed package for plugins. It reads this at import, and user data comes later.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -23,7 +40,7 @@ from restarter.settings.functiongraph import FunctionGraphSettings
 from restarter.settings.reload import SettingsReloader
 from restarter.telemetry.log import configure_logging
 
-# Seconds kept back from what the platform leaves, to hand the answer over.
+# Seconds kept back from what the platform leaves, to hand the result over.
 MARGIN_S = 0.3
 
 
@@ -104,7 +121,7 @@ def _in_words(receipt: Mapping[str, Any]) -> str:
 
 
 def _body(event: Any) -> bytes:
-    """The event as JSON, as the other door gets it. The pipeline bounds its nesting.
+    """The event as JSON, as a body of HTTP would be. The pipeline bounds its nesting.
 
     Raises:
         Malformed: It cannot be written as JSON, or is nested deeper than Python follows.

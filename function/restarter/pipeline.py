@@ -171,4 +171,4 @@ def _retry_with_new_key(outcome: Outcome) -> Outcome:
 
 
 def _outcome_of(error: DeliveryError) -> Outcome:
-    return Outcome(kind=error.kind, fault=error.reason)
+    return Outcome(kind=error.kind, fault=error.fault)

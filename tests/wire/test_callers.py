@@ -397,7 +397,9 @@ def test_strangers_keep_no_certificate_from_a_cold_instance(fetching: Function, 
     httpx_mock.add_callback(slowly(content=certificate(rsa_key("smn"))), url=CERTIFICATE_URL)
     httpx_mock.add_callback(missing, is_reusable=True)
     names = [CERTIFICATE_URL.replace("0123456789abcdef0123456789abcdef", f"{number:032x}") for number in range(48)]
-    strangers = [({}, json.dumps(smn_message(signing_cert_url=name) | {"signature": ""})) for name in names]
+    strangers: list[tuple[dict[str, str], str]] = [
+        ({}, json.dumps(smn_message(signing_cert_url=name) | {"signature": ""})) for name in names
+    ]
     started_at = time.monotonic()
     statuses = at_once(fetching, *strangers, ({}, json.dumps(done())))
     assert statuses == [503] * 48 + [204]

@@ -677,3 +677,31 @@ def test_an_instance_may_be_called_from_eight_threads_at_once_even_for_the_first
         assert len(threads()) == 1
         assert operations(simulator).count("start") == 200
     assert len(simulator.clients) <= 8
+
+
+@pytest.mark.parametrize(
+    ("compiled", "here", "wanted"),
+    [
+        ([], "39", None),
+        (["cpython-312-x86_64-linux-gnu"], "312", None),
+        (["cpython-311-x86_64-linux-gnu", "cpython-312-x86_64-linux-gnu"], "312", None),
+        (
+            ["cpython-312-x86_64-linux-gnu"],
+            "39",
+            "made for Python 3.12: choose that runtime, or build it for Python 3.9",
+        ),
+        (
+            ["cpython-312-x86_64-linux-gnu"],
+            "313",
+            "made for Python 3.12: choose that runtime, or build it for Python 3.13",
+        ),
+    ],
+)
+def test_a_package_for_another_python_names_it(
+    compiled: list[str], here: str, wanted: str | None, tmp_path: Path, make_instance: Callable[..., Instance]
+) -> None:
+    (tmp_path / "pydantic_core").mkdir()
+    for name in compiled:
+        (tmp_path / "pydantic_core" / f"_pydantic_core.{name}.so").touch()
+    with pytest.raises(ImportError, match=wanted) if wanted else contextlib.nullcontext():
+        make_instance().module.check_python(tmp_path, here)

@@ -11,7 +11,7 @@ HEADERS_TOO_LARGE = f"headers: over {MAX_HEADERS}, or over {MAX_HEADER_BYTES} by
 
 
 class DeliveryError(Exception):
-    """A delivery that is not taken.
+    """A delivery that is refused.
 
     DeliveryError
      ├ Malformed                  400  its content breaks the rules
@@ -19,22 +19,22 @@ class DeliveryError(Exception):
      ├ MethodNotAllowed           405  the method is not POST
      ├ ContentTooLarge            413  the body is over the limit, or a batch has too many events
      │  └ HeadersTooLarge         431  the headers are too many or too long
-     ├ UnsupportedMediaType       415  a format or coding that is not read here
+     ├ UnsupportedMediaType       415  its format or coding is not supported
      ├ BodyTimeout                503  the body did not arrive within the deadline
      ├ Busy                       503  more requests are in flight than can be answered in time
      └ AuthenticationUnavailable  503  a key or certificate could not be fetched; redelivery may help
 
     Attributes:
-        reason: Text of ours that names a field or a header, never what it held.
+        fault: Text of ours that names a field or a header, never what it held.
         dialect: The sender's format, where it was recognised before the error.
         event_id: The event's id, where it was read before the error.
     """
 
     kind: Kind
 
-    def __init__(self, reason: str, *, dialect: str | None = None, event_id: str | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    def __init__(self, fault: str, *, dialect: str | None = None, event_id: str | None = None) -> None:
+        super().__init__(fault)
+        self.fault = fault
         self.dialect = dialect
         self.event_id = event_id
 
@@ -68,7 +68,7 @@ class HeadersTooLarge(ContentTooLarge):
 
 
 class UnsupportedMediaType(DeliveryError):
-    """A format or coding that is not read here."""
+    """Its format or coding is not supported."""
 
     kind = Kind.UNSUPPORTED_MEDIA_TYPE
 
@@ -92,7 +92,7 @@ class BodyTimeout(DeliveryError):
 
 
 def check_body_size(size: int) -> None:
-    """Both doors call this with the bytes that are announced or read.
+    """Check the size of a body, announced or read so far.
 
     Raises:
         ContentTooLarge: The body is over MAX_BODY_BYTES.
