@@ -106,7 +106,7 @@ def handler(event: Any, context: Any) -> Any:
     assert _runtime is not None  # noqa: S101  # for mypy
     reply = _runtime.handle(event, context)
     if apig.is_event(event):
-        # The pipeline answers 200 around the inner reply; another status means that it did not read the event.
+        # The pipeline wraps the inner reply in a 200; another status means that it did not read the event.
         return json.loads((reply if reply.status == 200 else apig.response(reply)).body)
     if reply.status in (400, 413, 422, 503):
         raise EventNotHandled("; ".join(map(_in_words, reply.receipts)))

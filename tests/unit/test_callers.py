@@ -1,4 +1,4 @@
-"""The ways in without a network: what SMN signs, which addresses are SMN's, whose certificate counts, and when."""
+"""Authentication without a network: what SMN signs, which addresses are SMN's, whose certificate counts, and when."""
 
 import asyncio
 import json
@@ -67,14 +67,14 @@ def context(received_at: datetime = THEN) -> DeliveryContext:
 
 
 def pinned(pem: bytes, folder: Path, host: Transport | None = None) -> smn_signature.Smn:
-    """SMN's way in with its certificate in a file."""
+    """SMN's authenticator with its certificate in a file."""
     path = written(folder / "smn.pem", pem)
     nobody = Host(NoAnswer(sent=False, reason=Reason.NO_CONNECTION))
     return smn_signature.Smn(settings(caller_smn_topics=TOPIC, caller_smn_certificate=path), host or nobody)
 
 
 def fetching(host: Transport) -> smn_signature.Smn:
-    """SMN's way in with the certificate of SMN's host."""
+    """SMN's authenticator with the certificate of SMN's host."""
     return smn_signature.Smn(settings(caller_smn_topics=TOPIC), host)
 
 
@@ -106,7 +106,8 @@ def test_each_type_that_is_signed_has_a_sample() -> None:
     assert {sample(name)["type"] for name in SIGNED} == set(smn_signature.SIGNED)
 
 
-def test_an_empty_subject_is_looked_for_in_the_text_first_and_left_out_then() -> None:
+def test_an_empty_subject_may_be_signed_or_left_out() -> None:
+    """It is looked for in the signed text first, and left out then."""
     with_it, without = smn_signature.strings_to_sign(sample("notification_empty_subject_signed_without"))
     assert b"\nsubject\n\ntimestamp\n" in with_it
     assert without == with_it.replace(b"subject\n\n", b"")
@@ -140,7 +141,7 @@ def test_a_bad_sample_is_not_proved(name: str, tmp_path: Path) -> None:
     assert covered(pinned(PEM.read_bytes(), tmp_path), sample(name)) is None
 
 
-def test_a_sample_whose_certificate_is_elsewhere_is_not_proved_and_nothing_is_fetched() -> None:
+def test_nothing_is_fetched_from_elsewhere() -> None:
     """Its signature is good: with the certificate pinned it would get in."""
     host = Host(Answer(200, PEM.read_bytes()))
     assert covered(fetching(host), sample("bad_cert_host")) is None
@@ -204,7 +205,8 @@ def test_a_certificate_counts_from_its_first_second_to_its_last(place: str, tmp_
     assert found == [False, True, True, False]
 
 
-def test_an_expired_certificate_is_of_no_use_alone_and_no_harm_beside_a_good_one(tmp_path: Path) -> None:
+def test_an_expired_certificate_in_the_file(tmp_path: Path) -> None:
+    """It proves nothing alone, and does no harm beside a good one."""
     expired, good = EXPIRED.read_bytes(), PEM.read_bytes()
     assert covered(pinned(expired, tmp_path), sample("notification")) is None
     assert covered(pinned(expired, tmp_path), sample("notification"), datetime(2015, 6, 1, tzinfo=UTC))
@@ -363,7 +365,8 @@ def test_the_names_in_flight_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     assert asyncio.run(outcomes(kept, [url_of(0)], 4.5)) == ["found"]
 
 
-def test_a_delivery_waits_for_a_certificate_no_longer_than_its_own_deadline() -> None:
+def test_each_delivery_waits_until_its_own_deadline() -> None:
+    """Deliveries share a fetch, not the time that they have."""
     host = SlowHost(0.2, url_of(0))
     kept = smn_certificates.Certificates(settings(caller_smn_topics=TOPIC), host)
 
@@ -389,7 +392,8 @@ def test_a_delivery_waits_for_a_certificate_no_longer_than_its_own_deadline() ->
         Answer(200, PEM.read_bytes() + b"\n" * (16 * 1024 - len(PEM.read_bytes()) + 1)),
     ],
 )
-def test_a_certificate_that_could_not_be_fetched_leaves_the_question_open(answer: Answer | NoAnswer) -> None:
+def test_without_the_certificate_the_question_is_open(answer: Answer | NoAnswer) -> None:
+    """A certificate that could not be fetched proves nothing, and refutes nothing."""
     with pytest.raises(AuthenticationUnavailable, match=r"^smn: the certificate could not be fetched$"):
         covered(fetching(Host(answer)), sample("notification"))
 

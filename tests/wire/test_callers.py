@@ -1,4 +1,4 @@
-"""The ways in at the real door: who gets in, who does not, what is fetched for it, and how little the answer says.
+"""Authentication at the real entry point: who gets in, who does not, what is fetched, how little the response says.
 
 pytest-httpx fails each test here in which anybody is called who was not expected: OMS, or a host that is not SMN's.
 """
@@ -77,7 +77,7 @@ EVERY_WAY = {
 
 @pytest.fixture
 def function(make_function: Make, pinned: dict[str, str]) -> Function:
-    """The function with every way in open but the platform's."""
+    """The function with every authentication method but the platform's."""
     return make_function(**EVERY_WAY, **pinned)
 
 
@@ -187,7 +187,7 @@ def slowly(**answer: Any) -> Callable[[httpx.Request], Any]:
     return callback
 
 
-# Each way in, from the door to the start
+# Each authentication method, from the request to the start
 
 
 @pytest.mark.parametrize(
@@ -334,9 +334,8 @@ NO_KEYS = "oidc: the keys could not be fetched"
 
 
 @pytest.mark.parametrize("answer", UNREACHABLE)
-def test_a_certificate_that_does_not_come_is_asked_for_again_with_the_next_message(
-    answer: str, fetching: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_a_missing_certificate_is_fetched_again(answer: str, fetching: Function, httpx_mock: HTTPXMock) -> None:
+    """A certificate that does not come is asked for again with the next message."""
     pem = certificate(rsa_key("smn"))
     httpx_mock.add_response(url=CERTIFICATE_URL, **UNREACHABLE[answer])
     httpx_mock.add_response(url=CERTIFICATE_URL, content=pem)
@@ -350,9 +349,10 @@ def test_a_certificate_in_too_long_a_file_is_not_taken(fetching: Function, httpx
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
-def test_a_host_of_certificates_or_keys_that_is_down_is_the_senders_reason_to_repeat(
+def test_a_host_that_is_down_makes_the_sender_redeliver(
     failure: httpx.TransportError, fetching: Function, httpx_mock: HTTPXMock
 ) -> None:
+    """A host of certificates or keys that is down is a 503."""
     httpx_mock.add_exception(failure, url=CERTIFICATE_URL)
     httpx_mock.add_exception(failure, url=KEYS_URL)
     unreachable(fetching, fetching.request("POST", content=json.dumps(done())), NO_CERTIFICATE)
@@ -419,9 +419,8 @@ def test_smn_has_three_domains(certificate_url: str, fetching: Function, httpx_m
     let_in(fetching, fetching.request("POST", content=json.dumps(done(signing_cert_url=certificate_url))))
 
 
-def test_the_certificate_of_a_partner_cloud_is_fetched_from_its_domain_alone(
-    make_function: Make, httpx_mock: HTTPXMock
-) -> None:
+def test_a_partner_cloud_has_its_own_certificates(make_function: Make, httpx_mock: HTTPXMock) -> None:
+    """They are fetched from the configured domain alone."""
     partner = CERTIFICATE_URL.replace("myhuaweicloud.com", "cloud.example")
     httpx_mock.add_response(url=partner, content=certificate(rsa_key("smn")))
     function = make_function(**EVERY_WAY | {"CALLER_SMN_DOMAINS": "cloud.example"})
@@ -524,9 +523,10 @@ def test_the_api_and_the_consoles_of_smn_confirm_too(url: str, function: Functio
         ({"status_code": 503}, 503, "unavailable"),
     ],
 )
-def test_what_the_host_of_confirmations_says_is_passed_on_and_no_redirect_followed(
+def test_the_response_to_a_confirmation_decides(
     answer: dict[str, Any], status: int, outcome: str, function: Function, httpx_mock: HTTPXMock
 ) -> None:
+    """A 2xx confirms, what may pass is a 503, and no redirect is followed."""
     httpx_mock.add_response(method="GET", url=CONFIRM_URL, **answer)
     reply = function.request("POST", content=json.dumps(signed("SubscriptionConfirmation")))
     assert (reply.status_code, function.receipt()["outcome"]) == (status, outcome)
@@ -570,7 +570,7 @@ def test_a_type_that_smn_does_not_sign_is_ignored_behind_another_way(function: F
     assert function.receipt()["reason"] == "smn_type"
 
 
-def test_a_subscription_inside_a_proved_envelope_needs_its_own_signature(
+def test_a_subscription_in_an_envelope_needs_a_signature(
     make_function: Make, pinned: dict[str, str], httpx_mock: HTTPXMock
 ) -> None:
     """SMN can send to an APIG address: then its message is the body of an event that the platform authenticates."""
@@ -639,9 +639,10 @@ class Clock:
         environment.setattr("restarter.callers.google_oidc.time", SimpleNamespace(time=lambda: self.now))
 
 
-def test_the_keys_are_fetched_again_for_an_unknown_one_but_not_at_once(
+def test_an_unknown_key_makes_google_asked_once_a_minute(
     fetching: Function, httpx_mock: HTTPXMock, environment: pytest.MonkeyPatch
 ) -> None:
+    """The keys are fetched again for an unknown one, but not at once."""
     clock = Clock(environment)
     httpx_mock.add_response(url=KEYS_URL, json=key_set(a=rsa_key("google")))
     new, old = google(header={"kid": "b"}), google(header={"kid": "a"})
@@ -761,9 +762,8 @@ ODD_KEYS = [
 
 
 @pytest.mark.parametrize("answer", [*UNREACHABLE, *(text for text in ODD_KEYS)], ids=lambda text: text[:60])
-def test_keys_that_do_not_come_are_asked_for_again_with_the_next_token(
-    answer: str, fetching: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_missing_keys_are_fetched_again(answer: str, fetching: Function, httpx_mock: HTTPXMock) -> None:
+    """Where there are none, keys that do not come are asked for again with the next token."""
     httpx_mock.add_response(url=KEYS_URL, **UNREACHABLE.get(answer, {"text": answer}))
     httpx_mock.add_response(url=KEYS_URL, json=key_set(rsa_key("google")))
     unreachable(fetching, fetching.request("POST", content=DONE, headers=google()), NO_KEYS)
@@ -1449,9 +1449,8 @@ def test_a_signed_subscription_without_its_address_is_malformed(function: Functi
     assert function.receipt()["outcome"] == "malformed"
 
 
-def test_a_forgery_beside_a_fetched_certificate_is_refused_and_costs_no_second_fetch(
-    fetching: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_a_forgery_costs_no_second_fetch(fetching: Function, httpx_mock: HTTPXMock) -> None:
+    """A forged message whose certificate is there is refused."""
     httpx_mock.add_response(url=CERTIFICATE_URL, content=certificate(rsa_key("smn")))
     forged = sign_smn(smn_message(), rsa_key("other"))
     for _ in range(3):

@@ -118,9 +118,8 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize(("document", "place"), BAD_REQUESTS)
-def test_a_bad_request_is_refused_in_every_dialect_and_the_answer_names_the_place(
-    document: dict[str, Any], place: str, function: Function
-) -> None:
+def test_a_bad_request_is_refused_in_every_dialect(document: dict[str, Any], place: str, function: Function) -> None:
+    """The response names the place."""
     text = _dumps(document)
     event = f'{{"specversion":"1.0","type":"oms.task.failed","source":"/oms","id":"1","data":{text}}}'
     encoded = {"specversion": "1.0", "type": "oms.task.start", "source": "/oms", "id": "1"}
@@ -287,7 +286,9 @@ def test_a_format_that_is_not_spoken_here_gets_415(body: bytes, headers: dict[st
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_body_over_the_limit_gets_413_whether_it_was_announced_or_not(streamed: bool, function: Function) -> None:  # noqa: FBT001
+def test_a_body_over_the_limit_gets_413(streamed: bool, function: Function) -> None:  # noqa: FBT001
+    """Whether its length was announced or not."""
+
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(1024):
             yield b" " * 1024
@@ -353,9 +354,8 @@ def test_a_cloudevent_without_what_it_must_have_is_malformed(
 
 @pytest.mark.parametrize("header", ["ce-id", "ce-source", "ce-type", "ce-specversion"])
 @pytest.mark.parametrize("value", [None, "", "%ff", "%00"])
-def test_a_binary_cloudevent_with_a_missing_or_garbled_header_is_malformed(
-    header: str, value: str | None, function: Function
-) -> None:
+def test_a_binary_event_needs_its_headers(header: str, value: str | None, function: Function) -> None:
+    """A missing or garbled one makes it malformed."""
     headers = {name: text for name, text in BINARY.items() if name != header}
     reply = function.post(json={"task_id": TASK}, headers=headers | ({header: value} if value is not None else {}))
     assert reply.status_code == 400
@@ -428,9 +428,7 @@ def test_an_id_of_a_direct_call_that_is_none_is_malformed(header: str, value: st
         ({"AK0": "\n"}, "a field: has a line break"),
     ],
 )
-def test_a_message_of_smn_whose_fields_could_be_cut_in_another_way_is_malformed(
-    changes: dict[str, Any], place: str, function: Function
-) -> None:
+def test_no_field_of_smn_but_the_message_has_lines(changes: dict[str, Any], place: str, function: Function) -> None:
     """Only `message` may have lines of its own; whoever authenticated the delivery."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     message = {"type": "Notification", "signature": "c2ln", "message_id": "m", "timestamp": now, "subject": "OMS"}
@@ -511,9 +509,7 @@ ENVELOPES: dict[str, tuple[str, dict[str, str], str]] = {
 @pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("envelope", ENVELOPES)
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_nothing_that_is_sent_stalls_the_function_or_makes_it_answer_at_length(
-    hostile: str, envelope: str, make_function: Callable[..., Function]
-) -> None:
+def test_no_body_stalls_the_function(hostile: str, envelope: str, make_function: Callable[..., Function]) -> None:
     """CPU time is measured without the client's; parsing half a megabyte takes some milliseconds of it."""
     function = make_function(RESTART_ENABLED="false")
     template, headers, coding = ENVELOPES[envelope]
@@ -563,9 +559,8 @@ def test_a_secret_is_refused_at_any_depth(depth: int, function: Function) -> Non
 
 
 @pytest.mark.parametrize("character", ["a", "é", "成", "\U0001f600", "\x01"])
-def test_a_reply_and_a_receipt_stay_under_16_kib_however_long_the_names(
-    character: str, function: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_a_reply_and_a_receipt_stay_under_16_kib(character: str, function: Function, httpx_mock: HTTPXMock) -> None:
+    """However long the names are."""
     name = character * 1024
     task = shown(2, name=name)
     httpx_mock.add_response(url=re.compile(r".*/tasks\?"), json={"tasks": [task], "count": 1}, is_reusable=True)
