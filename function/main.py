@@ -22,8 +22,8 @@ from restarter.model.delivery import AccessKey, Delivery, DeliveryContext
 from restarter.model.errors import (
     MAX_BODY_BYTES,
     BodyTimeout,
+    DeliveryError,
     Malformed,
-    Rejected,
     check_body_size,
     check_headers,
 )
@@ -70,7 +70,7 @@ async def restart(request: Request) -> Response:
             context = context._replace(platform_key=_agency_key(headers))
         body = await _body(request, headers.get("content-length", ""), context)
         delivery = Delivery(request.method, request.scope["path"], headers, body)
-    except Rejected as error:
+    except DeliveryError as error:
         await _discard_body(request, context)
         reply = pipeline.error_reply(error, context, trace_id_of(headers.get("traceparent", "")))
     else:
