@@ -71,7 +71,7 @@ async def restart(request: Request) -> Response:
             method, path = request.scope[worker.ASKED]
             delivery = Delivery(method, path, headers, body)
         except Rejected as error:
-            reply = pipeline.reject(error, context, trace_id_of(headers.get("traceparent", "")))
+            reply = pipeline.error_reply(error, context, trace_id_of(headers.get("traceparent", "")))
             reply = reply._replace(headers={**reply.headers, "Connection": "close"})
         else:
             reply = await pipeline.handle(delivery, context)

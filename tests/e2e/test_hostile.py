@@ -265,7 +265,6 @@ FLOODS = {
     "a head of 64 KiB": [b"POST / HTTP/1.1\r\nHost: f\r\n" + b"a:\r\n" * 16_000 + b"\r\n"],
     "a head of 900 lines": [b"POST / HTTP/1.1\r\nHost: f\r\n" + b"a:\r\n" * 900 + b"\r\n"],
     "trailers": [CHUNKED + b"\r\n" + b"0\r\n", b"X: 1\r\n" * 50_000],
-    "tiny JSON": [post(body=b"[" + b'{"":0},' * 60_000 + b"0]")],
     "tiny JSON of strangers": [post(body=b"[" + b'{"":0},' * 60_000 + b"0]").replace(TOKEN, b"")],
 }
 

@@ -108,9 +108,7 @@ def test_garbage_after_a_reply_closes_the_connection_without_a_traceback(caplog:
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
-@pytest.mark.parametrize(
-    "parts", [[b""], [b"G"] * 9, [GET, b"G"], [GET, *([b"G"] * 9)], [GET], [b"\r\n" * 9]], ids=ascii
-)
+@pytest.mark.parametrize("parts", [[b""], [b"G"] * 5, [GET, b"G"], [GET, *([b"G"] * 4)], [GET]], ids=ascii)
 def test_a_connection_waits_for_a_head_no_longer_than_idle(parts: list[bytes]) -> None:
     """Neither one byte nor many that come slowly hold it, before the first request or after a reply."""
     began = time.monotonic()
