@@ -122,4 +122,6 @@ def _take_user_data(context: Any) -> None:
 
 def _platform_key(context: Any) -> AccessKey | None:
     """The temporary key of the function's agency, if it has one."""
-    return AccessKey.lent(context.getSecurityAccessKey(), context.getSecuritySecretKey(), context.getSecurityToken())
+    return AccessKey.from_platform(
+        context.getSecurityAccessKey(), context.getSecuritySecretKey(), context.getSecurityToken()
+    )

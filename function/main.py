@@ -105,7 +105,9 @@ def _check_framing(headers: Mapping[str, str]) -> None:
 
 def _agency_key(headers: Mapping[str, str]) -> AccessKey | None:
     """The key of the agency, as FunctionGraph sends it to an image with each delivery."""
-    return AccessKey.lent(*(headers.get(f"x-cff-security-{part}") for part in ("access-key", "secret-key", "token")))
+    return AccessKey.from_platform(
+        *(headers.get(f"x-cff-security-{part}") for part in ("access-key", "secret-key", "token"))
+    )
 
 
 async def _body(request: Request, announced: str, context: DeliveryContext, hold: Callable[[int], None]) -> bytes:

@@ -472,3 +472,37 @@ def test_a_body_that_goes_on_as_garbage_after_its_reply_leaves_no_traceback(
         assert running.receipt()["outcome"] == "content_too_large"
         assert httpx.get(f"{running.url}/healthz").status_code == 200
     assert capfd.readouterr().err == ""
+
+
+# Lines as Google has them
+
+
+def test_with_execution_ids_each_receipt_is_a_line_and_no_stranger_writes_into_it(oms: Running) -> None:
+    """The framework then wraps stdout, and merged the receipts of a batch into one line without a severity."""
+    events = [
+        {
+            "specversion": "1.0",
+            "type": "oms.task.failed",
+            "source": "/s",
+            "id": f"{number}",
+            "data": {"task_id": number},
+        }
+        for number in (TASK, 999_999_999)
+    ]
+    with function(EXAMPLE | {"OMS_ENDPOINT": oms.url, "LOG_EXECUTION_ID": "true"}) as running:
+        reply = httpx.post(
+            running.url,
+            content=json.dumps(events),
+            headers={
+                "Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}",
+                "Content-Type": "application/cloudevents-batch+json",
+                "Function-Execution-Id": "stranger" * 7000,
+                "X-Cloud-Trace-Context": f"{'0' * 32}/{'7' * 7000};o=1",
+            },
+        )
+        receipts = [running.receipt(), running.receipt()]
+    assert reply.status_code == 422
+    found = {(receipt["severity"], receipt["outcome"]) for receipt in receipts}
+    assert found == {("INFO", "started"), ("ERROR", "not_found")}
+    assert all(len(json.dumps(receipt)) < 2000 for receipt in receipts)
+    assert "stranger" not in json.dumps(receipts)

@@ -83,7 +83,7 @@ async def _check_project(settings: Settings, oms: Oms, project_id: str, *, every
     context = _context()
     at = f"project {project_id} at {settings.endpoint_of(project_id)}"
     found = await oms.find(project_id, NO_TASK, context)
-    ok = isinstance(found, Outcome) and found.reason is None
+    ok = isinstance(found, Outcome) and found.kind is Kind.NOT_FOUND
     yield _of_call("oms", at, found if isinstance(found, Outcome) else Outcome(kind=Kind.UNAVAILABLE), "answers", ok=ok)
     if not ok:
         return
