@@ -44,7 +44,7 @@ from functions_framework.aio import create_asgi_app  # noqa: E402  # run as a pr
 import signers  # noqa: E402  # run as a program, it finds them only now
 from example import ENVIRONMENT, TASK_NAME, shown  # noqa: E402  # run as a program, it finds them only now
 from restarter.http.call import Answer, Call, NoAnswer  # noqa: E402  # run as a program, it finds them only now
-from restarter.model.outcome import Reason
+from restarter.model.outcome import Reason  # noqa: E402  # run as a program, it finds them only now
 
 MAX_STALL_S = 0.1
 MAX_BYTES = 16 * 1024
