@@ -1,4 +1,4 @@
-"""The other door: FunctionGraph's built-in Python runtime, which calls `initializer` once and `handler` for each event.
+"""The entry point of FunctionGraph's Python runtime, which calls `initializer` once and `handler` for each event.
 
 https://support.huaweicloud.com/intl/en-us/devg-functiongraph/functiongraph_02_0420.html
 """
@@ -23,7 +23,7 @@ from restarter.settings.functiongraph import FunctionGraphSettings
 from restarter.settings.reload import SettingsReloader
 from restarter.telemetry.log import configure_logging
 
-# Seconds kept back from what the platform leaves, to hand the answer over.
+# Seconds reserved of the time that the platform leaves, to return the result.
 MARGIN_S = 0.3
 
 
@@ -104,7 +104,7 @@ def _in_words(receipt: Mapping[str, Any]) -> str:
 
 
 def _body(event: Any) -> bytes:
-    """The event as JSON, as the other door gets it. The pipeline bounds its nesting.
+    """The event as JSON, as the HTTP entry point gets it. The pipeline bounds its nesting.
 
     Raises:
         Malformed: It cannot be written as JSON, or is nested deeper than Python follows.

@@ -1,4 +1,4 @@
-"""What the door does besides deliveries, and what dialects pass over."""
+"""What the HTTP entry point does besides deliveries, and what dialects pass over."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -27,6 +27,24 @@ def test_health_says_the_version_and_leaves_no_receipt(function: Function) -> No
 def test_the_first_call_of_functiongraph_is_answered_without_work(function: Function) -> None:
     assert function.request("POST", "/init").status_code == 200
     assert function.receipts() == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "accept", "status"),
+    [
+        ("GET", "/", "text/html,application/xhtml+xml,*/*;q=0.8", 200),
+        ("HEAD", "/", "text/html", 200),
+        ("GET", "/", "*/*", 405),
+        ("GET", "/other", "text/html", 405),
+        ("POST", "/", "text/html", 401),
+    ],
+)
+def test_a_browser_is_told_what_this_is(method: str, path: str, accept: str, status: int, function: Function) -> None:
+    reply = function.request(method, path, headers={"Accept": accept})
+    assert reply.status_code == status
+    if status == 200:
+        assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+        assert method == "HEAD" or reply.text.startswith("This is oms-task-restarter, which restarts failed")
 
 
 @pytest.mark.parametrize("path", ["/", "/invoke", "/any/where", "/healthz"])

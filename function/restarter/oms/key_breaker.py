@@ -20,7 +20,7 @@ NO_GUARD = nullcontext()
 
 
 class KeyBreaker:
-    """What OMS, or IAM, has lately answered to a key, a token or a password."""
+    """Whether a key, a token or a password may be used, by what OMS or IAM last said of it."""
 
     def __init__(self) -> None:
         self.is_closed = False

@@ -11,7 +11,7 @@ from restarter.model.task import Task
 from restarter.oms.error_codes import read_error, unreadable
 from restarter.oms.fields import count, failure_of, integer, member, text
 
-# A page of 50 tasks stays well under the bound on answers (`transport.MAX_ANSWER_BYTES`); OMS allows 100.
+# A page of 50 tasks stays well under the bound on responses (`transport.MAX_ANSWER_BYTES`); OMS allows 100.
 PAGE_SIZE = 50
 MAX_ID_DIGITS = 19  # of a 64-bit integer; those of today have 15
 ACTIVE = (1, 2, 6)  # waiting, running, retrying
@@ -25,7 +25,7 @@ def show(origin: str, project_id: str, task_id: str) -> Call:
 
 
 def interpret_show(answer: Answer, task_id: str) -> Task | Outcome:
-    """The task that was asked for; an answer without it says that nothing can be known now, not that there is none."""
+    """The task that was asked for; a 2xx without it is unavailable, and does not mean that there is no such task."""
     if not 200 <= answer.status < 300:
         return read_error(answer)
     task = _task(answer.document)

@@ -1,19 +1,17 @@
 """gunicorn's worker for the function: how uvicorn runs in it, which requests reach the function, and how it ends.
 
-The framework names its classes, `uvicorn_worker.UvicornWorker` and `Starlette`, and gives no other way to change them;
-here others take those names.
+The framework names the worker's class, `uvicorn_worker.UvicornWorker`, and gives it no options; here another takes that
+name.
 """
 
 import signal
+from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Any, ClassVar
 
-import functions_framework.aio
 import gunicorn.config
 import uvicorn.config
 import uvicorn_worker
-from starlette.applications import Starlette
-from starlette.types import Receive, Scope, Send
 
 from restarter.serving import http_protocol
 
@@ -24,20 +22,23 @@ ASKED = "asked"
 """In a request's scope: its method and its path."""
 
 
-class EveryRequest(Starlette):
-    """The framework's application. Its one function answers every request, whatever the method and the target.
+class EveryRequest:
+    """The framework's ASGI application, whose one function answers every request, whatever the method and the target.
 
     The framework routes by both, and would answer some requests itself, without a receipt. An event would get its 404.
     With LOG_EXECUTION_ID it also writes two headers into each line: those that a stranger chose are left out.
     """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, application: Callable[..., Awaitable[None]]) -> None:
+        self._application = application
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Handle one request."""
         if scope["type"] == "http":
             headers = [header for header in scope["headers"] if _is_usable(*header)]
             asked = scope["method"], _path(scope["path"])
             scope = {**scope, "method": "POST", "path": "/", "headers": headers, ASKED: asked}
-        await super().__call__(scope, receive, send)
+        await self._application(scope, receive, send)
 
 
 def _is_usable(name: bytes, value: bytes) -> bool:
@@ -94,7 +95,7 @@ def _exit(number: int, frame: FrameType | None) -> None:
 
 
 def install() -> None:
-    """Let the framework start this worker and hand it every request, without a socket for gunicorn's own commands.
+    """Let the framework start this worker, and no socket beside it for gunicorn's own commands.
 
     Where it starts uvicorn without gunicorn (`--debug`), uvicorn reads HTTP in the same way.
 
@@ -103,5 +104,4 @@ def install() -> None:
     """
     gunicorn.config.ControlSocketDisable.default = True
     uvicorn_worker.UvicornWorker = Worker
-    functions_framework.aio.Starlette = EveryRequest  # type: ignore[attr-defined]  # its own import
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{http_protocol.__name__}:Http"  # else httptools, where it is installed

@@ -36,7 +36,7 @@ EXPORT_TIMEOUT_S = 2.0  # traces and metrics each wait so long at the end, and p
 
 
 class Span:
-    """One call while it is made."""
+    """One request while it is under way."""
 
     def __init__(self, span: trace.Span) -> None:
         self._span = span
@@ -88,7 +88,7 @@ class OpenTelemetry:
 
     @contextmanager
     def call(self, call: Call) -> Iterator[Span]:
-        """A span for one call, named like the operation."""
+        """A span for one request, named like the operation."""
         attributes = {"http.request.method": call.method, "server.address": call.host.partition(":")[0]}
         started_at, operation = time.perf_counter(), call.operation or call.method
         with self._tracer.start_as_current_span(operation, None, SpanKind.CLIENT, attributes) as span:
