@@ -48,7 +48,7 @@ configure_logging(settings.current().log_level)
 settings.warn()
 worker.install()
 # The framework makes its application by this name, and gives no other way to put one around it.
-functions_framework.aio.Starlette = lambda **options: worker.EveryRequest(Starlette(**options))  # type: ignore[attr-defined, assignment]
+setattr(functions_framework.aio, "Starlette", lambda **options: worker.EveryRequest(Starlette(**options)))  # noqa: B010
 # Each connection is an open file: raise the usual limit of 1,024 to what the system allows.
 with contextlib.suppress(ValueError, OSError):
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
