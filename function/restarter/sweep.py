@@ -8,14 +8,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from restarter.decide.group_rules import usable_group_id
+from restarter.decide.admission import admit
 from restarter.decide.policy import policy_of
-from restarter.decide.rules import admit
-from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, RestartRequest, SweepCounts, Task
-from restarter.oms.client import MORE_PAGES, Oms
+from restarter.decide.task_rules import usable_group_id
+from restarter.model.delivery import DeliveryContext
+from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
+from restarter.model.request import Event, Intent, RestartRequest
+from restarter.model.task import Task
+from restarter.oms.client import FailedList, Oms
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
 from restarter.settings.types import parse_duration
+from restarter.siblings import Siblings
 
 MIN_TIME_S = 1.0  # that must remain for the next candidate
 NEVER_MS = 10**15  # for a task that does not say when it failed: it comes last
@@ -23,9 +27,10 @@ NEVER_MS = 10**15  # for a task that does not say when it failed: it comes last
 MAY_HAVE_STARTED = (Kind.STARTED, Kind.WOULD_START, Kind.UNCONFIRMED)
 # After these the sweep is answered 503, so that it comes again.
 INCOMPLETE = (Kind.UNAVAILABLE, Kind.UNCONFIRMED)
+IN_PROGRESS = "in_progress"  # and after this reason: the other delivery's instance may have died
 # These are counted in the summary alone: a receipt for each would repeat itself with every sweep.
-ROUTINE = ("backoff", "budget_exhausted")
-OFF = Outcome(kind=Kind.IGNORED, reason="sweep_off")
+ROUTINE = (Reason.BACKOFF, Reason.BUDGET_EXHAUSTED)
+OFF = Outcome(kind=Kind.IGNORED, reason=Reason.SWEEP_OFF)
 # What a request would name, `task_id` or `group_id`, and its value.
 Target = tuple[str, str]
 
@@ -43,13 +48,15 @@ class Sweeper:
         self._restarter = restarter
         self._now = now
 
-    async def sweep(self, tick: Event, context: DeliveryContext) -> list[tuple[Event, Outcome]]:
+    async def sweep(
+        self, tick: Event, context: DeliveryContext, siblings: Siblings | None = None
+    ) -> list[tuple[Event, Outcome]]:
         """What became of each task that was handled, and last of the sweep itself. `tick` is what asked for it."""
         not_admitted = admit(tick, self._policy, context.received_at) if self._is_on else OFF
         if not_admitted is not None:
             return [(tick, not_admitted)]
-        found, interruption = await self._oms.failed(tick.project_id, context)
-        counts, targets = select(found, 1000 * self._now().timestamp() - self._age_ms, self._prefix)
+        failed = await self._oms.failed(tick.project_id, context)
+        counts, targets = select(failed.tasks, 1000 * self._now().timestamp() - self._age_ms, self._prefix)
         handled: list[tuple[Event, Outcome]] = []
         identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
         for target in targets:
@@ -57,8 +64,8 @@ class Sweeper:
             if started >= self._limit or context.remaining() < MIN_TIME_S:
                 break
             event = _event(tick, target, identity)
-            handled.append((event, await self._restarter.restart(event, context)))
-        summary = _summary(counts, len(targets), [outcome for _, outcome in handled], interruption)
+            handled.append((event, await self._restarter.restart(event, context, siblings)))
+        summary = _summary(counts, len(targets), [outcome for _, outcome in handled], failed)
         return [*((event, outcome) for event, outcome in handled if outcome.reason not in ROUTINE), (tick, summary)]
 
 
@@ -107,21 +114,21 @@ def _event(tick: Event, target: Target, identity: tuple[str, ...]) -> Event:
     )
 
 
-def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], interruption: Outcome | None) -> Outcome:
+def _is_incomplete(outcome: Outcome) -> bool:
+    return outcome.kind in INCOMPLETE or outcome.reason == IN_PROGRESS
+
+
+def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], failed: FailedList) -> Outcome:
     """The outcome of the sweep: `swept`, or what makes the sender come again."""
     started = sum(outcome.kind in (Kind.STARTED, Kind.WOULD_START) for outcome in outcomes)
     counts = replace(counts, started=started, held_back=len(outcomes) - started, left=targets - len(outcomes))
-    if interruption is MORE_PAGES:
-        interruption, reason = None, MORE_PAGES.reason
-    else:
-        reason = None
-    incomplete = interruption or next((outcome for outcome in outcomes if outcome.kind in INCOMPLETE), None)
+    incomplete = failed.error or next(filter(_is_incomplete, outcomes), None)
     if incomplete is None:
-        return Outcome(kind=Kind.SWEPT, reason=reason, counts=counts)
-    kind = incomplete.kind if incomplete.kind in (*INCOMPLETE, Kind.DEFERRED) else Kind.UNAVAILABLE
+        return Outcome(kind=Kind.SWEPT, reason=Reason.MORE_PAGES if failed.more_pages else None, counts=counts)
+    kind = incomplete.kind if incomplete.kind in INCOMPLETE else Kind.UNAVAILABLE
     return Outcome(
         kind=kind,
-        reason=incomplete.reason or "list",
+        reason=Reason.LIST if incomplete.kind is Kind.NOT_FOUND else incomplete.reason,
         retry_after=incomplete.retry_after,
         counts=counts,
         oms_status=incomplete.oms_status,

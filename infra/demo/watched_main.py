@@ -16,16 +16,21 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import restarter.app
-import restarter.control_endpoints
 from oms_simulator.fast_clock import clock
 from restarter.cli.explain import Explanation
 from restarter.http.call import Call
-from restarter.model import Delivery
-from restarter.settings.shown import Mask
+from restarter.model.delivery import Delivery
+from restarter.reporting.redaction import Mask
+from restarter.serving import control_endpoints
 from restarter.telemetry.observer import NO_SPAN, CallSpan, NoObserver
 
 LOOKS = {"ListTasks", "ShowTask", "ShowTaskGroup"}
 STEPS: ContextVar[Explanation] = ContextVar("steps")
+
+
+def _steps() -> Explanation:
+    """Those of this delivery; of one that could not be read, and of calls beside deliveries, ones of their own."""
+    return STEPS.get(None) or Explanation()
 
 
 class Watcher(NoObserver):
@@ -45,20 +50,20 @@ class Watcher(NoObserver):
     def step(self, name: str, found: object) -> None:
         """As `explain` puts it, but the ledger is the function's own."""
         if name == "claimed":
-            STEPS.get().lines.append(("ledger", f"the event is {getattr(found, 'value', found)}"))
+            _steps().lines.append(("ledger", f"the event is {getattr(found, 'value', found)}"))
         else:
-            STEPS.get().step(name, found)
+            _steps().step(name, found)
 
     @contextmanager
     def call(self, call: Call) -> Iterator[CallSpan]:
         """A call to OMS, without its body: the keys of the buckets are in it."""
         step = "look" if call.operation in LOOKS else "call"
-        STEPS.get().lines.append((step, f"{call.method} {urlsplit(call.url).path}"))
+        _steps().lines.append((step, f"{call.method} {urlsplit(call.url).path}"))
         yield NO_SPAN
 
     def replied(self, status: int, receipts: Sequence[Mapping[str, Any]], seconds: float) -> None:
         """Write all steps down."""
-        explanation = STEPS.get()
+        explanation = _steps()
         explanation.replied(status, receipts, seconds)
         mask = Mask(main.settings.current())
         lines = [(step, mask.text(found)) for step, found in explanation.lines + explanation.outcomes]
@@ -67,7 +72,7 @@ class Watcher(NoObserver):
 
 
 if "DEMO_PAGE" in os.environ:
-    restarter.control_endpoints.SEE = f"events are posted here, and the playground's page is {os.environ['DEMO_PAGE']}."
+    control_endpoints.SEE = f"the playground's page is {os.environ['DEMO_PAGE']}"
 shown_time = clock(os.environ)
 restarter.app.Application = partial(  # type: ignore[assignment, misc]  # before main builds one
     restarter.app.Application, now=lambda: datetime.fromtimestamp(shown_time(), UTC), observer=Watcher()

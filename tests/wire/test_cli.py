@@ -19,13 +19,14 @@ from example import BEARER, ENVIRONMENT, PROJECT, TASK, TASK_NAME, shown
 from httpx_transport import HttpxTransport
 from processes import run_python
 from redis_server import RedisServer
-from restarter.callers.oidc import KEYS_URL
+from restarter.callers.google_oidc import KEYS_URL
 from restarter.cli.check import NO_GROUP, NO_TASK, NO_TASK_ID
 from restarter.cli.check_ledger import SHARE_IT
 from restarter.cli.command import cli
-from restarter.cli.rules import RULES
-from restarter.ledger import Claim, EventKey
+from restarter.ledger import Claim, Claimed, EventKey
 from restarter.ledger.memory import MemoryLedger
+from restarter.model.outcome import Reason
+from restarter.reporting.reasons import REASONS
 from signers import TOPIC, certificate, rsa_key, sign_smn, smn_message
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -295,8 +296,8 @@ def test_what_the_platform_does_on_failure_is_told(
 class Forgetful(MemoryLedger):
     """A ledger that takes what is written and does not keep it."""
 
-    async def claim(self, event: EventKey, seconds: float) -> Claim:
-        return Claim.OURS
+    async def claim(self, event: EventKey, seconds: float) -> Claimed:
+        return Claimed(Claim.OURS, "token")
 
 
 def test_a_ledger_that_does_not_keep_a_probe_is_a_failed_check(
@@ -365,7 +366,7 @@ def test_a_start_is_explained_with_the_call_and_its_secrets_masked(tmp_path: Pat
     assert "caller    NOT AUTHENTICATED (no credentials)" in output
     assert f"look      GET {SHOW}" in output
     assert f"task      {TASK}, status 4, NORMAL_TASK, TRF.0001" in output
-    assert f"decided   start: {RULES['start']}" in output
+    assert "decided   start: no rule forbids it" in output
     assert '/start {"src_ak": "***", "src_sk": "***", "dst_ak": "***", "dst_sk": "***", "migrate_failed_obj' in output
     assert output.endswith("reply     200 OK\n")
 
@@ -376,7 +377,7 @@ def test_a_retry_of_a_members_group_is_explained_with_both_looks_and_its_one_put
     output = explained(tmp_path, f'{{"task_id": {TASK}}}', member, group)
     assert f"look      GET {SHOW}\n" in output
     assert "/taskgroups/g-1\ngroup     g-1, status 5, TRF.0061\n" in output
-    assert f"decided   retry the group: {RULES['start']}" in output
+    assert "decided   retry the group: no rule forbids it" in output
     assert '/taskgroups/g-1/retry {"src_ak": "***"' in output
     assert "PUT http" in output
     assert output.endswith("outcome   started\nreply     200 OK\n")
@@ -392,10 +393,10 @@ def test_a_login_is_explained_too_and_an_error_of_oms_is_read(tmp_path: Path, en
 
 def test_a_group_that_is_not_given_is_not_made_up(tmp_path: Path) -> None:
     output = explained(tmp_path, '{"group_id": "g-1"}')
-    assert f"outcome   unavailable offline: {RULES['offline']}" in output
+    assert f"outcome   unavailable offline: {REASONS[Reason.OFFLINE].sentence.en}" in output
     healthy = explained(tmp_path, '{"group_id": "g-1"}', None, {"status": 3, "error_reason": None})
     assert "group     g-1, status 3, no reason" in healthy
-    assert f"outcome   refused paused_group: {RULES['paused_group']}" in healthy
+    assert f"outcome   refused paused_group: {REASONS[Reason.PAUSED_GROUP].sentence.en}" in healthy
 
 
 def test_what_a_person_does_next_is_explained_where_one_is_needed(tmp_path: Path) -> None:
@@ -410,10 +411,10 @@ def test_what_a_person_does_next_is_explained_where_one_is_needed(tmp_path: Path
 @pytest.mark.parametrize(
     ("task", "outcome", "reply"),
     [
-        (shown(3), f"refused paused: {RULES['paused']}", "204 No Content"),
-        (shown(2), f"already_running: {RULES['already_running']}", "204 No Content"),
-        (shown(7), f"deferred pausing: {RULES['pausing']}", "503 Service Unavailable"),
-        ({"id": "x"}, "unavailable unreadable_answer", "503 Service Unavailable"),
+        (shown(3), f"refused paused: {REASONS[Reason.PAUSED].sentence.en}", "204 No Content"),
+        (shown(2), "already_running: the task is waiting, running or retrying", "204 No Content"),
+        (shown(7), f"deferred pausing: {REASONS[Reason.PAUSING].sentence.en}", "503 Service Unavailable"),
+        ({"id": "x"}, "unavailable unreadable_answer: OMS's response cannot be read", "503 Service Unavailable"),
     ],
 )
 def test_the_rule_that_decided_is_said(tmp_path: Path, task: dict[str, object], outcome: str, reply: str) -> None:
@@ -441,7 +442,7 @@ Content-Type: application/json
     [
         ("GET /healthz HTTP/1.1\n\n", "answered  200, without being a delivery"),
         ("GET / HTTP/1.1\n\n", "outcome   method_not_allowed"),
-        ('{"task_id": true}', "outcome   malformed task_id: task_id_type"),
+        ('{"task_id": true}', "outcome   malformed task_id: must be 1 to 15 digits"),
         ('{"task_id": 1, "task_status": "SUCCESS"}', "outcome   ignored task_succeeded"),
         ('{"record": [{"smn": {}}]}', "outcome   malformed message_id"),
         ('{"httpMethod": "POST", "requestContext": {}, "body": "{\\"task_id\\": 7}"}', "envelope  APIG event"),
@@ -453,15 +454,9 @@ def test_what_is_no_request_is_explained_too(tmp_path: Path, delivery: str, said
 
 def test_what_stops_an_event_before_a_look_is_said(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("RESTART_ENABLED", "false")
-    assert f"outcome   refused disabled: {RULES['disabled']}" in explained(tmp_path, '{"task_id": 1}')
-
-
-def test_a_dry_run_and_a_blind_start_are_explained(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("RESTART_DRY_RUN", "true")
-    environment.setenv("RESTART_LOOK_FIRST", "false")
-    output = explained(tmp_path, '{"task_id": 1}')
-    assert "outcome   would_start" in output
-    assert "GET" not in output
+    assert f"outcome   refused disabled: {REASONS[Reason.DISABLED].sentence.en}" in explained(
+        tmp_path, '{"task_id": 1}'
+    )
 
 
 def test_a_file_that_is_nothing_and_settings_that_do_not_load_are_errors(

@@ -18,9 +18,10 @@ from example import ENVIRONMENT, PROJECT, shown
 from httpx_transport import HttpxTransport
 from restarter.cli import table
 from restarter.cli.command import cli
-from restarter.cli.read_only_ledger import ReadOnlyLedger
 from restarter.ledger import Claim, EventKey, LedgerError, LedgerKeys
 from restarter.ledger.memory import MemoryLedger
+from restarter.ledger.read_only import ReadOnlyLedger
+from restarter.model.task import Restart
 
 NOW = datetime.now(UTC)
 GROUP: dict[str, Any] = {"status": 5, "error_reason": {"error_code": "TRF.0061"}, "fail_num": 9}
@@ -132,19 +133,19 @@ def test_the_members_of_a_group_are_one_row_and_the_group_decides(oms: Oms) -> N
     assert (group["failure_reason"], group["failed_objects"], group["notice_sent"]) == ("TRF.0061", 9, True)
     assert "group g-1      photos-1 and 1 more" in run().stdout
     oms.groups = {}
-    assert "not_found: OMS has no such task or group" in run().stdout
+    assert "not_found no_such_group: the group does not exist" in run().stdout
 
 
 @pytest.mark.parametrize(
     ("changes", "settings", "said"),
     [
-        ({"error_reason": {"error_code": "TRF.0055"}}, {}, "refused permanent_failure: only a person can cure"),
-        ({"group_type": "SYNC_TASK"}, {}, "refused sync_task: a synchronisation task has a start call of its own"),
+        ({"error_reason": {"error_code": "TRF.0055"}}, {}, "refused permanent_failure: only a person can fix"),
+        ({"group_type": "SYNC_TASK"}, {}, "refused sync_task: a synchronization task has a start call of its own"),
         ({}, {"RESTART_ENABLED": "false"}, "refused disabled: RESTART_ENABLED is false"),
         ({}, {"OMS_MIGRATE_FAILED_OBJECT": "true"}, "starts it, failed objects only"),
-        ({"status": 2}, {}, "already_running: status 1, 2 or 6"),
-        ({"status": 7}, {}, "deferred pausing, again in 30 s: status 7"),
-        ({}, {"RESTART_LEDGER": "redis://127.0.0.1:9/0"}, "unavailable ledger: the ledger does not answer"),
+        ({"status": 2}, {}, "already_running: the task is waiting"),
+        ({"status": 7}, {}, "deferred pausing, again in 30 s: the task is being paused"),
+        ({}, {"RESTART_LEDGER": "redis://127.0.0.1:9/0"}, "unavailable ledger: the ledger does not respond"),
         ({"start_time": None, "error_reason": None, "failed_num": None, "name": None}, {}, "?       starts it"),
         ({"start_time": 10**15 - 1, "total_time": 10**15 - 1}, {}, "photos-7  ?             TRF.0001"),
         ({"smn_info": {"notify_result": "\x1b[2J"}, "name": "\x1b[2J\u202e[red]x"}, {}, "[2J\ufffd[red]x"),
@@ -225,7 +226,7 @@ def test_a_start_is_asked_for_once_and_each_goes_as_a_requested_one(oms: Oms) ->
     assert result.stdout.splitlines()[4:] == [
         "Started task 1 (all objects)",
         "Started task group g-1 (all objects)",
-        "Did not start task 3: archive_restore (each restart pays for retrieval again, and RESTART_ARCHIVED is false)",
+        "Did not start task 3: each restart pays for the retrieval again, and RESTART_ARCHIVED is false",
     ]
     assert oms.starts == ["POST tasks/1/start", "PUT taskgroups/g-1/retry"]
     assert result.exit_code == 1
@@ -298,19 +299,23 @@ def test_a_ledger_that_is_only_read_tells_the_restarts_and_records_nothing() -> 
 
     async def ask() -> None:
         other = LedgerKeys("other", "task")
-        assert await ledger.reserve(other, await ledger.history(other, 60), 60)
-        assert (await read_only.history(keys, 60)).ages == (0.0,)
-        assert await read_only.claim(event, 10) is Claim.OURS
-        await read_only.settle(event)
-        assert await ledger.claim(event, 10) is Claim.OURS
-        await read_only.release(event)
-        assert await ledger.claim(event, 10) is Claim.HELD
+        assert await ledger.reserve(other, await ledger.history(other, 60), 60, "an attempt")
+        seen = await read_only.history(keys, 60)
+        assert seen.restarts == (Restart(0.0, own=False, under_way=True),)
+        token = (await read_only.claim(event, 10)).token
+        await read_only.settle(event, token)
+        claimed = await ledger.claim(event, 10)
+        assert claimed.state is Claim.OURS
+        await read_only.release(event, claimed.token)
+        assert (await ledger.claim(event, 10)).state is Claim.HELD
         with pytest.raises(LedgerError):
-            await read_only.reserve(keys, await read_only.history(keys, 60), 60)
-        await read_only.unreserve(other)
-        assert (await ledger.history(keys, 60)).ages == (0.0,)
-        assert await read_only.mark_exhausted("task", 60)
-        assert await ledger.mark_exhausted("task", 60)
+            await read_only.reserve(keys, seen, 60, token)
+        await read_only.confirm(other, "an attempt")
+        await read_only.unreserve(other, "an attempt")
+        await read_only.purge()
+        assert await ledger.history(keys, 60) == seen
+        assert await read_only.mark("task", "e", 60)
+        assert await ledger.mark("task", "another event", 60)
         await read_only.close()
 
     asyncio.run(ask())

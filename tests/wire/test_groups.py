@@ -130,8 +130,8 @@ ROWS: list[tuple[dict[str, Any], str, str]] = [
     (group(5), "started", "started"),
     (group(6), "nothing_to_do", "nothing_to_do"),
     (group(7), "deferred pausing", "deferred pausing"),
-    (group(8), "not_found", "not_found"),
-    (group(9), "not_found", "not_found"),
+    (group(8), "not_found no_such_group", "not_found no_such_group"),
+    (group(9), "not_found no_such_group", "not_found no_such_group"),
     (group(10), "deferred unknown_status", "deferred unknown_status"),
     (group(None), "deferred unknown_status", "deferred unknown_status"),
     (group("5"), "deferred unknown_status", "deferred unknown_status"),
@@ -200,9 +200,9 @@ def test_the_rows_of_the_member_come_first_and_a_group_is_asked_only_by_an_id_th
 
 
 ANSWERS: list[tuple[dict[str, Any], str]] = [
-    ({"status_code": 404}, "not_found"),
-    ({"status_code": 400, "json": {"error_code": "OMS.1009"}}, "not_found"),
-    ({"status_code": 400, "json": {"error_code": "OMS.0054"}}, "not_found"),
+    ({"status_code": 404}, "not_found no_such_group"),
+    ({"status_code": 400, "json": {"error_code": "OMS.1009"}}, "not_found no_such_group"),
+    ({"status_code": 400, "json": {"error_code": "OMS.0054"}}, "not_found no_such_group"),
     ({"status_code": 401}, "rejected credentials"),
     ({"status_code": 401, "json": {"error_code": "APIGW.0301"}}, "rejected credentials"),
     ({"status_code": 403, "json": {"error_code": "APIGW.0302"}}, "rejected credentials"),
@@ -289,9 +289,9 @@ def test_the_answer_to_the_retry_decides_and_there_is_no_second_one(
         ({"json": group(5)}, "rejected refused_by_oms"),
         ({"json": group(6)}, "nothing_to_do"),
         ({"json": group(7)}, "deferred pausing"),
-        ({"json": group(9)}, "not_found"),
+        ({"json": group(9)}, "not_found no_such_group"),
         ({"json": group(44)}, "deferred unknown_status"),
-        ({"status_code": 404}, "not_found"),
+        ({"status_code": 404}, "not_found no_such_group"),
         ({"status_code": 503}, "unavailable oms_error"),
     ],
 )
@@ -408,7 +408,7 @@ def test_the_budget_and_the_backoff_are_the_groups_whichever_member_failed(
     ]
     assert "advice" not in receipts[3]
     assert receipts[2]["advice"] == (
-        "Wait until the destination's storage service is well again (2 restarts within 24h did not help; the failed "
+        "Wait until the destination's storage service is healthy again (2 restarts within 24h did not help; the failed "
         f"objects are listed in the destination bucket in {LIST_KEY}), then start it by hand: with a direct call of "
         f"group_id {GROUP}, or in OMS's console"
     )
@@ -417,25 +417,15 @@ def test_the_budget_and_the_backoff_are_the_groups_whichever_member_failed(
 def test_the_budget_of_a_task_is_not_that_of_a_group_with_the_same_id(
     make_function: Make, httpx_mock: HTTPXMock
 ) -> None:
-    function = make_function(RESTART_LOOK_FIRST="false")
+    function = make_function()
+    of_group = f"{ENDPOINT}/v2/{PROJECT}/taskgroups/{TASK}"
+    httpx_mock.add_response(url=SHOW, json=shown())
     httpx_mock.add_response(method="POST", url=START)
-    httpx_mock.add_response(method="PUT", url=f"{ENDPOINT}/v2/{PROJECT}/taskgroups/{TASK}/retry")
+    httpx_mock.add_response(method="GET", url=of_group, json=group(group_id=str(TASK)))
+    httpx_mock.add_response(method="PUT", url=f"{of_group}/retry")
     function.post(json=event("e-1"), headers=STRUCTURED)
     function.post(json=event("e-2", group_id=str(TASK)), headers=STRUCTURED)
     assert [said(receipt) for receipt in function.receipts()] == ["started", "started"]
-
-
-def test_without_a_look_a_group_is_retried_by_its_id_and_a_member_is_started_as_any_task(
-    make_function: Make, httpx_mock: HTTPXMock
-) -> None:
-    """The task's group cannot be known then."""
-    httpx_mock.add_response(method="PUT", url=RETRY)
-    httpx_mock.add_response(method="POST", url=START)
-    function = make_function(RESTART_LOOK_FIRST="false")
-    assert function.post(json={"group_id": GROUP}).status_code == 200
-    assert function.post(json={"task_id": TASK}).status_code == 200
-    assert [request.method for request in httpx_mock.get_requests()] == ["PUT", "POST"]
-    assert [receipt.get("group_id") for receipt in function.receipts()] == [GROUP, None]
 
 
 def test_a_dry_run_says_which_group_would_be_retried(make_function: Make, httpx_mock: HTTPXMock) -> None:

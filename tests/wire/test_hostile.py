@@ -23,9 +23,9 @@ from door import SHOW, START, TASKS, Function
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, TASK_NAME, settings, shown
 from restarter.app import Application
 from restarter.cli.command import cli
-from restarter.errors import Busy
-from restarter.server import Worker
-from restarter.settings.shown import Mask, printable
+from restarter.model.errors import Busy
+from restarter.reporting.redaction import Mask, printable
+from restarter.serving.worker import Worker
 from signers import (
     AUDIENCE,
     EMAIL,
@@ -300,8 +300,8 @@ def test_a_message_of_several_lines_is_taken(every_way: Function, httpx_mock: HT
         (TASK, "started", None),
         (str(TASK), "started", None),
         (f"000{TASK}", "started", None),
-        (TASK + 1, "unavailable", "another_task"),
-        (0, "unavailable", "another_task"),
+        (TASK + 1, "unavailable", "wrong_task"),
+        (0, "unavailable", "wrong_task"),
         ("²", "unavailable", "unreadable_answer"),
         ("١٢٣", "unavailable", "unreadable_answer"),
         ("9" * 5000, "unavailable", "unreadable_answer"),

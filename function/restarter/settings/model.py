@@ -128,6 +128,7 @@ class Settings(BaseSettings, CollectedErrors):
     restart_sweep_limit: int = Field(5, ge=1, le=1000)
     restart_sweep_prefix: str | None = Field(None, max_length=1024)
     restart_enabled: bool = True
+    restart_language: Literal["en", "zh-cn"] = "en"
     restart_dry_run: bool = False
 
     caller_bearer_tokens: Annotated[tuple[CallerToken, ...], NoDecode, BeforeValidator(comma_separated)] = ()
@@ -189,7 +190,7 @@ class Settings(BaseSettings, CollectedErrors):
         if not trusting and not any(comma_separated(given.get(name, "")) for name in LISTS_OF_CALLERS):
             errors.append(("caller_bearer_tokens", "no way in is configured; set this or another CALLER_ setting"))
         if given.get("restart_sweep") == "on" and not _is_shared(given.get("restart_ledger")):
-            errors.append(("restart_sweep", "needs a shared ledger; set RESTART_LEDGER to an address of Redis"))
+            errors.append(("restart_sweep", "needs a shared ledger; set RESTART_LEDGER to another than memory://"))
         return errors
 
     def profiles(self) -> Mapping[str, StorageCredentials]:
