@@ -14,7 +14,7 @@ import httpx
 import pytest
 from playwright import sync_api
 
-from example import BEARER
+from example import BEARER, TASK, TASK_NAME
 from playing import Playing, playing
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -185,9 +185,9 @@ def test_no_name_and_no_reason_becomes_markup(page: sync_api.Page, playground: P
     expect(page.locator("#noticed"), HOSTILE)
     page.locator("#noticed tr").first.get_by_role("button", name="fail it").click()
     expect(newest(page, f"{HOSTILE}: network"), "started")
-    call = {"task_id": 1, "reason": f'{HOSTILE}" \u202e'}
+    call = {"task_id": TASK, "reason": f'{HOSTILE}" \u202e'}
     httpx.post(playground.function, json=call, headers={"Authorization": f"Bearer {BEARER}"})
-    story = newest(page, "1: direct")
+    story = newest(page, f"{TASK_NAME}: direct")
     story.get_by_text("the receipt").click()
     expect(story, "<script>pwned=1</script>")
     assert page.locator("img, script, b").count() == before
