@@ -58,7 +58,7 @@ class Bench:
     """Of claims that are made at the very same time one wins; False: none may."""
     examples: int = 60
     """How many sequences of operations are tried."""
-    rounds: int = 100
+    rounds: int = 200
     """How often processes race for an event and for a restart."""
 
 

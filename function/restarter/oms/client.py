@@ -144,17 +144,21 @@ class Oms:
                 cooldown_left = credential.breaker.cooldown_left(project_id, self._now(), self._settings.oms_cooldown)
                 if cooldown_left > 0:
                     return cooling_down(cooldown_left)
-                remaining = context.remaining()
-                if remaining <= min_time:
-                    return NoAnswer(sent=False, reason="deadline")
-                headers = identify(call, credential.identity, self._now())
-                seconds = min(remaining - kept_back, self._settings.oms_timeout)
-                answer = await self._transport.send(call, headers, seconds)
+                answer = await self._send(call, credential, context.remaining(), min_time, kept_back)
                 if isinstance(answer, Answer):
                     credential.breaker.record_permission(answer, project_id, task, self._now())
                 return self._record(answer, credential, called=call.method != "GET")
         except TimeoutError:  # of the guard
             return NoAnswer(sent=False, reason="deadline")
+
+    async def _send(
+        self, call: Call, credential: Credential, remaining: float, min_time: float, kept_back: float
+    ) -> Answer | NoAnswer:
+        """Make a call within the time that remains, if that is enough."""
+        if remaining <= min_time:
+            return NoAnswer(sent=False, reason="deadline")
+        headers = identify(call, credential.identity, self._now())
+        return await self._transport.send(call, headers, min(remaining - kept_back, self._settings.oms_timeout))
 
     def _record(
         self, answer: Answer | NoAnswer, credential: Credential, *, called: bool
