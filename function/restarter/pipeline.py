@@ -27,7 +27,7 @@ from restarter.restart import Restarter
 from restarter.serving import apig
 from restarter.serving.control_endpoints import control_reply
 from restarter.settings.model import Settings
-from restarter.siblings import Siblings, following, named_by
+from restarter.siblings import Siblings, named_by
 from restarter.subscription import confirm
 from restarter.sweep import Sweeper
 from restarter.telemetry.observer import Observer
@@ -95,8 +95,7 @@ class Pipeline:
                 read = self._read(authenticated, outer)
                 if isinstance(read, Delivery):
                     return apig.response(await self.handle(read, context, authenticated))
-                with self._slots(len(read)):
-                    siblings = Siblings(len(read))
+                with self._slots(len(read)), Siblings(len(read)) as siblings:
                     acts = [self._act(part, context, siblings) for part in read]
                     results = await asyncio.gather(*acts) if len(acts) > 1 else [await acts[0]]  # one needs no task
             except DeliveryError as error:
@@ -121,29 +120,24 @@ class Pipeline:
     async def _act(self, part: Decoded, context: DeliveryContext, siblings: Siblings) -> Sequence[Result]:
         """The result of a part, and before it those of the tasks that a sweep found."""
         self._observer.step("decoded", part)
+        found: list[tuple[Event, Outcome]] = []
         match part:
+            case Event() if (earlier := await siblings.earlier(*named_by(part))) is not None:
+                return [Result(part, earlier)]
+            case Event() if part.request.sweep:
+                *found, (_, outcome) = await self._sweeper.sweep(part, context, siblings)
             case Event():
-                return await siblings.once(
-                    named_by(part),
-                    lambda: self._act_on(part, context, siblings),
-                    lambda first: [Result(part, following(first[-1].outcome))],
-                )
+                outcome = await self._restarter.restart(part, context, siblings)
+                outcome = outcome if not _refused_key(outcome) or self._is_current() else _retry_with_new_key(outcome)
             case Ignored():
                 outcome = Outcome(kind=Kind.IGNORED, reason=part.reason)
             case Subscription():
                 outcome = await confirm(part, self._transport, self.settings.oms_timeout, context)
             case _:
                 outcome = _outcome_of(part)
-        return [Result(part, outcome)]
-
-    async def _act_on(self, event: Event, context: DeliveryContext, siblings: Siblings) -> Sequence[Result]:
-        """The result of an event, and before it those of the tasks that a sweep found."""
-        if event.request.sweep:
-            *found, (tick, swept) = await self._sweeper.sweep(event, context, siblings)
-            return [*(Result(task, outcome, answers_sender=False) for task, outcome in found), Result(tick, swept)]
-        outcome = await self._restarter.restart(event, context, siblings)
-        outcome = outcome if not _refused_key(outcome) or self._is_current() else _retry_with_new_key(outcome)
-        return [Result(event, outcome)]
+        if isinstance(part, Event):
+            siblings.tell(outcome, *named_by(part))
+        return [*(Result(task, held, answers_sender=False) for task, held in found), Result(part, outcome)]
 
     def _reply(self, results: Sequence[Result], context: DeliveryContext, trace_id: str | None) -> Reply:
         """Write a receipt for each result, and answer the sender for all parts."""

@@ -19,7 +19,7 @@ from restarter.oms.client import MIN_START_TIME_S, Oms
 from restarter.oms.task_groups import WRONG_STATE
 from restarter.reporting.outcomes import OUTCOMES
 from restarter.settings.model import Settings
-from restarter.siblings import NO_SIBLINGS, Siblings, following
+from restarter.siblings import NO_SIBLINGS, Siblings
 from restarter.telemetry.observer import Observer
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class Restarter:
     async def _attempt(
         self, event: Event, token: str, context: DeliveryContext, siblings: Siblings
     ) -> tuple[Outcome, LedgerKeys | None]:
-        """Read the task or its group, and act once on it in this delivery.
+        """Read the task or its group, decide, reserve the restart, and start it; once for each in this delivery.
 
         Gives the outcome, and the keys of what was reserved with the claim's token.
         """
@@ -84,37 +84,34 @@ class Restarter:
         if isinstance(found, Outcome):
             return found, None
         target, decision = found
-        outcome, reserved = await siblings.once(
-            [("target", event.project_id, type(target).__name__, target.id)],
-            lambda: self._act(event, target, decision, token, context),
-            lambda first: (following(first[0]), None),
-        )
-        return _described(outcome, target), reserved
-
-    async def _act(
-        self, event: Event, target: Task | TaskGroup, decision: Start | Outcome, token: str, context: DeliveryContext
-    ) -> tuple[Outcome, LedgerKeys | None]:
-        """Reserve the restart that the rules decided, and start it."""
+        key = ("target", event.project_id, type(target).__name__, target.id)
+        earlier = await siblings.earlier(key)
+        if earlier is not None:
+            return _described(earlier, target), None
         try:
             reserved = await self._reserve(event, target, decision, token, context)
         except LedgerError:
             reserved = NO_LEDGER
         if isinstance(reserved, Outcome):
             self._observer.step("decided", reserved)
-            return reserved, None
-        self._observer.step("decided", reserved.start)
-        if self._dry_run:
-            outcome = Outcome(kind=Kind.WOULD_START, migrate_failed_object=reserved.start.migrate_failed_object)
+            outcome, keys = reserved, None
         else:
-            outcome = await self._start(event, reserved.start, context)
-        return outcome._replace(attempt=reserved.attempt), reserved.keys
+            self._observer.step("decided", reserved.start)
+            outcome, keys = await self._start(event, reserved, context), reserved.keys
+        siblings.tell(outcome, key)
+        return _described(outcome, target), keys
 
-    async def _start(self, event: Event, start: Start, context: DeliveryContext) -> Outcome:
+    async def _start(self, event: Event, reserved: Reserved, context: DeliveryContext) -> Outcome:
         """Make the one call; where OMS says that the group's state forbids it, the state that it has now decides.
 
         A group that still seems to have failed was rejected.
         """
-        outcome = await self._oms.start(event, start, context)
+        start = reserved.start
+        if self._dry_run:
+            return Outcome(
+                Kind.WOULD_START, migrate_failed_object=start.migrate_failed_object, attempt=reserved.attempt
+            )
+        outcome = (await self._oms.start(event, start, context))._replace(attempt=reserved.attempt)
         if not start.of_group or outcome.oms_error_code not in WRONG_STATE:
             return outcome
         group = await self._oms.show_group(event.project_id, start.target_id, context)
