@@ -96,7 +96,7 @@ BAD: list[tuple[dict[str, str | None], str]] = [
     ({"RESTART_BUDGET": "5"}, "RESTART_BUDGET: must be like 5/24h"),
     ({"RESTART_BUDGET": "0/24h"}, "RESTART_BUDGET: must be like 5/24h"),
     ({"RESTART_BUDGET": "5/32d"}, "RESTART_BUDGET: must be like 5/24h"),
-    ({"RESTART_LEDGER": "sqlite://"}, "RESTART_LEDGER: must be memory://, redis:// or rediss:// (+sentinel, +cluster)"),
+    ({"RESTART_LEDGER": "file:///x"}, "RESTART_LEDGER: must be memory://, sqlite:///path, redis:// or rediss://"),
     ({"RESTART_LEDGER": "redis://localhost:port"}, "RESTART_LEDGER: is not an address of Redis"),
     ({"OMS_JSON_AUTH_FILE": "x" * 65536}, "OMS_JSON_AUTH_FILE: "),
     ({"OMS_SOURCE_CDN_AUTHENTICATION_KEY": "x" * 256}, "OMS_SOURCE_CDN_AUTHENTICATION_KEY: "),

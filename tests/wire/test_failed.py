@@ -133,7 +133,7 @@ def test_the_members_of_a_group_are_one_row_and_the_group_decides(oms: Oms) -> N
     assert (group["failure_reason"], group["failed_objects"], group["notice_sent"]) == ("TRF.0061", 9, True)
     assert "group g-1      photos-1 and 1 more" in run().stdout
     oms.groups = {}
-    assert "not_found no_such_group: OMS has no such task group" in run().stdout
+    assert "not_found no_such_group: the group does not exist" in run().stdout
 
 
 @pytest.mark.parametrize(
