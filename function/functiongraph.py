@@ -40,7 +40,7 @@ from restarter.settings.functiongraph import FunctionGraphSettings
 from restarter.settings.reload import SettingsReloader
 from restarter.telemetry.log import configure_logging
 
-# Seconds kept back from what the platform leaves, to hand the result over.
+# Seconds reserved of the time that the platform leaves, to return the result.
 MARGIN_S = 0.3
 
 
@@ -121,7 +121,7 @@ def _in_words(receipt: Mapping[str, Any]) -> str:
 
 
 def _body(event: Any) -> bytes:
-    """The event as JSON, as a body of HTTP would be. The pipeline bounds its nesting.
+    """The event as JSON, as the HTTP entry point gets it. The pipeline bounds its nesting.
 
     Raises:
         Malformed: It cannot be written as JSON, or is nested deeper than Python follows.
@@ -146,4 +146,6 @@ def _take_user_data(context: Any) -> None:
 
 def _platform_key(context: Any) -> AccessKey | None:
     """The temporary key of the function's agency, if it has one."""
-    return AccessKey.lent(context.getSecurityAccessKey(), context.getSecuritySecretKey(), context.getSecurityToken())
+    return AccessKey.from_platform(
+        context.getSecurityAccessKey(), context.getSecuritySecretKey(), context.getSecurityToken()
+    )

@@ -27,7 +27,7 @@ from restarter.restart import Restarter
 from restarter.serving import apig
 from restarter.serving.control_endpoints import control_reply
 from restarter.settings.model import Settings
-from restarter.siblings import Siblings, named_by
+from restarter.siblings import Siblings, following, named_by
 from restarter.subscription import confirm
 from restarter.sweep import Sweeper
 from restarter.telemetry.observer import Observer
@@ -95,9 +95,12 @@ class Pipeline:
                 read = self._read(authenticated, outer)
                 if isinstance(read, Delivery):
                     return apig.response(await self.handle(read, context, authenticated))
-                with self._slots(len(read)), Siblings(len(read)) as siblings:
-                    acts = [self._act(part, context, siblings) for part in read]
-                    results = await asyncio.gather(*acts) if len(acts) > 1 else [await acts[0]]  # one needs no task
+                with self._slots(len(read)):
+                    if len(read) == 1:  # as nearly always
+                        results = [await self._act(read[0], context, None)]
+                    else:
+                        siblings = Siblings()
+                        results = await asyncio.gather(*(self._act_once(part, context, siblings) for part in read))
             except DeliveryError as error:
                 return self.error_reply(error, context, trace_id)
             return self._reply([result for of_part in results for result in of_part], context, trace_id)
@@ -117,15 +120,23 @@ class Pipeline:
         """The receipt and reply of a delivery that is not taken."""
         return self._reply([Result(error, _outcome_of(error))], context, trace_id)
 
-    async def _act(self, part: Decoded, context: DeliveryContext, siblings: Siblings) -> Sequence[Result]:
+    async def _act_once(self, part: Decoded, context: DeliveryContext, siblings: Siblings) -> Sequence[Result]:
+        """The results of a part. Where an earlier part names the same event or target, that one alone acts."""
+        if not isinstance(part, Event):
+            return await self._act(part, context, siblings)
+        return await siblings.once(
+            named_by(part),
+            lambda: self._act(part, context, siblings),
+            lambda first: [Result(part, following(first[-1].outcome))],
+        )
+
+    async def _act(self, part: Decoded, context: DeliveryContext, siblings: Siblings | None) -> Sequence[Result]:
         """The result of a part, and before it those of the tasks that a sweep found."""
         self._observer.step("decoded", part)
-        found: list[tuple[Event, Outcome]] = []
         match part:
-            case Event() if (earlier := await siblings.earlier(*named_by(part))) is not None:
-                return [Result(part, earlier)]
             case Event() if part.request.sweep:
-                *found, (_, outcome) = await self._sweeper.sweep(part, context, siblings)
+                *found, (tick, swept) = await self._sweeper.sweep(part, context, siblings)
+                return [*(Result(task, outcome, answers_sender=False) for task, outcome in found), Result(tick, swept)]
             case Event():
                 outcome = await self._restarter.restart(part, context, siblings)
                 outcome = outcome if not _refused_key(outcome) or self._is_current() else _retry_with_new_key(outcome)
@@ -135,9 +146,7 @@ class Pipeline:
                 outcome = await confirm(part, self._transport, self.settings.oms_timeout, context)
             case _:
                 outcome = _outcome_of(part)
-        if isinstance(part, Event):
-            siblings.tell(outcome, *named_by(part))
-        return [*(Result(task, held, answers_sender=False) for task, held in found), Result(part, outcome)]
+        return [Result(part, outcome)]
 
     def _reply(self, results: Sequence[Result], context: DeliveryContext, trace_id: str | None) -> Reply:
         """Write a receipt for each result, and answer the sender for all parts."""

@@ -19,7 +19,7 @@ from restarter.oms.client import MIN_START_TIME_S, Oms
 from restarter.oms.task_groups import WRONG_STATE
 from restarter.reporting.outcomes import OUTCOMES
 from restarter.settings.model import Settings
-from restarter.siblings import NO_SIBLINGS, Siblings
+from restarter.siblings import Siblings, following
 from restarter.telemetry.observer import Observer
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class Restarter:
         self._ledger = ledger
         self._dry_run = settings.restart_dry_run
 
-    async def restart(self, event: Event, context: DeliveryContext, siblings: Siblings = NO_SIBLINGS) -> Outcome:
+    async def restart(self, event: Event, context: DeliveryContext, siblings: Siblings | None = None) -> Outcome:
         """The outcome of one request: admit, claim, attempt, conclude. Nothing is started without the ledger."""
         outcome = admit(event, self._policy, context.received_at)
         if outcome is not None:
@@ -74,9 +74,9 @@ class Restarter:
         return await self._conclude(key, claimed.token, outcome, reserved, context)
 
     async def _attempt(
-        self, event: Event, token: str, context: DeliveryContext, siblings: Siblings
+        self, event: Event, token: str, context: DeliveryContext, siblings: Siblings | None
     ) -> tuple[Outcome, LedgerKeys | None]:
-        """Read the task or its group, decide, reserve the restart, and start it; once for each in this delivery.
+        """Read the task or its group, and act once on it in this delivery.
 
         Gives the outcome, and the keys of what was reserved with the claim's token.
         """
@@ -86,39 +86,46 @@ class Restarter:
         if isinstance(found, Outcome):
             return found, None
         target, decision = found
-        key = ("target", event.project_id, type(target).__name__, target.id)
-        earlier = await siblings.earlier(key)
-        if earlier is not None:
-            return _described(earlier, target), None
+        if siblings is None:
+            outcome, reserved = await self._act(event, target, decision, token, context)
+        else:
+            outcome, reserved = await siblings.once(
+                [("target", event.project_id, type(target).__name__, target.id)],
+                lambda: self._act(event, target, decision, token, context),
+                lambda first: (following(first[0]), None),
+            )
+        return _described(outcome, target), reserved
+
+    async def _act(
+        self, event: Event, target: Task | TaskGroup, decision: Start | Outcome, token: str, context: DeliveryContext
+    ) -> tuple[Outcome, LedgerKeys | None]:
+        """Reserve the restart that the rules decided, and start it."""
         try:
             reserved = await self._reserve(event, target, decision, token, context)
         except LedgerError:
             reserved = NO_LEDGER
         if isinstance(reserved, Outcome):
             self._observer.step("decided", reserved)
-            outcome, keys = reserved, None
+            return reserved, None
+        self._observer.step("decided", reserved.start)
+        if self._dry_run:
+            outcome = Outcome(kind=Kind.WOULD_START, migrate_failed_object=reserved.start.migrate_failed_object)
         else:
-            self._observer.step("decided", reserved.start)
-            outcome, keys = await self._start(event, reserved, context), reserved.keys
-        siblings.tell(outcome, key)
-        return _described(outcome, target), keys
+            outcome = await self._oms.start(event, reserved.start, context)
+            if outcome.oms_error_code in WRONG_STATE and reserved.start.of_group:
+                outcome = await self._decide_again(event, reserved.start.target_id, outcome, context)
+        return outcome._replace(attempt=reserved.attempt), reserved.keys
 
-    async def _start(self, event: Event, reserved: Reserved, context: DeliveryContext) -> Outcome:
-        """Make the one call; where OMS says that the group's state forbids it, the state that it has now decides.
+    async def _decide_again(self, event: Event, group_id: str, rejected: Outcome, context: DeliveryContext) -> Outcome:
+        """The outcome where OMS says that the group's state forbids a retry: the state that it has now decides.
 
         A group that still seems to have failed was rejected.
         """
-        start, attempt = reserved.start, reserved.attempt
-        if self._dry_run:
-            return Outcome(Kind.WOULD_START, migrate_failed_object=start.migrate_failed_object, attempt=attempt)
-        outcome = (await self._oms.start(event, start, context))._replace(attempt=attempt)
-        if not start.of_group or outcome.oms_error_code not in WRONG_STATE:
-            return outcome
-        group = await self._oms.show_group(event.project_id, start.target_id, context)
+        group = await self._oms.show_group(event.project_id, group_id, context)
         row = group if isinstance(group, Outcome) else group_status(Case(event, group, self._policy))
         if row is None:
-            return outcome
-        return outcome._replace(kind=row.kind, reason=row.reason, retry_after=row.retry_after)
+            return rejected
+        return rejected._replace(kind=row.kind, reason=row.reason, retry_after=row.retry_after)
 
     async def _read(self, event: Event, context: DeliveryContext) -> tuple[Task, Start | Outcome] | AskGroup | Outcome:
         """The task as it is now, and what the rules say of it; a name is resolved first."""

@@ -1,55 +1,34 @@
 """Parts of one delivery that name the same event or target: the first acts, the others follow it. No I/O here."""
 
 import asyncio
-from types import TracebackType
-from typing import Self
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
 
 from restarter.model.outcome import Kind, Outcome
 from restarter.model.request import TARGET_FIELDS, Event
 
+T = TypeVar("T")
 Key = tuple[str, ...]
 
 
 class Siblings:
-    """What the parts of one delivery are about, for as long as they are handled.
+    """What the parts of a delivery of several do. Only its first part about an event or a target acts on it."""
 
-    A part asks `earlier` with all keys that it knows, and, where that gives nothing, acts and says so with `tell`. It
-    asks for what it names before it asks for what OMS says that this is, so none waits in a circle.
+    def __init__(self) -> None:
+        self._firsts: dict[Key, asyncio.Future[Any]] = {}
 
-    Args:
-        count: How many parts there are. A part without siblings leaves no record.
-    """
+    async def once(self, keys: Iterable[Key], act: Callable[[], Awaitable[T]], follow: Callable[[T], T]) -> T:
+        """The result of `act` for the first part that has one of the keys; `follow` of that result for later ones.
 
-    def __init__(self, count: int = 1) -> None:
-        self._is_alone = count == 1
-        self._firsts: dict[Key, asyncio.Future[Outcome]] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Nobody waits any more, not even for a part that failed."""
-        for first in self._firsts.values():
-            first.cancel()
-
-    async def earlier(self, *keys: Key) -> Outcome | None:
-        """What follows from an earlier part that has one of the keys; None for the first, which is to act."""
+        A part must ask for all its keys of one kind at once, and for an event before a target: none waits in a circle.
+        """
+        keys = list(keys)
         first = next((self._firsts[key] for key in keys if key in self._firsts), None)
         if first is not None:
-            return following(await first)
-        if not self._is_alone:
-            self._firsts |= dict.fromkeys(keys, asyncio.get_running_loop().create_future())
-        return None
-
-    def tell(self, outcome: Outcome, *keys: Key) -> None:
-        """Tell the later parts the outcome of the one that acted; `keys` as it gave them to `earlier`."""
-        for first in {self._firsts[key] for key in keys if key in self._firsts}:
-            first.set_result(outcome)
-
-
-NO_SIBLINGS = Siblings()
+            return follow(await asyncio.shield(first))
+        acting = asyncio.ensure_future(act())
+        self._firsts |= dict.fromkeys(keys, acting)
+        return await acting
 
 
 def named_by(event: Event) -> list[Key]:

@@ -15,11 +15,11 @@ from restarter.model.delivery import DeliveryContext
 from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
 from restarter.model.request import Event, Intent, RestartRequest
 from restarter.model.task import Task
-from restarter.oms.client import MORE_PAGES, Oms
+from restarter.oms.client import FailedList, Oms
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
 from restarter.settings.types import parse_duration
-from restarter.siblings import NO_SIBLINGS, Siblings
+from restarter.siblings import Siblings
 
 MIN_TIME_S = 1.0  # that must remain for the next candidate
 NEVER_MS = 10**15  # for a task that does not say when it failed: it comes last
@@ -49,14 +49,14 @@ class Sweeper:
         self._now = now
 
     async def sweep(
-        self, tick: Event, context: DeliveryContext, siblings: Siblings = NO_SIBLINGS
+        self, tick: Event, context: DeliveryContext, siblings: Siblings | None = None
     ) -> list[tuple[Event, Outcome]]:
         """What became of each task that was handled, and last of the sweep itself. `tick` is what asked for it."""
         not_admitted = admit(tick, self._policy, context.received_at) if self._is_on else OFF
         if not_admitted is not None:
             return [(tick, not_admitted)]
-        found, interruption = await self._oms.failed(tick.project_id, context)
-        counts, targets = select(found, 1000 * self._now().timestamp() - self._age_ms, self._prefix)
+        failed = await self._oms.failed(tick.project_id, context)
+        counts, targets = select(failed.tasks, 1000 * self._now().timestamp() - self._age_ms, self._prefix)
         handled: list[tuple[Event, Outcome]] = []
         identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
         for target in targets:
@@ -65,7 +65,7 @@ class Sweeper:
                 break
             event = _event(tick, target, identity)
             handled.append((event, await self._restarter.restart(event, context, siblings)))
-        summary = _summary(counts, len(targets), [outcome for _, outcome in handled], interruption)
+        summary = _summary(counts, len(targets), [outcome for _, outcome in handled], failed)
         return [*((event, outcome) for event, outcome in handled if outcome.reason not in ROUTINE), (tick, summary)]
 
 
@@ -118,17 +118,13 @@ def _is_incomplete(outcome: Outcome) -> bool:
     return outcome.kind in INCOMPLETE or outcome.reason == IN_PROGRESS
 
 
-def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], interruption: Outcome | None) -> Outcome:
+def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], failed: FailedList) -> Outcome:
     """The outcome of the sweep: `swept`, or what makes the sender come again."""
     started = sum(outcome.kind in (Kind.STARTED, Kind.WOULD_START) for outcome in outcomes)
     counts = replace(counts, started=started, held_back=len(outcomes) - started, left=targets - len(outcomes))
-    if interruption is MORE_PAGES:
-        interruption, reason = None, MORE_PAGES.reason
-    else:
-        reason = None
-    incomplete = interruption or next(filter(_is_incomplete, outcomes), None)
+    incomplete = failed.error or next(filter(_is_incomplete, outcomes), None)
     if incomplete is None:
-        return Outcome(kind=Kind.SWEPT, reason=reason, counts=counts)
+        return Outcome(kind=Kind.SWEPT, reason=Reason.MORE_PAGES if failed.more_pages else None, counts=counts)
     kind = incomplete.kind if incomplete.kind in INCOMPLETE else Kind.UNAVAILABLE
     return Outcome(
         kind=kind,

@@ -19,7 +19,7 @@ from restarter.model.delivery import DeliveryContext
 from restarter.model.outcome import Outcome
 from restarter.model.request import Event, Intent, RestartRequest
 from restarter.model.task import Task
-from restarter.oms.client import MORE_PAGES, Oms
+from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
 from restarter.reporting import receipt
 from restarter.reporting.reasons import rule_behind
@@ -108,20 +108,19 @@ class Operator:
 
     async def failed(self) -> tuple[list[FailedTarget], Outcome | None]:
         """The failed targets, the longest failed first, and what ended the list early, if anything."""
-        found, interruption = await self._oms.failed(self._wanted.project_id, _context(LIST_TIMEOUT_S))
+        failed = await self._oms.failed(self._wanted.project_id, _context(LIST_TIMEOUT_S))
         oldest_ms = 1000 * (time.time() - parse_duration(self._wanted.since))
-        counts, targets = select(found, oldest_ms, self._wanted.prefix)
+        counts, targets = select(failed.tasks, oldest_ms, self._wanted.prefix)
         if counts.too_old:
             self.messages.append(
                 f"Left out: {counts.too_old} started before the last {self._wanted.since}; --since 31d lists more."
             )
         if counts.not_ours:
             self.messages.append(f"Left out: {counts.not_ours} whose names do not begin with {self._wanted.prefix}.")
-        if interruption is MORE_PAGES:
-            self.messages.append(f"Left out: what OMS lists after the first {len(found)} failed tasks.")
-            interruption = None
+        if failed.more_pages:
+            self.messages.append(f"Left out: what OMS lists after the first {len(failed.tasks)} failed tasks.")
         rows = await asyncio.gather(*(self._row(target, tasks) for target, tasks in targets.items()))
-        return list(rows), interruption
+        return list(rows), failed.error
 
     async def start(self, rows: Iterable[FailedTarget]) -> AsyncIterator[dict[str, Any]]:
         """Request a start of each, one after the other, as a direct call does; gives the receipt of each."""

@@ -47,8 +47,8 @@ class AccessKey:
     security_token: SecretStr | None = None
 
     @classmethod
-    def lent(cls, *parts: str | None) -> Self | None:
-        """The temporary key (access key, secret key, token) that FunctionGraph lends to a function with an agency.
+    def from_platform(cls, *parts: str | None) -> Self | None:
+        """The temporary key (access key, secret key, token) that FunctionGraph gives a function with an agency.
 
         None where a part is missing, or is `null`, which is what an image gets that has no agency.
         """
