@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from child_processes import child_environment
 from processes import EXAMPLE, TIMEOUT_S, free_port, simulator
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +58,7 @@ class Image:
     """What the Dockerfile made: its root folder, and how it is started."""
 
     root: Path
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=child_environment)
     command: list[str] = field(default_factory=list)
     health: list[str] = field(default_factory=list)
 

@@ -32,7 +32,7 @@ from huaweicloudsdkeg import v1 as eventgrid
 from huaweicloudsdkfunctiongraph import v2 as functiongraph
 from standardwebhooks.webhooks import Webhook
 
-from child_processes import started
+from child_processes import child_environment, started
 from example import PROJECT, TASK
 from processes import EXAMPLE, TIMEOUT_S, Running, free_port, function, simulator
 from signers import AUDIENCE, EMAIL, KEY_ID, WEBHOOK_SECRET, key_set, rsa_key
@@ -362,7 +362,7 @@ def modules() -> Path | None:
 @pytest.mark.skipif(modules() is None, reason="no packages of tests/e2e/node here: npm ci, or NODE_PATH")
 def test_senders_in_javascript_get_what_python_gets(oms: Running, public: Running) -> None:
     arguments = [public.url, EXAMPLE["CALLER_BEARER_TOKENS"], WEBHOOK_SECRET, str(TASK)]
-    environment = {"PATH": os.environ["PATH"], "NODE_PATH": str(modules())}
+    environment = child_environment(NODE_PATH=str(modules()))
     done = subprocess.run(  # noqa: S603
         [str(node), str(NODE / "senders.js"), *arguments], env=environment, capture_output=True, timeout=20, check=True
     )

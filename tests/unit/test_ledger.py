@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from child_processes import child_environment
 from example import PROJECT
 from redis_server import RedisServer
 from restarter.ledger import (
@@ -369,7 +370,7 @@ asyncio.run(main())
 
 def test_ten_times_the_events_that_fit_in_memory_stay_within_the_bound() -> None:
     """The newest are known, the oldest forgotten; once it is full the memory does not grow. By itself, for speed."""
-    environment = {"PYTHONPATH": str(Path(__file__).parents[2] / "function")}
+    environment = child_environment(PYTHONPATH=str(Path(__file__).parents[2] / "function"))
     command = [sys.executable, "-c", MANY_EVENTS]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
     full, peak, size, newest_known, oldest_free = done.stdout.split()
