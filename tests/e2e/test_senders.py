@@ -84,12 +84,13 @@ def operations(oms: Running) -> list[str]:
 # Standard Webhooks, signed by its own library
 
 EVENT = {"specversion": "1.0", "type": "oms.task.failed", "source": "/webhook", "data": REQUEST}
-ENVELOPE = {"type": "oms.task.failed", "timestamp": "2026-11-25T10:00:00Z", "data": REQUEST}
+ENVELOPE = {"type": "oms.task.failed", "data": REQUEST}
 
 
 def signed(secret: str, document: Any, prefix: str = "webhook") -> tuple[str, dict[str, str]]:
-    """The body and the headers as the library signs them now."""
-    identity, now, body = str(uuid4()), datetime.now(UTC), json.dumps(document)
+    """The body and the headers as the library signs them now; an envelope gets its time."""
+    identity, now = str(uuid4()), datetime.now(UTC)
+    body = json.dumps(document | {"timestamp": now.isoformat()} if document.keys() == ENVELOPE.keys() else document)
     signature = Webhook(secret).sign(identity, now, body)
     facts = {"id": identity, "timestamp": str(int(now.timestamp())), "signature": signature}
     return body, {f"{prefix}-{name}": value for name, value in facts.items()}

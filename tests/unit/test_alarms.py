@@ -48,7 +48,7 @@ def made(kind: Kind, reason: str | None, **facts: Any) -> Receipt:
     event = Event(
         request=request, dialect="functiongraph_timer", intent=Intent.FAILED, project_id=PROJECT, event_id="1"
     )
-    context = DeliveryContext(datetime(2026, 11, 25, tzinfo=UTC), 0.0, 4.5)
+    context = DeliveryContext(datetime(2126, 11, 25, tzinfo=UTC), 0.0, 4.5)
     line = receipt.build(Outcome(kind=kind, reason=reason, **facts), event, context, settings(), None)
     return {"advice": "Do this & that.", **line} if line["severity"] == "ERROR" else line
 

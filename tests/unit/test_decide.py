@@ -14,7 +14,7 @@ from restarter.decide.policy import Policy
 from restarter.decide.rules import admit, decide, decide_unseen, group_to_ask
 from restarter.model import Event, Intent, Kind, Outcome, RestartRequest, Start, Task, TaskGroup
 
-NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+NOW = datetime(2126, 11, 24, 3, 0, tzinfo=UTC)
 EVENT = Event(request=RestartRequest(task_id=str(TASK)), dialect="cloudevent", intent=Intent.FAILED, project_id=PROJECT)
 ASKED = EVENT._replace(intent=Intent.REQUESTED)
 TASK_FAILED = Task(id=str(TASK), name=None, status=4, failure_reason="TRF.0001")

@@ -762,8 +762,8 @@ def webhooks() -> Iterator[Attempt]:
         yield Attempt(f"webhook {seconds} s old", "webhook", partial(_late, seconds))
         yield Attempt(f"webhook {seconds} s early", "webhook", partial(_early, seconds))
     for text in (
-        *("now", "nan", "inf", "-inf", "1e400", "0x65000000", "-1", "0", "", " ", "1,5", "9" * 400, "1614265330"),
-        *("2026-11-24T00:00:00Z", "\\u0661", "1_000", "None", "1e-400", "18446744073709551616"),
+        *("now", "nan", "inf", "-inf", "1e400", "0x65000000", "-1", "0", "", " ", "1,5", "9" * 400, "1014265330"),
+        *("2126-11-24T00:00:00Z", "\\u0661", "1_000", "None", "1e-400", "18446744073709551616"),
     ):
         yield Attempt(f"webhook timestamp {text[:20]!r}", "webhook", partial(_stamped, text))
     for name, garble in {

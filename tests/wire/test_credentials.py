@@ -43,7 +43,7 @@ class World:
     """The pipeline with a clock and settings of the test's own, before an OMS and an IAM that do what it wants."""
 
     def __init__(self, runner: asyncio.Runner, httpx_mock: HTTPXMock, **changes: Any) -> None:
-        self.now = datetime(2026, 11, 24, tzinfo=UTC)
+        self.now = datetime(2126, 11, 24, tzinfo=UTC)
         self.settings = settings(**changes)
         self.oms: Answers = running
         self.iam: Answers = self.grant
@@ -460,7 +460,7 @@ def tokens(world: World) -> list[str]:
 def test_a_token_is_kept_and_renewed_ten_minutes_before_it_expires(make_world: Callable[..., World]) -> None:
     world = make_world(**NO_KEY, **IAM)
     for hours, minutes, logins in [(0, 0, 1), (12, 0, 1), (23, 50, 1), (23, 51, 2), (47, 40, 2), (47, 42, 3)]:
-        world.now = datetime(2026, 11, 24, tzinfo=UTC) + timedelta(hours=hours, minutes=minutes)
+        world.now = datetime(2126, 11, 24, tzinfo=UTC) + timedelta(hours=hours, minutes=minutes)
         assert world.said(10) == GOOD
         assert len(world.logins) == logins
     assert tokens(world) == [f"{TOKEN}-1", f"{TOKEN}-2", f"{TOKEN}-3"]
@@ -590,7 +590,7 @@ def test_after_a_refused_login_another_user_or_password_is_tried_at_once(
     assert world.said(10) == GOOD
 
 
-EXPIRES = "2026-11-25T00:00:00.000000Z"
+EXPIRES = "2126-11-25T00:00:00.000000Z"
 UNUSABLE: dict[str, dict[str, Any]] = {
     "500": {"status_code": 500},
     "503 with a code": {"status_code": 503, "json": {"error_code": "OMS.2004"}},
@@ -612,12 +612,12 @@ UNUSABLE: dict[str, dict[str, Any]] = {
     "a time without a zone": {
         "status_code": 201,
         "headers": {"X-Subject-Token": TOKEN},
-        "json": {"token": {"expires_at": "2026-11-25T00:00:00"}},
+        "json": {"token": {"expires_at": "2126-11-25T00:00:00"}},
     },
     "a number for a time": {
         "status_code": 201,
         "headers": {"X-Subject-Token": TOKEN},
-        "json": {"token": {"expires_at": 1800000000}},
+        "json": {"token": {"expires_at": 4800000000}},
     },
     "no time": {"status_code": 201, "headers": {"X-Subject-Token": TOKEN}, "json": {"token": {}}},
 }

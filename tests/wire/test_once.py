@@ -31,7 +31,7 @@ class Simulated:
     """The pipeline with a clock of the test's own, and a task that does what the test wants."""
 
     def __init__(self, httpx_mock: HTTPXMock, **changes: Any) -> None:
-        self.now = datetime(2026, 11, 24, tzinfo=UTC)
+        self.now = datetime(2126, 11, 24, tzinfo=UTC)
         self.task = shown()
         self.starts: list[datetime] = []
         fixed = settings(**changes)

@@ -91,7 +91,7 @@ def test_an_envelope_of_another_type_is_ignored_and_a_configured_one_is_not(
 
 
 def test_the_time_of_an_envelope_gives_the_age_of_its_event(function: Function) -> None:
-    status, receipt = signed(function, ENVELOPE | {"timestamp": "2020-01-01T00:00:00Z"})
+    status, receipt = signed(function, ENVELOPE | {"timestamp": "2001-01-01T00:00:00Z"})
     assert (status, receipt["outcome"], receipt["reason"]) == (204, "refused", "stale_event")
 
 
@@ -101,7 +101,7 @@ def test_the_time_of_an_envelope_gives_the_age_of_its_event(function: Function) 
         (ENVELOPE | {"type": None}, "type: must be a string of 1 to 1024 characters"),
         (ENVELOPE | {"type": "a\nb"}, "type: must be a string of 1 to 1024 characters"),
         (ENVELOPE | {"timestamp": "yesterday"}, "timestamp: not an RFC 3339 time"),
-        (ENVELOPE | {"timestamp": 1732406400}, "timestamp: not an RFC 3339 time"),
+        (ENVELOPE | {"timestamp": 4732406400}, "timestamp: not an RFC 3339 time"),
         (ENVELOPE | {"data": None}, "request: must be a JSON object"),
         (ENVELOPE | {"data": {}}, "request: exactly_one_target"),
         (ENVELOPE | {"data": REQUEST | {"dst_sk": "x"}}, "dst_sk: credentials never travel in a delivery"),
