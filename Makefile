@@ -37,8 +37,9 @@ test: .venv/dev check ## everything that the gate runs: make check, then the tes
 test-any-day: .venv/dev ## the tests with the clock moved: 400 days, midnights, time zones; after make test
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python tests/any_day.py --workers $(WORKERS)
 
-check: .venv/dev ## locks, format, lint, docstrings, workflows, layers, types; without the network
+check: .venv/dev ## locks, dates, format, lint, docstrings, workflows, layers, types; without the network
 	$(BIN)/python tests/locks.py
+	$(BIN)/python tests/dates.py
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff check --quiet --preview --select DOC102,DOC202,DOC403 function infra tests

@@ -28,13 +28,17 @@ LEAD = timedelta(seconds=30)
 PROBE = "import time; print(time.time())"
 
 
+# From the real time (UTC) to the time when a run begins.
+Moment = Callable[[datetime], datetime]
+
+
 @dataclass(frozen=True)
 class Clock:
-    """One run: `moment` says from the real time (UTC) when it begins, and `folders` which tests it runs."""
+    """One run: `moment` is when it begins, and `folders` are the tests that it runs."""
 
     name: str
     zone: str
-    moment: Callable[[datetime], datetime]
+    moment: Moment
     folders: tuple[str, ...]
 
     def environment(self, library: Path, now: datetime) -> dict[str, str]:
@@ -129,8 +133,17 @@ def run(clock: Clock, library: Path, workers: int) -> int:
         return 1
     command = [sys.executable, "-m", "pytest", "-q", "-n", str(workers), "--dist", "loadfile"]
     command += ["--no-loadscope-reorder", "-p", "no:cacheprovider"]
-    folders = [str(TESTS / folder) for folder in clock.folders]
-    return subprocess.run([*command, *folders], env={**os.environ, **variables}, check=False).returncode  # noqa: S603
+    command += [str(TESTS / folder) for folder in clock.folders]
+    status = subprocess.run(command, env={**os.environ, **variables}, check=False).returncode  # noqa: S603
+    tidy()
+    return status
+
+
+def tidy() -> None:
+    """Remove what the library leaves in shared memory for each process that was killed."""
+    for path in Path("/dev/shm").glob("*faketime_*"):  # noqa: S108
+        if not Path("/proc", path.name.rpartition("_")[2]).exists():
+            path.unlink(missing_ok=True)
 
 
 def main() -> int:

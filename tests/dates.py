@@ -3,9 +3,9 @@
     python tests/dates.py
 
 What a test, a sample or the demo needs of time is relative to now, or lies beyond 2099. Each literal date from 2020 to
-2090 is printed with its place, unless a row of ALLOWED gives a reason for it; a row that allows nothing is a fault, too.
+2090 is printed with its place, unless a row of ALLOWED gives a reason for it. A row that allows nothing is a fault.
 Dates are found as numbers with or without separators, in words, as arguments of `datetime`, as seconds or milliseconds
-since 1970, inside Base64, and in certificates. Exit status: 1 where there is a fault.
+since 1970, in Base64, and in certificates. Exit status: 1 where there is a fault.
 """
 
 import re
@@ -13,7 +13,9 @@ import sys
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -29,9 +31,9 @@ MONTH = r"(?:0[1-9]|1[0-2])"
 DAY = r"(?:0[1-9]|[12]\d|3[01])"
 NAME = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 WRITTEN = re.compile(
-    rf"(?<!\d){YEAR}[-/.]{MONTH}(?:[-/.]{DAY})?(?![\d.])"  # a date, or a month
+    rf"(?<!\d)(?<!\d\.){YEAR}[-/.]{MONTH}(?:[-/.]{DAY})?(?![\d.])"  # a date, or a month
     rf"|(?<!\d){YEAR}{MONTH}{DAY}(?:(?=T)|\d{{6}}|\d{{9}})?(?!\d)"  # without separators: day, second or millisecond
-    rf"|(?<![\d-])\d{{1,2}}[ -]{NAME},?[ -]{YEAR}(?!\d)|{NAME} \d{{1,2}},? {YEAR}(?!\d)"
+    rf"|(?<![\d-])\d{{1,2}}[ -]{NAME},?[ -]{YEAR}(?!\d)|{NAME} +\d{{1,2}},?(?: [\d:]{{8}})? {YEAR}(?!\d)"
     rf"|(?:date|datetime)\({YEAR}, ?\d"
 )
 NUMBER = re.compile(r"(?<![\w.])(\d{10})(\d{3})?(?![\w])")
@@ -90,10 +92,16 @@ def near_dates(text: str) -> Iterator[tuple[int, int, str]]:
         for inner in WRITTEN.finditer(_decoded(match[0])):
             yield match.start(), match.end(), f"{inner[0]} in Base64"
     for match in CERTIFICATE.finditer(text):
-        certificate = x509.load_pem_x509_certificate(match[0].encode())
-        for at in (certificate.not_valid_before_utc, certificate.not_valid_after_utc):
+        for at in _validity(match[0]):
             if 2020 <= at.year <= 2090:
                 yield match.start(), match.end(), f"{at:%Y-%m-%d} in a certificate"
+
+
+def _validity(pem: str) -> Iterator[datetime]:
+    """From when and until when a certificate is valid; nothing where it is none."""
+    with suppress(ValueError):
+        certificate = x509.load_pem_x509_certificate(pem.encode())
+        yield from (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
 
 
 def _decoded(text: str) -> str:
