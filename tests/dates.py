@@ -36,7 +36,7 @@ WRITTEN = re.compile(
     rf"|(?<![\d-])\d{{1,2}}[ -]{NAME},?[ -]{YEAR}(?!\d)|{NAME} +\d{{1,2}},?(?: [\d:]{{8}})? {YEAR}(?!\d)"
     rf"|(?:date|datetime)\({YEAR}, ?\d"
 )
-NUMBER = re.compile(r"(?<![\w.])(\d{10})(\d{3})?(?![\w])")
+NUMBER = re.compile(r"(?<![\w.])(\d{10}|\d_\d{3}_\d{3}_\d{3})(_?\d{3})?(?!\w)")
 SECONDS = range(1_577_836_800, 3_818_448_000)  # 2020 to 2090, since 1970
 BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")

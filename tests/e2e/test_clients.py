@@ -178,7 +178,7 @@ def test_a_client_that_never_ends_its_body_gets_413_all_the_same(public: Running
     with socket.create_connection((host, int(port)), timeout=MAX_TIME_S) as connection:
         connection.sendall(b"POST / HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 600000\r\n\r\n ")
         assert connection.makefile("rb").readline().startswith(b"HTTP/1.1 413 ")
-    assert 0.5 < time.monotonic() - before < 3
+    assert 0.5 < time.monotonic() - before < MAX_TIME_S
     assert public.receipt()["outcome"] == "content_too_large"
 
 

@@ -41,6 +41,7 @@ def faults(folder: Path, text: str, *allowed: dates.Allowed) -> list[str]:
         "date(YYYY, 11, 24)",
         str(int(THEN.timestamp())),
         str(int(THEN.timestamp()) * 1000),
+        f"{int(THEN.timestamp()):_}",
         '{"data": "' + b64encode(year('{"task_name": "photos-YYYY1028093012001_1"}').encode()).decode() + '"}',
         certificate(rsa_key("smn"), valid_from=THEN, valid_to=THEN + timedelta(days=1)).decode(),
     ],

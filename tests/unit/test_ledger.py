@@ -14,7 +14,7 @@ import pytest
 
 from child_processes import child_environment
 from example import PROJECT
-from redis_server import RedisServer
+from redis_server import RedisServer, wait_for
 from restarter.ledger import (
     SETTLED_TTL_S,
     Claim,
@@ -37,7 +37,7 @@ class Clock:
     """A clock that a test moves."""
 
     def __init__(self) -> None:
-        self.now = 1_800_000_000.0
+        self.now = 4_800_000_000.0
 
     def __call__(self) -> float:
         return self.now
@@ -287,11 +287,13 @@ def test_in_the_server_a_claim_of_a_crashed_instance_runs_out_and_another_cannot
 ) -> None:
     async def steps() -> None:
         async with opened(server.address, Clock()) as one, opened(server.address, Clock()) as other:
-            assert await one.claim(event("run-out"), 0.2) is Claim.OURS
+            assert await one.claim(event("run-out"), 10) is Claim.OURS
             assert await other.claim(event("run-out"), 10) is Claim.HELD
             await other.release(event("run-out"))
             assert await other.claim(event("run-out"), 10) is Claim.HELD
-            await asyncio.sleep(0.25)
+            with server.client() as client:  # ten seconds later
+                assert [client.pexpire(key, 1) for key in client.keys("*run-out*")] == [True]
+                wait_for(lambda: not client.keys("*run-out*"))
             assert await other.claim(event("run-out"), 10) is Claim.OURS
             await one.release(event("run-out"))
             assert await one.claim(event("run-out"), 10) is Claim.HELD
@@ -327,15 +329,16 @@ def test_a_server_that_hangs_is_an_error_in_time_and_its_late_answer_is_nobody_e
         async with opened(server.address, Clock()) as ledger:
             assert await ledger.claim(event("before"), 10) is Claim.OURS
             server.freeze()
+            monkeypatch.setattr("restarter.ledger.redis.TIMEOUT_S", 0.5)
             started_at = time.monotonic()
             claims = [ledger.claim(event(f"e{number}"), 10) for number in range(5)]
             assert {str(error) for error in await asyncio.gather(*claims, return_exceptions=True)} == {"TimeoutError"}
-            assert time.monotonic() - started_at < 1
+            assert time.monotonic() - started_at < 2  # they wait together, not one after the other
+            monkeypatch.setattr("restarter.ledger.redis.TIMEOUT_S", 10.0)
             server.freeze(signal.SIGCONT)
             assert (await ledger.history(LedgerKeys("e", "t"), DAY)).ages == ()
             assert await ledger.claim(event("before"), 10) is Claim.HELD
 
-    monkeypatch.setattr("restarter.ledger.redis.TIMEOUT_S", 0.3)
     with RedisServer() as server:
         asyncio.run(steps(server))
 
@@ -353,7 +356,7 @@ async def settle(ledger, first, last):
         await ledger.settle(key(n))
 
 async def main():
-    ledger = MemoryLedger(lambda: 1_800_000_000.0)
+    ledger = MemoryLedger(lambda: 4_800_000_000.0)
     tracemalloc.start()
     await settle(ledger, 0, 2 * EVENT_CACHE_SIZE)
     full = tracemalloc.get_traced_memory()[0]
