@@ -57,3 +57,18 @@ def test_a_clock_reaches_a_child_that_has_an_environment_of_its_own(
     seconds, zone = re.fullmatch(r"(\d+) (\w+)\n", said).groups()  # type: ignore[union-attr]
     assert abs(datetime.fromtimestamp(int(seconds), UTC) - clock.moment(now)) < timedelta(seconds=20)
     assert zone == {"Asia/Shanghai": "CST", "America/New_York": "EDT"}.get(clock.zone, "UTC")
+
+
+def test_where_the_library_cannot_run_it_is_said_and_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    monkeypatch.setattr("sys.argv", ["any_day.py"])
+    assert any_day.main() == 0
+    assert "The clock cannot be moved here" in capsys.readouterr().out
+
+
+def test_a_clock_that_does_not_move_is_red_and_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A library that cannot be loaded is only a warning of the loader; without this check all tests would be green."""
+    assert any_day.run(any_day.CLOCKS[0], tmp_path / "no-library.so", 1) == 1
+    assert capsys.readouterr().out.endswith("The clock does not move.\n")
