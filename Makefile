@@ -23,7 +23,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "PYTHON=python3.12 chooses the Python (3.11 or newer), WORKERS=1 the processes that run tests."
 
-demo: .venv/demo ## start simulator and function, play every sample of events/, print what became of each
+demo: .venv/demo ## start simulator and function, play every sample of events/, print each result as it comes
 	$(BIN)/python infra/demo/demo.py
 
 run: .venv/demo ## the playground: simulator and function stay up until Ctrl-C, for every curl of README
