@@ -30,10 +30,10 @@ FUNCTION = ROOT / "function"
 USER = "1003"
 # The library that moves the clock (tests/any_day.py) makes a semaphore for a process, which no other user may open, so
 # that it is loaded after the user has changed.
-CLOCK = (f"LD_PRELOAD={os.environ['LD_PRELOAD']}",) if "LD_PRELOAD" in os.environ else ()
+CLOCK = ("env", f"LD_PRELOAD={os.environ['LD_PRELOAD']}") if "LD_PRELOAD" in os.environ else ()
 INHERITED = {name: value for name, value in child_environment().items() if name != "LD_PRELOAD"}
 AS_USER = ("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--no-new-privs", "--bounding-set=-all")
-AS_USER += ("env", *CLOCK)
+AS_USER += CLOCK
 READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && mount -o remount,ro,bind / && exec "$@"'
 TASK = 191297407830872
 
