@@ -32,7 +32,14 @@ USER = "1003"
 # that it is loaded after the user has changed.
 CLOCK = ("env", f"LD_PRELOAD={os.environ['LD_PRELOAD']}") if "LD_PRELOAD" in os.environ else ()
 INHERITED = {name: value for name, value in child_environment().items() if name != "LD_PRELOAD"}
-AS_USER = ("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--no-new-privs", "--bounding-set=-all")
+AS_USER: tuple[str, ...] = (
+    "setpriv",
+    f"--reuid={USER}",
+    f"--regid={USER}",
+    "--clear-groups",
+    "--no-new-privs",
+    "--bounding-set=-all",
+)
 AS_USER += CLOCK
 READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && mount -o remount,ro,bind / && exec "$@"'
 TASK = 191297407830872
