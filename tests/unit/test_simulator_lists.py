@@ -163,8 +163,8 @@ def test_ten_thousand_tasks_are_made_and_listed_fast() -> None:
     assert ids == set(range(1, 201))
     assert page(sim, 0, 100, "task_name=run-").json()["count"] == 9_800
     listed = time.perf_counter() - begun
-    assert made < 5
-    assert listed < 2
+    assert made < 20
+    assert listed < 10
 
 
 def test_only_the_tasks_that_were_started_are_told_with_their_starts(sim: Simulator) -> None:
