@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from restarter.decide.group_rules import group_status
 from restarter.decide.policy import policy_of
-from restarter.decide.rules import admit, decide, decide_unseen, group_to_ask
+from restarter.decide.rules import admit, decide, group_to_ask
 from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, event_key, ledger_keys
 from restarter.model.delivery import DeliveryContext
 from restarter.model.outcome import Kind, Outcome
@@ -42,8 +42,7 @@ class Restarter:
         self._oms = oms
         self._ledger = ledger
         self._claim_seconds = settings.restart_deadline + CLAIM_MARGIN_S
-        self._look_first = settings.restart_look_first
-        self._decide = decide if settings.restart_look_first else decide_unseen
+        self._decide = decide
         self._dry_run = settings.restart_dry_run
 
     async def restart(self, event: Event, context: DeliveryContext) -> Outcome:
@@ -77,7 +76,7 @@ class Restarter:
         """Look at the task or its group, decide, reserve the restart, and start it."""
         target = await self._look(event, context)
         self._observer.step("looked", target)
-        group_id = group_to_ask(event, target) if isinstance(target, Task) and self._look_first else None
+        group_id = group_to_ask(event, target) if isinstance(target, Task) else None
         if isinstance(target, Task) and group_id is not None:
             target = await self._look_at_group(event, group_id, target, context)
             self._observer.step("looked", target)
@@ -98,7 +97,7 @@ class Restarter:
         return _described(outcome, target, attempt)
 
     async def _look(self, event: Event, context: DeliveryContext) -> Task | TaskGroup | Outcome:
-        """What the event means. A name is always resolved; the state is read with RESTART_LOOK_FIRST."""
+        """The task or the group that the event names, as OMS has it now."""
         request, project_id = event.request, event.project_id
         if request.group_id is not None:
             return await self._look_at_group(event, request.group_id, None, context)
@@ -106,7 +105,7 @@ class Restarter:
             task: Task | Outcome = Task(id=request.task_id, name=request.task_name, status=None)
         else:
             task = await self._oms.find(project_id, request.task_name or "", context)
-        if isinstance(task, Outcome) or not self._look_first:
+        if isinstance(task, Outcome):
             return task
         return await self._oms.show(project_id, task.id, context)
 
@@ -115,8 +114,6 @@ class Restarter:
     ) -> TaskGroup | Outcome:
         """The group that the event names, or that its failed task is a member of."""
         group = TaskGroup(id=group_id, status=None, member=member)
-        if not self._look_first:
-            return group
         found = await self._oms.show_group(event.project_id, group_id, context)
         return _described(found, group) if isinstance(found, Outcome) else found._replace(member=member)
 
@@ -194,7 +191,7 @@ def _claim_lost(claim: Claim, event: Event) -> Outcome:
         return IN_PROGRESS
     if claim is Claim.SETTLED:
         return Outcome(kind=Kind.DUPLICATE)
-    LOG.warning("An event id came again with another task, which is not started: %.200a", event.event_id)
+    LOG.warning("An event id came again with another task, which is not started; its receipt says which")
     return Outcome(kind=Kind.DUPLICATE, reason="another_task")
 
 

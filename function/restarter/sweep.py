@@ -18,7 +18,6 @@ from restarter.model.task import Task
 from restarter.oms.client import MORE_PAGES, Oms
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
-from restarter.settings.types import parse_duration
 
 MIN_TIME_S = 1.0  # that must remain for the next candidate
 NEVER_MS = 10**15  # for a task that does not say when it failed: it comes last
@@ -38,7 +37,7 @@ class Sweeper:
 
     def __init__(self, settings: Settings, oms: Oms, restarter: Restarter, now: Callable[[], datetime]) -> None:
         self._is_on = settings.restart_sweep == "on"
-        self._age_ms = 1000 * parse_duration(settings.restart_sweep_age)
+        self._age_ms = 1000 * settings.restart_sweep_age
         self._limit = settings.restart_sweep_limit
         self._prefix = settings.restart_sweep_prefix or ""
         self._policy = policy_of(settings)

@@ -200,7 +200,10 @@ def test_settings_that_do_not_load_are_told_on_stderr_all_at_once(oms: Oms, envi
     environment.delenv("OMS_SRC_SK")
     result = run()
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "OMS_DST_AK: Field required\nOMS_SRC_SK: required with OMS_SRC_AK\n"
+    assert (
+        result.stderr
+        == "OMS_DST_AK: required, because OMS keeps no keys and each start sends them\nOMS_SRC_SK: required with OMS_SRC_AK\n"
+    )
 
 
 def test_a_list_that_cannot_be_read_is_an_error_and_is_not_taken_for_an_empty_one(oms: Oms) -> None:

@@ -67,9 +67,9 @@ class Keys:
 
     def __init__(self, settings: Settings, transport: Sender) -> None:
         self._transport = transport
-        self._from_file = settings.caller_oidc_keys
+        self._pinned: PyJWKSet | None = settings.caller_oidc_keys
         self._fetching = asyncio.Lock()
-        self._set: PyJWKSet | None = None
+        self._set = self._pinned
         self._fetched_at = 0.0
         """Seconds since 1970: a monotonic clock may stand still while an instance is frozen."""
 
@@ -85,7 +85,7 @@ class Keys:
 
     async def _current(self, kid: str, context: DeliveryContext) -> "PyJWKSet":
         age = abs(time.time() - self._fetched_at)  # a clock that was set back counts as time that passed
-        if self._set is None or (self._from_file is None and self._stale(kid, age)):
+        if self._set is None or (self._pinned is None and self._stale(kid, age)):
             self._set = await self._read(context)
             self._fetched_at = time.time()
         return self._set
@@ -97,8 +97,6 @@ class Keys:
     async def _read(self, context: DeliveryContext) -> "PyJWKSet":
         from jwt import PyJWKSet, PyJWTError  # noqa: PLC0415  # not every deployment needs it
 
-        if self._from_file is not None:
-            return PyJWKSet.from_json(self._from_file)
         answer = await self._transport.send(Call("GET", KEYS_URL, ""), {}, min(TIMEOUT_S, context.remaining()))
         try:
             if isinstance(answer, Answer) and answer.status == 200:

@@ -5,6 +5,7 @@ https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_a9004.html asks
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from restarter.http.call import Answer, Call
@@ -25,7 +26,7 @@ class Certificates:
     """The pinned certificates, or those that SMN publishes."""
 
     def __init__(self, settings: Settings, transport: Sender) -> None:
-        self._pinned = settings.caller_smn_certificate
+        self._pinned: tuple[Certificate, ...] | None = settings.caller_smn_certificate
         self._domains = settings.caller_smn_domains
         self._transport = transport
         self._cache: dict[str, list[Certificate]] = {}
@@ -37,12 +38,11 @@ class Certificates:
         Raises:
             AuthenticationUnavailable: The certificate could not be fetched.
         """
+        found: Sequence[Certificate] = ()
         if self._pinned is not None:
-            found = read(self._pinned.encode())
+            found = self._pinned
         elif is_smn_url(url, topic_urn, self._domains):
             found = await self._fetched(url, context)
-        else:
-            found = []
         return [one for one in found if one.not_valid_before_utc <= context.received_at <= one.not_valid_after_utc]
 
     async def _fetched(self, url: str, context: DeliveryContext) -> list["Certificate"]:

@@ -149,12 +149,10 @@ def _wanted(
         raise click.BadParameter("is not one of the configured projects", param_hint="--project")
     if credentials not in settings.profiles():
         raise click.BadParameter("is not one of the configured sets of credentials", param_hint="--credentials")
-    if since is not None:
-        _seconds(since)
     return Wanted(
         project_id=project_id,
         prefix=settings.restart_sweep_prefix or "" if prefix is None else prefix,
-        since=settings.restart_sweep_age if since is None else since,
+        since_s=settings.restart_sweep_age if since is None else _seconds(since),
         credentials=credentials,
     )
 

@@ -26,7 +26,7 @@ from restarter.reporting.reasons import rule_behind
 from restarter.reporting.redaction import Mask
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
-from restarter.settings.types import parse_duration
+from restarter.settings.types import in_words
 from restarter.sweep import Target, select
 from restarter.telemetry.observer import NoObserver
 
@@ -40,8 +40,8 @@ class Wanted:
 
     project_id: str
     prefix: str
-    since: str
-    """A duration: only tasks that OMS started within it."""
+    since_s: float
+    """Seconds: only tasks that OMS started within them."""
     credentials: str = "default"
 
 
@@ -108,12 +108,11 @@ class Operator:
     async def failed(self) -> tuple[list[FailedTarget], Outcome | None]:
         """The failed targets, the longest failed first, and what ended the list early, if anything."""
         found, interruption = await self._oms.failed(self._wanted.project_id, _context(LIST_TIMEOUT_S))
-        oldest_ms = 1000 * (time.time() - parse_duration(self._wanted.since))
+        oldest_ms = 1000 * (time.time() - self._wanted.since_s)
         counts, targets = select(found, oldest_ms, self._wanted.prefix)
         if counts.too_old:
-            self.messages.append(
-                f"Left out: {counts.too_old} started before the last {self._wanted.since}; --since 31d lists more."
-            )
+            since = in_words(self._wanted.since_s)
+            self.messages.append(f"Left out: {counts.too_old} started before the last {since}; --since 31d lists more.")
         if counts.not_ours:
             self.messages.append(f"Left out: {counts.not_ours} whose names do not begin with {self._wanted.prefix}.")
         if interruption is MORE_PAGES:

@@ -6,6 +6,7 @@ from typing import Any
 from restarter.decide.failure_reasons import explain_failure
 from restarter.model.outcome import Kind, Outcome
 from restarter.settings.model import Settings
+from restarter.settings.types import in_words
 
 CHECK = "python -m restarter check"
 ERROR_CODES = "https://support.huaweicloud.com/intl/en-us/api-oms/ErrorCode.html"
@@ -34,10 +35,10 @@ def _permanent(outcome: Outcome, facts: Facts, settings: Settings) -> str:
 
 def _exhausted(outcome: Outcome, facts: Facts, settings: Settings) -> str:
     """How often it was tried, where the failed objects are listed, and how to go on."""
-    budget, window = settings.restart_budget.split("/")
+    budget = settings.restart_budget
     where = facts.get("failed_objects_list")
     listed = f"the failed objects are listed in the destination bucket in {where}" if where else "none are listed"
-    tried = f"{outcome.restarts or budget} restarts within {window} did not help; {listed}"
+    tried = f"{outcome.restarts or budget.count} restarts within {in_words(budget.window_s)} did not help; {listed}"
     return f"{_measure(outcome, facts)} ({tried}), then {_by_hand(facts)}"
 
 
