@@ -50,7 +50,7 @@ class Runtime:
         try:
             delivery = Delivery("POST", "/invoke", {}, _body(event))
         except Rejected as error:
-            return pipeline.reject(error, ours, None)
+            return pipeline.error_reply(error, ours, None)
         return asyncio.run_coroutine_threadsafe(pipeline.handle(delivery, ours), self._loop).result()
 
     def close(self) -> None:

@@ -75,7 +75,7 @@ async def restart(request: Request) -> Response:
         delivery = Delivery(request.method, request.scope["path"], headers, body)
     except Rejected as error:
         await _discard_body(request, context)
-        reply = pipeline.reject(error, context, trace_id_of(headers.get("traceparent", "")))
+        reply = pipeline.error_reply(error, context, trace_id_of(headers.get("traceparent", "")))
     else:
         reply = await pipeline.handle(delivery, context)
     closing = {"Connection": "close"} if _has_two_lengths(headers) else {}

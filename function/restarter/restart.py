@@ -1,33 +1,42 @@
-"""One request from its claim to its outcome: admit, claim, look, decide, reserve, start, settle."""
+"""One request from its claim to its outcome: admit, claim, look, decide, reserve, start, conclude."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from restarter.decide.group_rules import group_status
+from restarter.decide.admission import admit
+from restarter.decide.case import AskGroup, Case, in_progress
 from restarter.decide.policy import policy_of
-from restarter.decide.rules import admit, decide, group_to_ask
-from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, event_key, ledger_keys
+from restarter.decide.rules import decide_group, decide_task, group_status, limit
+from restarter.ledger import Claim, Claimed, EventKey, History, Ledger, LedgerError, LedgerKeys, event_key, ledger_keys
 from restarter.model.delivery import DeliveryContext
-from restarter.model.outcome import Kind, Outcome
+from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.model.request import Event, Intent
 from restarter.model.task import Start, Task, TaskGroup
-from restarter.oms.client import Oms
+from restarter.oms.client import MIN_START_TIME_S, Oms
 from restarter.oms.task_groups import WRONG_STATE
+from restarter.reporting.outcomes import OUTCOMES
 from restarter.settings.model import Settings
 from restarter.telemetry.observer import Observer
 
 T = TypeVar("T")
 LOG = logging.getLogger("restarter")
-CLAIM_MARGIN_S = 5.0  # a claim lasts longer than any delivery, so it expires only when its instance is gone
 RESERVE_ATTEMPTS = 5  # when other deliveries reserve a restart of the same task at the same time
-IN_PROGRESS = Outcome(kind=Kind.DEFERRED, reason="in_progress", retry_after=5)
-# A redelivery of the event has nothing left to do after these; after all others it may.
-SETTLED = (Kind.STARTED, Kind.ALREADY_RUNNING, Kind.NOTHING_TO_DO)
-# The task may have been restarted after these, so the restart counts in the budget.
-COUNTED = (Kind.STARTED, Kind.UNCONFIRMED)
+OUTRUN_FOR_S = 5.0  # the pause of a delivery that was too late for each of them
+NO_LEDGER = Outcome(kind=Kind.UNAVAILABLE, reason=Reason.LEDGER)
+NO_TIME = Outcome(kind=Kind.UNAVAILABLE, reason=Reason.DEADLINE)
+
+
+class Reserved(NamedTuple):
+    """The decision to start a target, and the restart that was reserved for it."""
+
+    start: Start
+    attempt: int | None = None
+    """Which restart within the window it is; None where restarts are not counted."""
+    keys: LedgerKeys | None = None
+    """Under which the restart was reserved."""
 
 
 class Restarter:
@@ -41,130 +50,166 @@ class Restarter:
         self._policy = policy_of(settings)
         self._oms = oms
         self._ledger = ledger
-        self._claim_seconds = settings.restart_deadline + CLAIM_MARGIN_S
-        self._decide = decide
         self._dry_run = settings.restart_dry_run
 
     async def restart(self, event: Event, context: DeliveryContext) -> Outcome:
-        """The outcome of one request: admit, claim, attempt, settle. Nothing is started while the ledger is silent."""
+        """The outcome of one request: admit, claim, attempt, conclude. Nothing is started without the ledger."""
         outcome = admit(event, self._policy, context.received_at)
         if outcome is not None:
             self._observer.step("decided", outcome)
             return outcome
         key = event_key(event)
-        if key is None:  # without an id a repetition cannot be recognised, so nothing is remembered
-            return await self._attempt(event, context)
+        if key is None:  # without an id a redelivery cannot be recognised, so nothing is remembered
+            outcome, _ = await self._attempt(event, "", context)
+            return outcome
         try:
-            claim = await self._claim(key, context)
-            if claim is not Claim.OURS:
-                return _claim_lost(claim, event)
-            try:
-                outcome = await self._attempt(event, context)
-            except LedgerError:
-                await _best_effort(self._ledger.release(key), context)
-                raise
+            claimed = await _before_deadline(self._ledger.claim(key, self._policy.claim_s), context)
         except LedgerError:
-            return Outcome(kind=Kind.UNAVAILABLE, reason="ledger")
-        return await self._settle(key, outcome, context)
+            return NO_LEDGER
+        self._observer.step("claimed", claimed.state)
+        if claimed.state is not Claim.OURS:
+            return _not_ours(claimed)
+        outcome, reserved = await self._attempt(event, claimed.token, context)
+        return await self._conclude(key, claimed.token, outcome, reserved, context)
 
-    async def _claim(self, key: EventKey, context: DeliveryContext) -> Claim:
-        claim = await _before_deadline(self._ledger.claim(key, self._claim_seconds), context)
-        self._observer.step("claimed", claim)
-        return claim
+    async def _attempt(self, event: Event, token: str, context: DeliveryContext) -> tuple[Outcome, LedgerKeys | None]:
+        """Read the task or its group, decide, reserve the restart, and start it.
 
-    async def _attempt(self, event: Event, context: DeliveryContext) -> Outcome:
-        """Look at the task or its group, decide, reserve the restart, and start it."""
-        target = await self._look(event, context)
-        self._observer.step("looked", target)
-        group_id = group_to_ask(event, target) if isinstance(target, Task) else None
-        if isinstance(target, Task) and group_id is not None:
-            target = await self._look_at_group(event, group_id, target, context)
-            self._observer.step("looked", target)
-        if isinstance(target, Outcome):
-            return target
-        decision, keys, attempt = await self._decide_and_reserve(event, target, context)
-        self._observer.step("decided", decision)
-        if isinstance(decision, Outcome):
-            outcome = decision
-        elif self._dry_run:
-            outcome = Outcome(kind=Kind.WOULD_START, migrate_failed_object=decision.migrate_failed_object)
+        Gives the outcome, and the keys of what was reserved with the claim's token.
+        """
+        found = await self._read(event, context)
+        if isinstance(found, Outcome):
+            return found, None
+        target, decision = found
+        try:
+            reserved = await self._reserve(event, target, decision, token, context)
+        except LedgerError:
+            reserved = NO_LEDGER
+        if isinstance(reserved, Outcome):
+            self._observer.step("decided", reserved)
+            return _described(reserved, target), None
+        self._observer.step("decided", reserved.start)
+        if self._dry_run:
+            outcome = Outcome(kind=Kind.WOULD_START, migrate_failed_object=reserved.start.migrate_failed_object)
         else:
-            outcome = await self._oms.start(event, decision, context)
-            if decision.of_group and outcome.oms_error_code in WRONG_STATE:
-                outcome = await self._decide_again(event, decision.target_id, outcome, context)
-            if keys is not None and outcome.kind not in COUNTED:
-                await _best_effort(self._ledger.unreserve(keys), context)
-        return _described(outcome, target, attempt)
+            outcome = await self._start(event, reserved.start, context)
+        return _described(outcome, target, reserved.attempt), reserved.keys
 
-    async def _look(self, event: Event, context: DeliveryContext) -> Task | TaskGroup | Outcome:
-        """The task or the group that the event names, as OMS has it now."""
-        request, project_id = event.request, event.project_id
+    async def _start(self, event: Event, start: Start, context: DeliveryContext) -> Outcome:
+        """Make the one call; where OMS says that the group's state forbids it, the state that it has now decides.
+
+        A group that still seems to have failed was rejected.
+        """
+        outcome = await self._oms.start(event, start, context)
+        if not start.of_group or outcome.oms_error_code not in WRONG_STATE:
+            return outcome
+        group = await self._oms.show_group(event.project_id, start.target_id, context)
+        row = group if isinstance(group, Outcome) else group_status(Case(event, group, self._policy))
+        if row is None:
+            return outcome
+        return outcome._replace(kind=row.kind, reason=row.reason, retry_after=row.retry_after)
+
+    async def _read(self, event: Event, context: DeliveryContext) -> tuple[Task | TaskGroup, Start | Outcome] | Outcome:
+        """What the event names, or the group that decides in its place, and what the rules say of it."""
+        request = event.request
         if request.group_id is not None:
-            return await self._look_at_group(event, request.group_id, None, context)
-        if request.task_id is not None:
-            task: Task | Outcome = Task(id=request.task_id, name=request.task_name, status=None)
-        else:
-            task = await self._oms.find(project_id, request.task_name or "", context)
+            return await self._read_group(event, request.group_id, None, context)
+        task = await self._read_task(event, context)
+        self._observer.step("looked", task)
         if isinstance(task, Outcome):
             return task
-        return await self._oms.show(project_id, task.id, context)
+        decision = decide_task(Case(event, task, self._policy))
+        if isinstance(decision, AskGroup):
+            return await self._read_group(event, decision.group_id, task, context)
+        return task, decision
 
-    async def _look_at_group(
+    async def _read_task(self, event: Event, context: DeliveryContext) -> Task | Outcome:
+        """The task as it is now; a name is resolved first."""
+        task_id = event.request.task_id
+        if task_id is None:
+            named = await self._oms.find(event.project_id, event.request.task_name or "", context)
+            if isinstance(named, Outcome):
+                return named
+            task_id = named.id
+        return await self._oms.show(event.project_id, task_id, context)
+
+    async def _read_group(
         self, event: Event, group_id: str, member: Task | None, context: DeliveryContext
-    ) -> TaskGroup | Outcome:
-        """The group that the event names, or that its failed task is a member of."""
-        group = TaskGroup(id=group_id, status=None, member=member)
-        found = await self._oms.show_group(event.project_id, group_id, context)
-        return _described(found, group) if isinstance(found, Outcome) else found._replace(member=member)
+    ) -> tuple[TaskGroup, Start | Outcome] | Outcome:
+        """The group that the event names, or that its failed task is a member of, and what the rules say of it."""
+        group = await self._oms.show_group(event.project_id, group_id, context)
+        self._observer.step("looked", group)
+        if isinstance(group, Outcome):
+            return _described(group, TaskGroup(id=group_id, status=None, member=member))
+        group = group._replace(member=member)
+        return group, decide_group(Case(event, group, self._policy))
 
-    async def _decide_again(self, event: Event, group_id: str, refused: Outcome, context: DeliveryContext) -> Outcome:
-        """The outcome where OMS says that the group's state forbids a retry, by the row of the state that it has now.
+    async def _reserve(
+        self, event: Event, target: Task | TaskGroup, start: Start | Outcome, token: str, context: DeliveryContext
+    ) -> Reserved | Outcome:
+        """Reserve the restart within budget and backoff, so that deliveries at the same time count each other's.
 
-        A group that seems to have failed still was rejected.
+        Restarts count for failed events that have an id. Where another delivery reserves one in between, they are read
+        again.
+
+        Raises:
+            LedgerError: The ledger did not answer.
         """
-        found = await self._oms.show_group(event.project_id, group_id, context)
-        row = found if isinstance(found, Outcome) else group_status(event, found)
-        if row is None:
-            return refused
-        return refused._replace(kind=row.kind, reason=row.reason, retry_after=row.retry_after)
-
-    async def _decide_and_reserve(
-        self, event: Event, target: Task | TaskGroup, context: DeliveryContext
-    ) -> tuple[Start | Outcome, LedgerKeys | None, int | None]:
-        """Decide; for a failed event reserve the restart, so that deliveries at the same time count each other's.
-
-        Gives the decision, the keys of what was reserved, and which restart within the window it is.
-        """
-        decision = self._decide(event, target, (), self._policy)
-        if isinstance(decision, Outcome) or event.intent is not Intent.FAILED or not event.identity:
-            return decision, None, None
-        keys = ledger_keys(event, target.id, of_group=isinstance(target, TaskGroup))
+        if isinstance(start, Outcome):
+            return start
+        if event.intent is not Intent.FAILED or not token:
+            return Reserved(start)
+        keys = ledger_keys(event, target.id, of_group=start.of_group)
         for _ in range(RESERVE_ATTEMPTS):
             history = await _before_deadline(self._ledger.history(keys, self._policy.window), context)
-            decision = self._decide(event, target, history.ages, self._policy)
-            if isinstance(decision, Outcome):
-                return await self._mark_repeated(decision, keys, context), None, None
+            forbidden = limit(Case(event, target, self._policy, history.restarts))
+            if forbidden is not None:
+                return await self._mark_repeated(forbidden, keys, context)
+            attempt = len(history.restarts) + 1
             if self._dry_run:
-                return decision, None, len(history.ages) + 1
-            if await _before_deadline(self._ledger.reserve(keys, history, self._policy.window), context):
-                return decision, keys, len(history.ages) + 1
-        return IN_PROGRESS, None, None
+                return Reserved(start, attempt)
+            if context.remaining() <= MIN_START_TIME_S:  # what is reserved in vain would count until it is taken back
+                return NO_TIME
+            if await self._record(keys, history, token, context):
+                return Reserved(start, attempt, keys)
+        return in_progress(OUTRUN_FOR_S)
+
+    async def _record(self, keys: LedgerKeys, history: History, token: str, context: DeliveryContext) -> bool:
+        """Record the restart in the ledger; False if the history has changed since.
+
+        Raises:
+            LedgerError: The ledger did not answer. It may have recorded the restart, which is taken back.
+        """
+        try:
+            return await _before_deadline(self._ledger.reserve(keys, history, self._policy.window, token), context)
+        except LedgerError:
+            await _best_effort(self._ledger.unreserve(keys, token), context)
+            raise
 
     async def _mark_repeated(self, outcome: Outcome, keys: LedgerKeys, context: DeliveryContext) -> Outcome:
-        """An exhausted budget is reported at ERROR once within a window."""
-        if outcome.reason != "budget_exhausted":
+        """An exhausted budget is reported at ERROR once within a window, and to redeliveries of that event again."""
+        if outcome.reason is not Reason.BUDGET_EXHAUSTED:
             return outcome
-        first = await _before_deadline(self._ledger.mark_exhausted(keys.task, self._policy.window), context)
-        return outcome._replace(repeated=not first)
+        mark = self._ledger.mark(f"exhausted:{keys.task}", keys.event, self._policy.window)
+        return outcome._replace(repeated=not await _before_deadline(mark, context))
 
-    async def _settle(self, key: EventKey, outcome: Outcome, context: DeliveryContext) -> Outcome:
-        """Settle the event, or give its claim up where a redelivery has something left to do."""
-        if outcome.kind not in SETTLED:
-            await _best_effort(self._ledger.release(key), context)
-        elif not await _best_effort(self._ledger.settle(key), context):
+    async def _conclude(
+        self, key: EventKey, token: str, outcome: Outcome, reserved: LedgerKeys | None, context: DeliveryContext
+    ) -> Outcome:
+        """Settle the event, or give its claim up where a redelivery has something left to do; count what was reserved.
+
+        A start that was made is settled first, and a restart that was not made is taken back before the claim ends.
+        """
+        ledger, row = self._ledger, OUTCOMES[outcome.kind]
+        if row.settles and not await _best_effort(ledger.settle(key, token), context):
             # The sender must redeliver: a late copy would start the task again, if it had failed again by then.
             kind = Kind.UNCONFIRMED if outcome.start_called else Kind.UNAVAILABLE
-            return outcome._replace(kind=kind, reason="ledger")
+            outcome = outcome._replace(kind=kind, reason=Reason.LEDGER)
+        if reserved is not None:
+            await _best_effort((ledger.confirm if row.counts else ledger.unreserve)(reserved, token), context)
+        if not row.settles:
+            await _best_effort(ledger.release(key, token), context)
+        await _best_effort(ledger.purge(), context)
         return outcome
 
 
@@ -185,14 +230,14 @@ def _described(outcome: Outcome, target: Task | TaskGroup, attempt: int | None =
     )
 
 
-def _claim_lost(claim: Claim, event: Event) -> Outcome:
-    """The outcome of an event that is settled, or is being handled elsewhere."""
-    if claim is Claim.HELD:
-        return IN_PROGRESS
-    if claim is Claim.SETTLED:
+def _not_ours(claimed: Claimed) -> Outcome:
+    """The outcome of an event that is settled, or in progress in another delivery."""
+    if claimed.state is Claim.HELD:
+        return in_progress(claimed.rest_s)
+    if claimed.state is Claim.SETTLED:
         return Outcome(kind=Kind.DUPLICATE)
-    LOG.warning("An event id came again with another task, which is not started; its receipt says which")
-    return Outcome(kind=Kind.DUPLICATE, reason="another_task")
+    LOG.warning("An event id came again with another task, which is not started")
+    return Outcome(kind=Kind.DUPLICATE, reason=Reason.ANOTHER_TASK)
 
 
 async def _before_deadline(command: Awaitable[T], context: DeliveryContext) -> T:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from restarter.decide.group_rules import usable_group_id
+from restarter.decide.admission import admit
 from restarter.decide.policy import policy_of
-from restarter.decide.rules import admit
+from restarter.decide.task_rules import usable_group_id
 from restarter.model.delivery import DeliveryContext
-from restarter.model.outcome import Kind, Outcome, SweepCounts
+from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
 from restarter.model.request import Event, Intent, RestartRequest
 from restarter.model.task import Task
 from restarter.oms.client import MORE_PAGES, Oms
@@ -25,9 +25,10 @@ NEVER_MS = 10**15  # for a task that does not say when it failed: it comes last
 MAY_HAVE_STARTED = (Kind.STARTED, Kind.WOULD_START, Kind.UNCONFIRMED)
 # After these the sweep is answered 503, so that it comes again.
 INCOMPLETE = (Kind.UNAVAILABLE, Kind.UNCONFIRMED)
+IN_PROGRESS = "in_progress"  # and after this reason: the other delivery's instance may have died
 # These are counted in the summary alone: a receipt for each would repeat itself with every sweep.
-ROUTINE = ("backoff", "budget_exhausted")
-OFF = Outcome(kind=Kind.IGNORED, reason="sweep_off")
+ROUTINE = (Reason.BACKOFF, Reason.BUDGET_EXHAUSTED)
+OFF = Outcome(kind=Kind.IGNORED, reason=Reason.SWEEP_OFF)
 # What a request would name, `task_id` or `group_id`, and its value.
 Target = tuple[str, str]
 
@@ -109,6 +110,10 @@ def _event(tick: Event, target: Target, identity: tuple[str, ...]) -> Event:
     )
 
 
+def _is_incomplete(outcome: Outcome) -> bool:
+    return outcome.kind in INCOMPLETE or outcome.reason == IN_PROGRESS
+
+
 def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], interruption: Outcome | None) -> Outcome:
     """The outcome of the sweep: `swept`, or what makes the sender come again."""
     started = sum(outcome.kind in (Kind.STARTED, Kind.WOULD_START) for outcome in outcomes)
@@ -117,13 +122,13 @@ def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], interru
         interruption, reason = None, MORE_PAGES.reason
     else:
         reason = None
-    incomplete = interruption or next((outcome for outcome in outcomes if outcome.kind in INCOMPLETE), None)
+    incomplete = interruption or next(filter(_is_incomplete, outcomes), None)
     if incomplete is None:
         return Outcome(kind=Kind.SWEPT, reason=reason, counts=counts)
-    kind = incomplete.kind if incomplete.kind in (*INCOMPLETE, Kind.DEFERRED) else Kind.UNAVAILABLE
+    kind = incomplete.kind if incomplete.kind in INCOMPLETE else Kind.UNAVAILABLE
     return Outcome(
         kind=kind,
-        reason=incomplete.reason or "list",
+        reason=incomplete.reason or Reason.LIST,
         retry_after=incomplete.retry_after,
         counts=counts,
         oms_status=incomplete.oms_status,

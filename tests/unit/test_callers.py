@@ -24,6 +24,7 @@ from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import Transport
 from restarter.model.delivery import Delivery, DeliveryContext
 from restarter.model.errors import AuthenticationUnavailable
+from restarter.model.outcome import Reason
 from restarter.settings.errors import SettingsError
 from restarter.settings.model import load
 from signers import CERTIFICATE_URL, CONFIRM_URL, TOPIC, certificate, key_set, rsa_key, sign_smn, smn_message
@@ -66,7 +67,7 @@ def context(received_at: datetime = THEN) -> DeliveryContext:
 def pinned(pem: bytes, folder: Path, host: Transport | None = None) -> smn_signature.Smn:
     """SMN's way in with its certificate in a file."""
     path = written(folder / "smn.pem", pem)
-    nobody = Host(NoAnswer(sent=False, reason="none"))
+    nobody = Host(NoAnswer(sent=False, reason=Reason.NO_CONNECTION))
     return smn_signature.Smn(settings(caller_smn_topics=TOPIC, caller_smn_certificate=path), host or nobody)
 
 
@@ -116,7 +117,7 @@ def test_all_else_has_one_form_only(name: str) -> None:
 
 @pytest.mark.parametrize("name", GOOD)
 def test_a_good_sample_is_proved_by_the_pinned_certificate(name: str, tmp_path: Path) -> None:
-    host = Host(NoAnswer(sent=False, reason="none"))
+    host = Host(NoAnswer(sent=False, reason=Reason.NO_CONNECTION))
     message = sample(name)
     found = covered(pinned(PEM.read_bytes(), tmp_path, host), message)
     unsigned = {"signature_version", "signing_cert_url", "unsubscribe_url"}
@@ -284,8 +285,8 @@ def test_a_certificate_that_smn_does_not_have_proves_nothing(status: int) -> Non
 @pytest.mark.parametrize(
     "answer",
     [
-        NoAnswer(sent=False, reason="no_connection"),
-        NoAnswer(sent=True, reason="timeout"),
+        NoAnswer(sent=False, reason=Reason.NO_CONNECTION),
+        NoAnswer(sent=True, reason=Reason.TIMEOUT),
         Answer(302, PEM.read_bytes()),
         Answer(206, PEM.read_bytes()),
         Answer(500, PEM.read_bytes()),

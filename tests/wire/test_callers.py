@@ -144,7 +144,7 @@ def refused(function: Function, reply: httpx.Response, tried: str) -> None:
         "reason": tried,
     }
     receipt = function.receipt()
-    assert receipt.keys() <= {"severity", "message", "outcome", "reason", "start_called", "duration_ms"}
+    assert receipt.keys() <= {"time", "severity", "message", "outcome", "reason", "start_called", "duration_ms"}
     assert (receipt["severity"], receipt["outcome"], receipt["reason"]) == ("WARNING", "unauthenticated", tried)
 
 

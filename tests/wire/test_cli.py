@@ -23,7 +23,7 @@ from restarter.callers.google_oidc import KEYS_URL
 from restarter.cli.check import NO_GROUP, NO_TASK, NO_TASK_ID
 from restarter.cli.check_ledger import SHARE_IT
 from restarter.cli.command import cli
-from restarter.ledger import Claim, EventKey
+from restarter.ledger import Claim, Claimed, EventKey
 from restarter.ledger.memory import MemoryLedger
 from restarter.reporting.reasons import RULES
 from signers import TOPIC, certificate, rsa_key, sign_smn, smn_message
@@ -296,8 +296,8 @@ def test_what_the_platform_does_on_failure_is_told(
 class Forgetful(MemoryLedger):
     """A ledger that takes what is written and does not keep it."""
 
-    async def claim(self, event: EventKey, seconds: float) -> Claim:
-        return Claim.OURS
+    async def claim(self, event: EventKey, seconds: float) -> Claimed:
+        return Claimed(Claim.OURS, "token")
 
 
 def test_a_ledger_that_does_not_keep_a_probe_is_a_failed_check(

@@ -73,7 +73,8 @@ def test_a_failed_member_is_one_look_at_the_task_one_at_the_group_and_one_put(
     }
     assert put.headers["content-type"] == "application/json;charset=utf-8"
     assert put.headers["x-project-id"] == PROJECT
-    assert function.receipt() | {"duration_ms": 0} == {
+    assert function.receipt() | {"time": "", "duration_ms": 0} == {
+        "time": "",
         "severity": "INFO",
         "message": f"Started task group {GROUP} (all objects)",
         "outcome": "started",
@@ -417,10 +418,11 @@ def test_the_budget_of_a_task_is_not_that_of_a_group_with_the_same_id(
     make_function: Make, httpx_mock: HTTPXMock
 ) -> None:
     function = make_function()
-    httpx_mock.add_response(method="GET", url=SHOW, json=shown())
+    of_group = f"{ENDPOINT}/v2/{PROJECT}/taskgroups/{TASK}"
+    httpx_mock.add_response(url=SHOW, json=shown())
     httpx_mock.add_response(method="POST", url=START)
-    httpx_mock.add_response(method="GET", url=f"{ENDPOINT}/v2/{PROJECT}/taskgroups/{TASK}", json=group())
-    httpx_mock.add_response(method="PUT", url=f"{ENDPOINT}/v2/{PROJECT}/taskgroups/{TASK}/retry")
+    httpx_mock.add_response(method="GET", url=of_group, json=group(group_id=str(TASK)))
+    httpx_mock.add_response(method="PUT", url=f"{of_group}/retry")
     function.post(json=event("e-1"), headers=STRUCTURED)
     function.post(json=event("e-2", group_id=str(TASK)), headers=STRUCTURED)
     assert [said(receipt) for receipt in function.receipts()] == ["started", "started"]

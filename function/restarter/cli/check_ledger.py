@@ -40,10 +40,10 @@ async def _probe(ledger: Ledger) -> bool:
     """
     probe = EventKey(f"check-{secrets.token_hex(8)}", "check")
     claims = [await ledger.claim(probe, PROBE_S), await ledger.claim(probe, PROBE_S)]
-    await ledger.release(probe)
+    await ledger.release(probe, claims[0].token)
     claims.append(await ledger.claim(probe, PROBE_S))
-    await ledger.release(probe)
-    return claims == [Claim.OURS, Claim.HELD, Claim.OURS]
+    await ledger.release(probe, claims[-1].token)
+    return [claim.state for claim in claims] == [Claim.OURS, Claim.HELD, Claim.OURS]
 
 
 def _written(scheme: str, *, ok: bool) -> Finding:

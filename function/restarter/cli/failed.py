@@ -11,7 +11,6 @@ from restarter.cli.failed_tasks import FailedTarget, Operator, Wanted
 from restarter.cli.table import cells, show
 from restarter.cli.terminal import plain
 from restarter.model.outcome import Outcome
-from restarter.reporting.reasons import rule_behind
 from restarter.settings.model import Settings
 
 # What a person wanted is so once a start was requested.
@@ -64,10 +63,8 @@ async def _start(operator: Operator, rows: list[FailedTarget], options: Options)
 
 
 def _in_words(receipt: Mapping[str, Any]) -> str:
-    """What became of a start, the rule behind it, and what to do."""
-    rule = rule_behind("", receipt.get("reason"))
-    words = f"{receipt['message']} ({rule})" if rule else str(receipt["message"])
-    return words + (f". To do: {receipt['advice']}" if "advice" in receipt else "")
+    """The result of a start, and what to do."""
+    return receipt["message"] + (f". To do: {receipt['advice']}" if "advice" in receipt else "")
 
 
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -56,6 +56,7 @@ class FailedTarget:
     def facts(self, mask: Mask) -> dict[str, Any]:
         """What is known of it, by the names that `--json` documents, without secrets; the unknown is left out."""
         request, first, outcome = self.event.request, self.tasks[0], self.outcome
+        rule = rule_behind(outcome.kind, outcome.reason)
         reason = outcome.failure_reason or first.failure_reason
         facts = {
             "project_id": self.event.project_id,
@@ -66,13 +67,13 @@ class FailedTarget:
             "failed_at": _iso(min((task.ended_at_ms for task in self.tasks if task.ended_at_ms), default=None)),
             "failure_reason": reason,
             "failure_class": str(explain_failure(reason).failure_class) if reason else None,
-            "failure": explain_failure(reason).clause if reason else None,
+            "failure": explain_failure(reason).clause.en if reason else None,
             "failed_objects": _known(outcome.failed_objects, None if request.group_id else first.failed_objects),
             "failed_objects_list": outcome.failed_objects_list,
             "notice_sent": _notice_sent(self.tasks),
             "outcome": str(outcome.kind),
             "reason": outcome.reason,
-            "rule": rule_behind(outcome.kind, outcome.reason),
+            "rule": rule.en if rule else None,
             "migrate_failed_object": outcome.migrate_failed_object,
             "retry_after": outcome.retry_after,
         }

@@ -5,6 +5,8 @@ from typing import Literal
 
 from restarter.settings.model import Settings
 
+CLAIM_MARGIN_S = 5.0  # a claim lasts longer than any delivery, so it expires only when its instance is gone
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -16,6 +18,8 @@ class Policy:
     budget: int = 5
     window: float = 86400.0
     backoff: float = 60.0
+    claim_s: float = 9.5
+    """How long an event is claimed by one delivery, and so how long a restart can be under way."""
     migrate_failed_object: Literal["auto", "true", "false"] = "auto"
     temporary_source_keys: frozenset[str] = frozenset()
     """Names of the profiles whose source keys need a security token."""
@@ -33,6 +37,7 @@ def policy_of(settings: Settings) -> Policy:
         budget=settings.restart_budget.count,
         window=settings.restart_budget.window_s,
         backoff=settings.restart_backoff,
+        claim_s=settings.restart_deadline + CLAIM_MARGIN_S,
         migrate_failed_object=settings.oms_migrate_failed_object,
         temporary_source_keys=frozenset(name for name, keys in profiles.items() if keys.src_security_token),
         temporary_destination_keys=frozenset(name for name, keys in profiles.items() if keys.dst_security_token),

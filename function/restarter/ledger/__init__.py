@@ -1,19 +1,41 @@
-"""What has to be remembered between deliveries: events that were settled, and the restarts of each task.
+"""What has to be remembered between deliveries: claimed and settled events, and the restarts of each task.
 
-A ledger is opened by its address: `memory://` remembers within one instance, `redis://` and its kin for all. Each has
-one clock, and tells how long ago a restart was, never when: instances whose clocks differ agree about it.
+A ledger is opened by its address. This module is the contract for all of them; `tests/ledger_suite.py` holds any ledger
+to it. In the words of the contract, *atomic* means: whatever other instances do at the same time, the result is that of
+one order of whole operations.
+
+Two instances race
+    `claim`, `reserve` and `mark` are atomic. Of any number of claims of one event at most one is OURS until it is
+    released or expires. Of any number of reservations by the same history at most one is taken.
+An instance dies
+    Its claim expires after the seconds it was made for, by the ledger's own clock. Its reservation stays, and counts:
+    it may have started the task. Nobody takes back what another attempt reserved.
+The store gives no answer
+    LedgerError, in a time that the ledger bounds; nothing may be started then. The caller bounds each wait further, by
+    cancelling it at the end of its delivery. A cancelled or failed operation leaves the ledger usable.
+The answer is lost
+    The operation may have been done. The same operation with the same token does it once: a claim is then OURS, a
+    reservation is taken, a mark is the first. A ledger whose store cannot tell (a plain PUT) must take it as not done
+    and not repeat it. `settle`, `release`, `confirm`, `unreserve` and `purge` may be repeated at any time.
+The store forgets
+    Whatever was forgotten may be started again. Which ledger forgets when is said in function/README.md.
 """
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from restarter.model.request import Event
+from restarter.model.task import Restart
 
 SETTLED_TTL_S = 7 * 24 * 3600
 """As long as any sender may redeliver (Pub/Sub keeps a message for seven days)."""
+MAX_WINDOW_S = 31 * 24 * 3600
+"""The longest window that RESTART_BUDGET takes; an older restart is asked for by nobody."""
+MAX_NOTE_LENGTH = 128
 
 
 class Claim(Enum):
@@ -21,10 +43,20 @@ class Claim(Enum):
 
     OURS = "ours"
     HELD = "held"
-    """Another delivery of it is being handled, or was when its instance crashed."""
+    """Another delivery of the event is in progress, or was when its instance crashed."""
     SETTLED = "settled"
     SETTLED_ELSEWHERE = "settled for another task"
     """Settled, but the event named another task then: its sender uses one id twice."""
+
+
+class Claimed(NamedTuple):
+    """The answer to a claim."""
+
+    state: Claim
+    token: str = ""
+    """Of a claim that is OURS: whoever has it is the holder. It names the attempt in the task's restarts, too."""
+    rest_s: float = 0.0
+    """Of a claim that is HELD: seconds until it expires, at least 0."""
 
 
 class LedgerError(Exception):
@@ -41,17 +73,17 @@ class EventKey:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The restarts of a task within a window, without those of the event that asks."""
+    """The restarts that are counted under one key, within a window."""
 
-    ages: tuple[float, ...]
-    """Seconds since each, the longest first."""
+    restarts: tuple[Restart, ...]
+    """The longest ago first, those of the asking event included."""
     version: str
-    """Changes with any restart of the task that is recorded, removed or runs out."""
+    """Changes whenever a restart under the key is recorded, taken back or leaves the window."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerKeys:
-    """The keys of an event and of its task's restarts; both are hashes, because ids may be long."""
+    """An event, and the key under which its restarts are counted; both are hashes, because ids may be long."""
 
     event: str
     task: str
@@ -72,6 +104,11 @@ def event_key(event: Event) -> EventKey | None:
     return EventKey(_event_id(event.identity), _digest("target", event.project_id, *named)[:16])
 
 
+def new_token() -> str:
+    """A token that nobody else has: the fence of a claim, and the name of an attempt."""
+    return secrets.token_hex(8)
+
+
 def _event_id(identity: tuple[str, ...]) -> str:
     return _digest("event", *identity)
 
@@ -81,48 +118,72 @@ def _digest(*parts: str) -> str:
 
 
 class Ledger(Protocol):
-    """Raises LedgerError, whatever is asked, when it cannot answer."""
+    """Every method raises LedgerError when the ledger cannot answer. Times are seconds, of the ledger's own clock.
 
-    async def claim(self, event: EventKey, seconds: float) -> Claim:
-        """Claim the event for so many seconds, unless it is claimed or settled."""
+    Expired means gone: no operation sees an expired claim, settled event, restart or mark, purged or not.
+    """
+
+    async def claim(self, event: EventKey, seconds: float) -> Claimed:
+        """Claim the event for so many seconds, unless it is claimed or settled. Each claim has a token of its own."""
         ...
 
-    async def settle(self, event: EventKey) -> None:
-        """Settle the event: for seven days a redelivery of it is a duplicate."""
+    async def settle(self, event: EventKey, token: str) -> None:
+        """Settle the event: for SETTLED_TTL_S a redelivery of it is a duplicate.
+
+        Called by a holder alone. Settled wins: where the claim has expired and another delivery holds the event, it is
+        settled all the same, for its start was made; the other's `release` then changes nothing.
+        """
         ...
 
-    async def release(self, event: EventKey) -> None:
-        """Give the claim up, so that a redelivery can be handled."""
+    async def release(self, event: EventKey, token: str) -> None:
+        """Give the claim up, so that a redelivery can be handled. Without effect for anybody but the present holder."""
         ...
 
-    async def history(self, keys: LedgerKeys, window: float) -> History:
-        """The task's restarts within the window (seconds), without those of this very event."""
+    async def history(self, keys: LedgerKeys, window_s: float) -> History:
+        """The restarts under `keys.task` within the window; `own` are those whose event is `keys.event`."""
         ...
 
-    async def reserve(self, keys: LedgerKeys, expected: History, window: float) -> bool:
-        """Record a restart for the event, if the history is still the `expected` one; False if it changed."""
+    async def reserve(self, keys: LedgerKeys, expected: History, window_s: float, attempt: str, note: str = "") -> bool:
+        """Record a restart that is under way, if the history is still the `expected` one; False if it changed.
+
+        Args:
+            keys: Whose restart it is, and under which key it counts.
+            expected: What `history` gave to this attempt.
+            window_s: The same as for `expected`.
+            attempt: The token of the claim: an entry belongs to an attempt, which alone confirms it or takes it back.
+                Given by the caller, so that an entry whose answer was lost can be taken back.
+            note: Text to be kept with the restart, up to MAX_NOTE_LENGTH characters.
+        """
         ...
 
-    async def unreserve(self, keys: LedgerKeys) -> None:
-        """Remove the restart recorded for the event: it was not made."""
+    async def confirm(self, keys: LedgerKeys, attempt: str) -> None:
+        """The attempt's restart counts: it was made, or may have been. It is not under way any more."""
         ...
 
-    async def mark_exhausted(self, task: str, window: float) -> bool:
-        """Mark the task's budget as exhausted; True if that was not marked yet within the window (seconds)."""
+    async def unreserve(self, keys: LedgerKeys, attempt: str) -> None:
+        """Remove the attempt's restart: it was not made. Entries of other attempts stay, of the same event as well."""
+        ...
+
+    async def mark(self, name: str, owner: str, window_s: float) -> bool:
+        """Mark a name for the window; True for the first owner within it, and for the same owner again."""
+        ...
+
+    async def purge(self) -> None:
+        """Delete a bounded number of expired rows, where the store does not expire them itself."""
         ...
 
     async def close(self) -> None:
-        """Close connections."""
+        """Close connections and files. An operation that comes later opens them again."""
         ...
 
 
 def open_ledger(address: str, clock: Callable[[], float]) -> Ledger:
     """The ledger at an address that the settings have checked; it connects later.
 
-    `clock`: seconds since 1970, for the memory; Redis has its own.
+    `clock`: seconds since 1970, for a ledger that has no clock of its own.
     """
     if address == "memory://":
-        from restarter.ledger.memory import MemoryLedger  # noqa: PLC0415  # one of the two is enough
+        from restarter.ledger.memory import MemoryLedger  # noqa: PLC0415  # one of them is enough
 
         return MemoryLedger(clock)
     from restarter.ledger.redis import RedisLedger  # noqa: PLC0415  # an extra: only where it is configured

@@ -1,15 +1,31 @@
 """A ledger in the memory of one instance. It ends with the instance, is not shared, and is bounded. No I/O here."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from cachetools import TLRUCache, TTLCache
 
-from restarter.ledger import SETTLED_TTL_S, Claim, EventKey, History, LedgerKeys
+from restarter.ledger import MAX_WINDOW_S, SETTLED_TTL_S, Claim, Claimed, EventKey, History, LedgerKeys, new_token
+from restarter.model.task import Restart
 
 # Some 10 MB when full; the oldest entries are dropped beyond that.
 EVENT_CACHE_SIZE = 20_000
 TASK_CACHE_SIZE = 10_000
-MAX_WINDOW_S = 31 * 24 * 3600.0
+
+
+class _Event(NamedTuple):
+    """A claimed event, or with `settled_for` a settled one."""
+
+    expires_at: float
+    token: str
+    settled_for: str = ""
+
+
+class _Entry(NamedTuple):
+    event: str
+    at: float
+    under_way: bool
+    note: str
 
 
 class MemoryLedger:
@@ -17,62 +33,78 @@ class MemoryLedger:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._events: TLRUCache[str, tuple[str, float]] = TLRUCache(
-            EVENT_CACHE_SIZE, lambda _key, value, _now: value[1], clock
+        self._events: TLRUCache[str, _Event] = TLRUCache(
+            EVENT_CACHE_SIZE, lambda _key, value, _now: value.expires_at, clock
         )
-        self._restarts: TTLCache[str, dict[str, float]] = TTLCache(TASK_CACHE_SIZE, MAX_WINDOW_S, clock)
-        self._exhausted: TLRUCache[str, float] = TLRUCache(TASK_CACHE_SIZE, lambda _key, value, _now: value, clock)
+        self._restarts: TTLCache[str, dict[str, _Entry]] = TTLCache(TASK_CACHE_SIZE, MAX_WINDOW_S, clock)
+        self._marks: TLRUCache[str, tuple[float, str]] = TLRUCache(
+            TASK_CACHE_SIZE, lambda _key, value, _now: value[0], clock
+        )
 
-    async def claim(self, event: EventKey, seconds: float) -> Claim:
+    async def claim(self, event: EventKey, seconds: float) -> Claimed:
         """Claim the event for so many seconds, unless it is claimed or settled."""
-        if event.id in self._events:
-            settled_for = self._events[event.id][0]
-            if not settled_for:
-                return Claim.HELD
-            return Claim.SETTLED if settled_for == event.target else Claim.SETTLED_ELSEWHERE
-        self._events[event.id] = ("", self._clock() + seconds)
-        return Claim.OURS
+        found = self._events.get(event.id)
+        if found is None:
+            token = new_token()
+            self._events[event.id] = _Event(self._clock() + seconds, token)
+            return Claimed(Claim.OURS, token)
+        if not found.settled_for:  # a clock that was set back must not make a sender wait
+            return Claimed(Claim.HELD, rest_s=min(max(found.expires_at - self._clock(), 0.0), seconds))
+        return Claimed(Claim.SETTLED if found.settled_for == event.target else Claim.SETTLED_ELSEWHERE)
 
-    async def settle(self, event: EventKey) -> None:
+    async def settle(self, event: EventKey, token: str) -> None:
         """Settle the event."""
-        self._events[event.id] = (event.target, self._clock() + SETTLED_TTL_S)
+        self._events[event.id] = _Event(self._clock() + SETTLED_TTL_S, token, event.target)
 
-    async def release(self, event: EventKey) -> None:
-        """Give the claim up."""
-        self._events.pop(event.id, None)
+    async def release(self, event: EventKey, token: str) -> None:
+        """Give the claim up, if it is still the holder's."""
+        found = self._events.get(event.id)
+        if found is not None and found.token == token and not found.settled_for:
+            del self._events[event.id]
 
-    async def history(self, keys: LedgerKeys, window: float) -> History:
-        """The task's restarts within the window, without those of this event."""
-        now, others = self._clock(), self._others(keys, window)
-        return History(tuple(now - at for at in sorted(others.values())), _version(others))
+    async def history(self, keys: LedgerKeys, window_s: float) -> History:
+        """The restarts within the window."""
+        now, kept = self._clock(), self._within(keys, window_s)
+        restarts = [
+            Restart(max(now - entry.at, 0.0), entry.event == keys.event, entry.under_way, entry.note)
+            for entry in sorted(kept.values(), key=lambda entry: entry.at)
+        ]
+        return History(tuple(restarts), _version(kept))
 
-    async def reserve(self, keys: LedgerKeys, expected: History, window: float) -> bool:
+    async def reserve(self, keys: LedgerKeys, expected: History, window_s: float, attempt: str, note: str = "") -> bool:
         """Record a restart, if the history is still the expected one."""
-        others = self._others(keys, window)
-        if _version(others) != expected.version:
+        kept = self._within(keys, window_s)
+        if _version(kept) != expected.version:
             return False
-        self._restarts[keys.task] = others | {keys.event: self._clock()}
+        self._restarts[keys.task] = kept | {attempt: _Entry(keys.event, self._clock(), True, note)}  # noqa: FBT003  # under way
         return True
+
+    async def confirm(self, keys: LedgerKeys, attempt: str) -> None:
+        """The attempt's restart counts."""
+        kept = self._restarts.get(keys.task, {})
+        if attempt in kept:
+            kept[attempt] = kept[attempt]._replace(under_way=False)
+
+    async def unreserve(self, keys: LedgerKeys, attempt: str) -> None:
+        """Remove the attempt's restart."""
+        self._restarts.get(keys.task, {}).pop(attempt, None)
+
+    async def mark(self, name: str, owner: str, window_s: float) -> bool:
+        """Mark a name; True the first time within the window, and for the same owner again."""
+        if name not in self._marks:
+            self._marks[name] = (self._clock() + window_s, owner)
+        return self._marks[name][1] == owner
+
+    async def purge(self) -> None:
+        """The caches drop by themselves what has expired."""
 
     async def close(self) -> None:
         """There is nothing to close."""
 
-    def _others(self, keys: LedgerKeys, window: float) -> dict[str, float]:
-        since = self._clock() - window
-        kept = self._restarts.get(keys.task, {})
-        return {event: at for event, at in kept.items() if at > since and event != keys.event}
-
-    async def unreserve(self, keys: LedgerKeys) -> None:
-        """Remove the restart recorded for the event."""
-        self._restarts.get(keys.task, {}).pop(keys.event, None)
-
-    async def mark_exhausted(self, task: str, window: float) -> bool:
-        """Mark the budget as exhausted; True the first time within the window."""
-        if task in self._exhausted:
-            return False
-        self._exhausted[task] = self._clock() + window
-        return True
+    def _within(self, keys: LedgerKeys, window_s: float) -> dict[str, _Entry]:
+        since = self._clock() - window_s
+        return {attempt: entry for attempt, entry in self._restarts.get(keys.task, {}).items() if entry.at > since}
 
 
-def _version(restarts: dict[str, float]) -> str:
-    return repr(sorted(restarts.items()))
+def _version(kept: dict[str, _Entry]) -> str:
+    return repr(sorted(kept))

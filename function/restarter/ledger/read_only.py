@@ -1,6 +1,6 @@
 """The configured ledger, read and never written: for what says what an event would do, and does nothing."""
 
-from restarter.ledger import Claim, EventKey, History, Ledger, LedgerError, LedgerKeys
+from restarter.ledger import Claim, Claimed, EventKey, History, Ledger, LedgerError, LedgerKeys
 
 
 class ReadOnlyLedger:
@@ -9,21 +9,21 @@ class ReadOnlyLedger:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    async def claim(self, event: EventKey, seconds: float) -> Claim:
+    async def claim(self, event: EventKey, seconds: float) -> Claimed:
         """Nobody else is asked: the event is made up, and nobody else has it."""
-        return Claim.OURS
+        return Claimed(Claim.OURS, "read only")
 
-    async def settle(self, event: EventKey) -> None:
+    async def settle(self, event: EventKey, token: str) -> None:
         """Nothing is recorded."""
 
-    async def release(self, event: EventKey) -> None:
+    async def release(self, event: EventKey, token: str) -> None:
         """Nothing was claimed."""
 
-    async def history(self, keys: LedgerKeys, window: float) -> History:
-        """The task's restarts within the window (seconds)."""
-        return await self._ledger.history(keys, window)
+    async def history(self, keys: LedgerKeys, window_s: float) -> History:
+        """The task's restarts within the window."""
+        return await self._ledger.history(keys, window_s)
 
-    async def reserve(self, keys: LedgerKeys, expected: History, window: float) -> bool:
+    async def reserve(self, keys: LedgerKeys, expected: History, window_s: float, attempt: str, note: str = "") -> bool:
         """A dry run reserves nothing; whoever tries to gets no start.
 
         Raises:
@@ -31,12 +31,18 @@ class ReadOnlyLedger:
         """
         raise LedgerError("read only")
 
-    async def unreserve(self, keys: LedgerKeys) -> None:
+    async def confirm(self, keys: LedgerKeys, attempt: str) -> None:
         """Nothing was reserved."""
 
-    async def mark_exhausted(self, task: str, window: float) -> bool:
+    async def unreserve(self, keys: LedgerKeys, attempt: str) -> None:
+        """Nothing was reserved."""
+
+    async def mark(self, name: str, owner: str, window_s: float) -> bool:
         """Nothing is marked; to a person each report is the first."""
         return True
+
+    async def purge(self) -> None:
+        """Nothing is deleted."""
 
     async def close(self) -> None:
         """Close the ledger."""

@@ -1,31 +1,42 @@
-"""A ledger in Redis (or Valkey), shared by all instances; what is written there is hashes and times.
+"""A ledger in Redis (or Valkey), shared by all instances; what is written there is hashes, tokens, times and notes.
 
 Keys carry the version of their format. Events are version 1: a mark of release 0.1.0 stands under another key, and its
 hash was made of less, so it is not found; that event is then judged by the look, the budget and the backoff. Restarts
-have no number, which is version 0, the format of release 0.1.0: both releases count in one budget while both run.
+have no number, which is version 0: releases 0.1.0 and 0.2.0 count those of this one, and theirs are counted here, so
+all share one budget while they run side by side. Claims, settled events and marks are those of 0.2.0, too.
 """
 
 import asyncio
-import secrets
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from hashlib import sha1
 from typing import Any
 
 from redis.exceptions import NoScriptError, RedisError
 
-from restarter.ledger import SETTLED_TTL_S, Claim, EventKey, History, LedgerError, LedgerKeys, scripts
+from restarter.ledger import (
+    SETTLED_TTL_S,
+    Claim,
+    Claimed,
+    EventKey,
+    History,
+    LedgerError,
+    LedgerKeys,
+    new_token,
+    scripts,
+)
 from restarter.ledger.connect import connect
-from restarter.settings.redis_address import RedisAddress
+from restarter.model.task import Restart
+from restarter.settings.redis_address import RedisAddress, Topology
 
 PREFIX = "oms-task-restarter:"
 TIMEOUT_S = 2.0  # for one command
 IDLE_TTL_S = 60.0  # a network may drop, without a word, connections that were idle for longer than this
+MASTER_TTL_S = 1.0  # for some ten seconds after a failover the old master still takes writes, and they are lost
 MAX_COMMANDS = 32  # at once, each on a connection of its own: more would only wait for each other inside Redis
 SETTLED = "settled:"
-# The last three come from inside the client or uvloop when a connection was cut off while it was used
-# (https://github.com/redis/redis-py/issues/4287).
-CLIENT_ERRORS = (RedisError, OSError, TimeoutError, RuntimeError, AttributeError, TypeError)
+UNDER_WAY, COUNTED = "r", "c"
 
 
 class RedisLedger:
@@ -34,50 +45,57 @@ class RedisLedger:
     def __init__(self, address: RedisAddress) -> None:
         self._clients = connect(address)
         self._redis = self._clients[0]
+        self._by_sentinel = address.topology is Topology.SENTINEL
         self._slots = asyncio.Semaphore(MAX_COMMANDS)
-        self._used_at = 0.0  # of the wall clock, for a monotonic one may stand while the instance is frozen
+        # Of the wall clock, for a monotonic one may stand while the instance is frozen.
+        self._used_at = self._asked_at = 0.0
         self._renewing = asyncio.Lock()
-        self._tokens: dict[str, str] = {}
-        """For each claim of this instance the token that proves it; as many as there are deliveries in flight."""
 
-    async def claim(self, event: EventKey, seconds: float) -> Claim:
+    async def claim(self, event: EventKey, seconds: float) -> Claimed:
         """Claim the event for so many seconds, unless it is claimed or settled."""
-        token = secrets.token_hex(8)
-        held = await self._run(scripts.CLAIM, _event(event), token, int(seconds * 1000))
-        if held is None:
-            self._tokens[event.id] = token
-            return Claim.OURS
+        token = new_token()
+        found = await self._run(scripts.CLAIM, _event(event), token, int(seconds * 1000))
+        if not found:
+            return Claimed(Claim.OURS, token)
+        held, rest_ms = found
         if not held.startswith(SETTLED):
-            return Claim.HELD
-        return Claim.SETTLED if held == SETTLED + event.target else Claim.SETTLED_ELSEWHERE
+            return Claimed(Claim.HELD, rest_s=max(rest_ms / 1000, 0.0))
+        return Claimed(Claim.SETTLED if held == SETTLED + event.target else Claim.SETTLED_ELSEWHERE)
 
-    async def settle(self, event: EventKey) -> None:
+    async def settle(self, event: EventKey, token: str) -> None:
         """Settle the event."""
-        self._tokens.pop(event.id, None)
         await self._ask(self._redis.set, _event(event), SETTLED + event.target, ex=SETTLED_TTL_S)
 
-    async def release(self, event: EventKey) -> None:
-        """Give the claim up, if it is still ours."""
-        await self._run(scripts.RELEASE, _event(event), self._tokens.pop(event.id, ""))
+    async def release(self, event: EventKey, token: str) -> None:
+        """Give the claim up, if it is still the holder's."""
+        await self._run(scripts.RELEASE, _event(event), token)
 
-    async def history(self, keys: LedgerKeys, window: float) -> History:
-        """The task's restarts within the window, without those of this event."""
-        version, *ages = await self._run(scripts.HISTORY, _restarts(keys), window, keys.event)
-        return History(tuple(map(float, ages)), version)
+    async def history(self, keys: LedgerKeys, window_s: float) -> History:
+        """The restarts within the window."""
+        version, *found = await self._run(scripts.HISTORY, _restarts(keys), window_s)
+        pairs = zip(found[::2], found[1::2], strict=True)
+        return History(tuple(_restart(float(age), member, keys) for age, member in pairs), version)
 
-    async def reserve(self, keys: LedgerKeys, expected: History, window: float) -> bool:
+    async def reserve(self, keys: LedgerKeys, expected: History, window_s: float, attempt: str, note: str = "") -> bool:
         """Record a restart, if the history is still the expected one."""
-        arguments = (window, keys.event, expected.version, int(window) + 1)
+        entry = (_entry(keys, attempt), f"{UNDER_WAY}:{note}")
+        arguments = (window_s, expected.version, *entry, int(window_s) + 1)
         return bool(await self._run(scripts.RESERVE, _restarts(keys), *arguments))
 
-    async def unreserve(self, keys: LedgerKeys) -> None:
-        """Remove the restart recorded for the event."""
-        await self._ask(self._redis.zrem, _restarts(keys), keys.event)
+    async def confirm(self, keys: LedgerKeys, attempt: str) -> None:
+        """The attempt's restart counts."""
+        await self._run(scripts.END, _restarts(keys), _entry(keys, attempt), COUNTED)
 
-    async def mark_exhausted(self, task: str, window: float) -> bool:
-        """Mark the budget as exhausted; True the first time within the window."""
-        key, token = f"{PREFIX}1:exhausted:{task}", secrets.token_hex(8)
-        return await self._run(scripts.CLAIM, key, token, int(window * 1000)) is None
+    async def unreserve(self, keys: LedgerKeys, attempt: str) -> None:
+        """Remove the attempt's restart."""
+        await self._run(scripts.END, _restarts(keys), _entry(keys, attempt))
+
+    async def mark(self, name: str, owner: str, window_s: float) -> bool:
+        """Mark a name; True the first time within the window, and for the same owner again."""
+        return not await self._run(scripts.CLAIM, f"{PREFIX}1:{name}", owner, int(window_s * 1000))
+
+    async def purge(self) -> None:
+        """Every key expires by itself."""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -94,7 +112,21 @@ class RedisLedger:
             if abs(time.time() - self._used_at) > IDLE_TTL_S:
                 await self.close()
                 await self._redis.initialize()
+            elif self._by_sentinel and abs(time.time() - self._asked_at) > MASTER_TTL_S:
+                await self._follow_master()
             self._used_at = time.time()
+
+    async def _follow_master(self) -> None:
+        """Ask Sentinel for the master, and close all connections if it is another one now.
+
+        Where no Sentinel answers, the master that is known is used on: it may be well, and they are not.
+        """
+        self._asked_at = time.time()
+        pool = self._redis.connection_pool
+        known = pool.master_address
+        with suppress(RedisError, OSError):
+            if await pool.get_master_address() != known:
+                await self.close()
 
     async def _run(self, script: str, key: str, *arguments: str | float) -> Any:
         """The result of a script, which is sent whole only to a server that does not know it."""
@@ -105,6 +137,9 @@ class RedisLedger:
 
     async def _ask(self, command: Callable[..., Awaitable[Any]], *arguments: str | float, **options: Any) -> Any:
         """The answer to a command; how long it may wait for its turn is the delivery's affair.
+
+        Whatever the client raises is one failure: a cluster's has exceptions that are no RedisError, and some come
+        from inside it or from uvloop when a connection was cut off (https://github.com/redis/redis-py/issues/4287).
 
         Raises:
             LedgerError: There was none in time; its text is the kind of the failure.
@@ -117,14 +152,25 @@ class RedisLedger:
                     return await command(*arguments, **options)
             except NoScriptError:
                 raise
-            except CLIENT_ERRORS as error:
+            except Exception as error:  # noqa: BLE001  # see above
+                if _is_replica(error):
+                    self._used_at = 0.0  # the master is elsewhere now: the next command connects anew
                 raise LedgerError(type(error).__name__) from None
 
 
-HASHES = {
-    script: sha1(script.encode(), usedforsecurity=False).hexdigest()
-    for script in (scripts.CLAIM, scripts.RELEASE, scripts.HISTORY, scripts.RESERVE)
-}
+HASHES = {script: sha1(script.encode(), usedforsecurity=False).hexdigest() for script in scripts.ALL}
+
+
+def _is_replica(error: Exception) -> bool:
+    """Whether the server said READONLY. Redis before 7 wraps that in the error of the script, without its type."""
+    return isinstance(error, RedisError) and "read only replica" in str(error)
+
+
+def _restart(age_s: float, member: str, keys: LedgerKeys) -> Restart:
+    """A restart; of one that release 0.2.0 recorded only the event is known, and it counts."""
+    event, _, rest = member.partition(":")
+    _, state, note = rest.split(":", 2) if rest else ("", COUNTED, "")
+    return Restart(age_s, event == keys.event, state == UNDER_WAY, note)
 
 
 def _event(event: EventKey) -> str:
@@ -133,3 +179,7 @@ def _event(event: EventKey) -> str:
 
 def _restarts(keys: LedgerKeys) -> str:
     return f"{PREFIX}restarts:{keys.task}"
+
+
+def _entry(keys: LedgerKeys, attempt: str) -> str:
+    return f"{keys.event}:{attempt}:"

@@ -6,40 +6,60 @@ Redis 5 or newer, or Valkey: before, a script that had asked for the time could 
 # A claim that is still ours was taken by the first half of this very command, when the connection broke.
 CLAIM = """
 local held = redis.call('get', KEYS[1])
-if held and held ~= ARGV[1] then return held end
-redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])
-return false
+if not held then redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2]) end
+if not held or held == ARGV[1] then return {} end
+return {held, redis.call('pttl', KEYS[1])}
 """
 
 # Only the delivery that holds a claim may give it up: it may have expired and be held by another by now.
 RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 
-# Restarts within the window (seconds, ARGV[1]) of other events than this one (ARGV[2]), and a hash of all of them.
-_OTHERS = """
+# The restarts within the window (seconds, ARGV[1]), and a hash of who made them and when. A member of the set is
+# `event:attempt:state:note`; release 0.2.0 wrote the event alone.
+_WITHIN = """
 local time = redis.call('time')
 local now = time[1] + time[2] / 1000000
 local since = string.format('%.6f', now - ARGV[1])
 local kept = redis.call('zrangebyscore', KEYS[1], '(' .. since, '+inf', 'withscores')
-local ages, seen = {}, {}
+local found, seen = {}, {}
 for i = 1, #kept, 2 do
-  if kept[i] ~= ARGV[2] then
-    ages[#ages + 1] = string.format('%.3f', math.max(now - kept[i + 1], 0))
-    seen[#seen + 1] = kept[i] .. ' ' .. kept[i + 1]
-  end
+  found[#found + 1] = string.format('%.3f', math.max(now - kept[i + 1], 0))
+  found[#found + 1] = kept[i]
+  seen[#seen + 1] = string.match(kept[i], '^[^:]*:?[^:]*') .. ' ' .. kept[i + 1]
 end
 local version = redis.sha1hex(table.concat(seen, ' '))
 """
 
-HISTORY = f"""{_OTHERS}
-table.insert(ages, 1, version)
-return ages
+HISTORY = f"""{_WITHIN}
+table.insert(found, 1, version)
+return found
 """
 
-# Restarts older than the window are removed; then one more is recorded, if the others are the expected ones (ARGV[3]).
-RESERVE = f"""{_OTHERS}
-if version ~= ARGV[3] then return 0 end
+# Restarts older than the window are removed; then one more is recorded (ARGV[3] is `event:attempt:`, ARGV[4] the rest),
+# if the history is the expected one (ARGV[2]). One that is there was recorded by the first half of this command.
+RESERVE = f"""{_WITHIN}
+for i = 1, #kept, 2 do
+  if string.find(kept[i], ARGV[3], 1, true) == 1 then return 1 end
+end
+if version ~= ARGV[2] then return 0 end
 redis.call('zremrangebyscore', KEYS[1], '-inf', since)
-redis.call('zadd', KEYS[1], string.format('%.6f', now), ARGV[2])
-redis.call('expire', KEYS[1], ARGV[4])
+redis.call('zadd', KEYS[1], string.format('%.6f', now), ARGV[3] .. ARGV[4])
+redis.call('expire', KEYS[1], ARGV[5])
 return 1
 """
+
+# Remove the entry of an attempt (ARGV[1] is `event:attempt:`), or with ARGV[2] put that state in place of its own.
+END = """
+local kept = redis.call('zrangebyscore', KEYS[1], '-inf', '+inf', 'withscores')
+for i = 1, #kept, 2 do
+  if string.find(kept[i], ARGV[1], 1, true) == 1 then
+    redis.call('zrem', KEYS[1], kept[i])
+    if ARGV[2] then
+      redis.call('zadd', KEYS[1], kept[i + 1], ARGV[1] .. ARGV[2] .. string.sub(kept[i], #ARGV[1] + #ARGV[2] + 1))
+    end
+  end
+end
+return 1
+"""
+
+ALL = (CLAIM, RELEASE, HISTORY, RESERVE, END)

@@ -1,5 +1,6 @@
 """A delivery as it was read, and when it must be answered. The only I/O here is reading a clock."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -72,10 +73,12 @@ class DeliveryContext(NamedTuple):
     """Monotonic seconds."""
     platform_key: AccessKey | None = None
     """A temporary key that the platform handed over with this delivery."""
+    ends_at: float = math.inf
+    """The deadline by the wall clock, in seconds since 1970."""
 
     def remaining(self) -> float:
-        """Seconds until the reply must be out."""
-        return self.deadline - time.monotonic()
+        """Seconds until the reply must be out: of two clocks, for the monotonic one may stand in a frozen instance."""
+        return min(self.deadline - time.monotonic(), self.ends_at - time.time())
 
     def elapsed(self) -> float:
         """Seconds since the delivery was received."""

@@ -45,11 +45,84 @@ class Kind(StrEnum):
     UNCONFIRMED = "unconfirmed"
 
 
+class Reason(StrEnum):
+    """Why an outcome is what it is: a closed list of words. `reporting.reasons` has a row for each.
+
+    Receipts and replies show the word as `reason`. What is wrong with a delivery is no reason but a fault: a text.
+    """
+
+    # What the rules of `decide` say.
+    DISABLED = "disabled"
+    STALE_EVENT = "stale_event"
+    IN_PROGRESS = "in_progress"
+    PAUSING = "pausing"
+    UNKNOWN_STATUS = "unknown_status"
+    PAUSED = "paused"
+    SYNC_TASK = "sync_task"
+    GROUP_UNKNOWN = "group_unknown"
+    STARTED_SINCE = "started_since"
+    ARCHIVE_RESTORE = "archive_restore"
+    PERMANENT_FAILURE = "permanent_failure"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    BACKOFF = "backoff"
+    GROUP_RUNNING = "group_running"
+    PAUSED_GROUP = "paused_group"
+    TEMPORARY_KEYS = "temporary_keys"
+
+    # What OMS, IAM or the network answers.
+    NO_SUCH_TASK = "no_such_task"
+    NO_SUCH_GROUP = "no_such_group"
+    AMBIGUOUS_TASK_NAME = "ambiguous_task_name"
+    WRONG_TASK = "wrong_task"
+    OMS_KEY = "credentials"
+    GROUP_PERMISSION = "group_permission"
+    REFUSED_BY_OMS = "refused_by_oms"
+    REDIRECT = "redirect"
+    THROTTLED = "throttled"
+    OMS_ERROR = "oms_error"
+    UNREADABLE = "unreadable_answer"
+    TOKEN_REFUSED = "token_refused"  # noqa: S105  # a word, no token
+    NO_KEY_FOR_OMS = "no_key_for_oms"
+    IAM = "iam"
+    NO_CONNECTION = "no_connection"
+    TIMEOUT = "timeout"
+    CONNECTION_LOST = "connection_lost"
+    DEADLINE = "deadline"
+    OFFLINE = "offline"
+
+    # What the function itself finds.
+    LEDGER = "ledger"
+    BUSY = "busy"
+    ANOTHER_TASK = "another_task"
+    CREDENTIALS_CHANGED = "credentials_changed"
+    SWEEP_OFF = "sweep_off"
+    MORE_PAGES = "more_pages"
+    LIST = "list"
+    SUBSCRIPTION = "subscription"
+    SUBSCRIPTION_CONFIRMED = "subscription_confirmed"
+
+    # Why a delivery, or a part of it, asks for nothing.
+    TASK_SUCCEEDED = "task_succeeded"
+    EVENT_TYPE = "event_type"
+    DEAD_LETTER = "dead_letter"
+    EMPTY_BATCH = "empty_batch"
+    ALERT_RESOLVED = "alert_resolved"
+    ALERT_WITHOUT_TASK = "alert_without_task"
+    SMN_TYPE = "smn_type"
+    SUBSCRIPTION_NOT_SIGNED = "subscription_not_signed"
+    TIMER = "timer"
+    CTS_TRACE = "cts_trace"
+    OBS_OBJECT = "obs_object"
+    FUNCTION_RESULT = "function_result"
+
+
 class Outcome(NamedTuple):
-    """What became of a request; `reason` is text of ours that names a rule or a field."""
+    """The result of a request: its kind, why, and what is known of the task."""
 
     kind: Kind
-    reason: str | None = None
+    reason: Reason | None = None
+    fault: str | None = None
+    """What is wrong with the delivery, in place of a reason: text that names a field and never its value."""
     retry_after: int | None = None
     """Seconds after which a redelivery makes sense."""
     task_id: str | None = None

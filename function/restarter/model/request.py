@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from restarter.model.outcome import Reason
+
 
 class Intent(StrEnum):
     """What a delivery says: a task failed (an event), or somebody requests a start."""
@@ -118,12 +120,14 @@ class Event(NamedTuple):
     identity: tuple[str, ...] | None = None
     """What makes the event unique among all senders; None when the sender gave no id. Ids are never made up."""
     occurred_at: datetime | None = None
+    vendor_time: bool = False
+    """`occurred_at` is SMN's own time, so it can be compared with the times of OMS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ignored:
     """A delivery, or a part of one, that does not ask for a restart, and why."""
 
-    reason: str
+    reason: Reason
     dialect: str
     event_id: str | None = None

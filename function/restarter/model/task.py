@@ -53,3 +53,16 @@ class Start(NamedTuple):
     """False for a URL list: its tasks and groups take no keys of a source."""
     of_group: bool = False
     """The target is a task group."""
+
+
+class Restart(NamedTuple):
+    """A restart of a task that the ledger has recorded."""
+
+    age_s: float
+    """Seconds since it was reserved; at least 0."""
+    own: bool = False
+    """An earlier attempt of the asking event made it."""
+    under_way: bool = False
+    """Reserved, and neither confirmed nor taken back: its delivery is in progress, or its instance died."""
+    note: str = ""
+    """Text that was kept with it."""

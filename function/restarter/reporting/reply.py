@@ -1,25 +1,22 @@
-"""From outcomes to the HTTP answer: a total table, read by one function. No I/O here."""
+"""From outcomes to the HTTP response, by the rows of `reporting.outcomes`. No I/O here."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple, assert_never
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
 from restarter.model.errors import HEADERS_TOO_LARGE
-from restarter.model.outcome import Kind, Outcome
+from restarter.model.outcome import Outcome
+from restarter.reporting.outcomes import OUTCOMES
 
 JSON = {"Content-Type": "application/json"}
-# Of content that is too large, by its reason; any other is 413.
-TOO_LARGE: dict[str | None, HTTPStatus] = {HEADERS_TOO_LARGE: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE}
 RETRY_AFTER = 5  # seconds; Huawei's advice for a throttled call is 2 to 5
-
-
 NO_HEADERS: Mapping[str, str] = {}
 
 
 class Reply(NamedTuple):
-    """An HTTP answer before any framework knows of it."""
+    """An HTTP response before any framework knows of it."""
 
     status: int
     headers: Mapping[str, str] = NO_HEADERS
@@ -27,55 +24,44 @@ class Reply(NamedTuple):
     receipts: Sequence[Mapping[str, Any]] = ()
 
 
-def status_of(kind: Kind, *, direct: bool, reason: str | None = None) -> HTTPStatus:
-    """The status of one outcome. An event never gets one that makes Knative repeat it in vain (404, 408, 409, 429)."""
-    match kind:
-        case Kind.STARTED | Kind.WOULD_START | Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO:
-            return HTTPStatus.OK if direct else HTTPStatus.NO_CONTENT
-        case Kind.DUPLICATE | Kind.IGNORED | Kind.SWEPT:
-            return HTTPStatus.OK if direct else HTTPStatus.NO_CONTENT
-        case Kind.REFUSED:
-            return HTTPStatus.CONFLICT if direct else HTTPStatus.NO_CONTENT
-        case Kind.NOT_FOUND:
-            return HTTPStatus.NOT_FOUND if direct else HTTPStatus.UNPROCESSABLE_ENTITY
-        case Kind.REJECTED:
-            return HTTPStatus.UNPROCESSABLE_ENTITY
-        case Kind.DEFERRED | Kind.UNAVAILABLE | Kind.UNCONFIRMED:
-            return HTTPStatus.SERVICE_UNAVAILABLE
-        case Kind.MALFORMED:
-            return HTTPStatus.BAD_REQUEST
-        case Kind.UNAUTHENTICATED:
-            return HTTPStatus.UNAUTHORIZED
-        case Kind.METHOD_NOT_ALLOWED:
-            return HTTPStatus.METHOD_NOT_ALLOWED
-        case Kind.CONTENT_TOO_LARGE:
-            return TOO_LARGE.get(reason, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        case Kind.UNSUPPORTED_MEDIA_TYPE:
-            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
-        case _:  # pragma: no cover
-            assert_never(kind)
+class Entry(NamedTuple):
+    """One result of a delivery, with its receipt."""
+
+    outcome: Outcome
+    receipt: Mapping[str, Any]
+    line: bytes
+    """The receipt as JSON."""
+    is_direct: bool
+    """The caller waits for the receipt itself."""
+    answers_sender: bool = True
+    """False for a task that a sweep found: the sweep's own result answers."""
 
 
-def reply_to(
-    outcomes: Sequence[Outcome], receipts: Sequence[Mapping[str, Any]], lines: Sequence[bytes], *, direct: bool
-) -> Reply:
-    """The answer to a delivery with one receipt for each outcome, and each receipt's line.
+def status_of(outcome: Outcome, *, direct: bool) -> HTTPStatus:
+    """The status of one outcome; headers that are too large have one of their own."""
+    if outcome.fault == HEADERS_TOO_LARGE:
+        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    row = OUTCOMES[outcome.kind]
+    return row.direct if direct else row.event
 
-    Of several outcomes the most urgent decides: 503 before 4xx before success.
-    """
-    statuses = [status_of(outcome.kind, direct=direct, reason=outcome.reason) for outcome in outcomes]
+
+def reply_to(entries: Sequence[Entry]) -> Reply:
+    """The response to a delivery. Of several results the most urgent decides: 503 before 4xx before success."""
+    answering = [entry for entry in entries if entry.answers_sender]
+    direct = all(entry.is_direct for entry in answering)
+    statuses = [status_of(entry.outcome, direct=direct) for entry in answering]
     if len(statuses) > 1:  # a batch knows 503, 422 and 204 only; for its senders 400 and 422 are one
         statuses = [
             HTTPStatus.UNPROCESSABLE_ENTITY if status == HTTPStatus.BAD_REQUEST else status for status in statuses
         ]
-    urgent = max(range(len(statuses)), key=statuses.__getitem__)
-    match statuses[urgent]:
+    status, entry = max(zip(statuses, answering, strict=True), key=lambda one: one[0])
+    match status:
         case HTTPStatus.NO_CONTENT:
-            return Reply(HTTPStatus.NO_CONTENT)
+            return Reply(status)
         case HTTPStatus.OK:
-            return Reply(HTTPStatus.OK, JSON, lines[urgent])
-        case status:
-            return _problem(status, outcomes[urgent], receipts[urgent])
+            return Reply(status, JSON, entry.line)
+        case _:
+            return _problem(status, entry.outcome, entry.receipt)
 
 
 def _problem(status: HTTPStatus, outcome: Outcome, receipt: Mapping[str, Any]) -> Reply:
@@ -93,17 +79,10 @@ def _problem(status: HTTPStatus, outcome: Outcome, receipt: Mapping[str, Any]) -
         "status": int(status),
         "detail": receipt["message"],
         "outcome": outcome.kind,
-        "reason": receipt.get("reason") if outcome.reason else _default_reason(outcome, receipt),
+        "reason": receipt.get("reason") if outcome.reason or outcome.fault else None,
         "advice": receipt.get("advice"),
     }
     return Reply(status, headers, to_json({name: value for name, value in body.items() if value is not None}))
-
-
-def _default_reason(outcome: Outcome, receipt: Mapping[str, Any]) -> str | None:
-    """What OMS does not have: a problem says it in a word, too."""
-    if outcome.kind is not Kind.NOT_FOUND:
-        return None
-    return "no_such_group" if "group_id" in receipt else "no_such_task"
 
 
 def apig_response(reply: Reply) -> Reply:
