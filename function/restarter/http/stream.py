@@ -94,7 +94,8 @@ class Connection(asyncio.BufferedProtocol):
         if exc is not None:
             self._error = type(exc).__name__
         self._wake()
-        self.lost.set_result(None)
+        if not self.lost.done():  # whoever waited for it may have been cancelled, as by Ctrl-C
+            self.lost.set_result(None)
 
     async def _arrival(self, seconds: float | None) -> None:
         self._transport.resume_reading()

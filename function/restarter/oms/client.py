@@ -14,14 +14,13 @@ from restarter.model.task import Start, Task, TaskGroup
 from restarter.oms import start_task, task_groups, tasks
 from restarter.oms.credentials import Credential, CredentialProvider
 from restarter.oms.error_codes import is_of_gateway, read_error
+from restarter.oms.failed_list import FailedList, read_all
 from restarter.oms.key_breaker import NO_GUARD, cooling_down
 from restarter.oms.signing import identify
 from restarter.settings.model import Settings
 
 MIN_START_TIME_S = 1.0  # that must remain for a start
 SECOND_LOOK_TIME_S = 0.5  # of it kept back, to look again where a start gets no answer
-MAX_PAGES = 20  # of a list of failed tasks
-MORE_PAGES = Outcome(kind=Kind.SWEPT, reason=Reason.MORE_PAGES)
 ACTIVE = (1, 2, 6)  # waiting, running, retrying
 
 
@@ -49,25 +48,20 @@ class Oms:
             page = tasks.interpret_list(answer) if isinstance(answer, Answer) else _not_called(answer)
             if isinstance(page, Outcome):
                 return page
-            found += page[0]
-            offset += page[1]
-            if page[1] < tasks.PAGE_SIZE:
+            found += page.tasks
+            offset += page.rows
+            if page.rows < tasks.PAGE_SIZE:
                 return tasks.only_match(found, name)
 
-    async def failed(self, project_id: str, context: DeliveryContext) -> tuple[list[Task], Outcome | None]:
-        """The failed tasks of up to MAX_PAGES pages, each once; and what ended the list early, if anything."""
-        found: dict[str, Task] = {}
-        for page_number in range(MAX_PAGES):
-            offset = page_number * tasks.FAILED_PAGE_SIZE
+    async def failed(self, project_id: str, context: DeliveryContext) -> FailedList:
+        """The failed tasks of a project, from all pages that OMS gives."""
+
+        async def read(offset: int) -> tasks.Page | Outcome:
             call = tasks.list_failed(self._settings.endpoint_of(project_id), project_id, offset)
             answer = await self._call(call, project_id, context)
-            page = tasks.interpret_list(answer) if isinstance(answer, Answer) else _not_called(answer)
-            if isinstance(page, Outcome):
-                return list(found.values()), page
-            found |= {task.id: task for task in page[0]}
-            if page[1] < tasks.FAILED_PAGE_SIZE:
-                return list(found.values()), None
-        return list(found.values()), MORE_PAGES
+            return tasks.interpret_list(answer) if isinstance(answer, Answer) else _not_called(answer)
+
+        return await read_all(read)
 
     async def show(
         self, project_id: str, task_id: str, context: DeliveryContext, *, again: bool = False

@@ -3,7 +3,7 @@
 https://support.huaweicloud.com/intl/en-us/api-oms/ShowTask.html, ListTasks.html
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from restarter.http.call import Answer, Call
 from restarter.model.outcome import Kind, Outcome, Reason
@@ -17,6 +17,16 @@ MAX_ID_DIGITS = 19  # of a 64-bit integer; those of today have 15
 UNREADABLE_GROUP_ID = "unreadable id"  # no id of OMS has a space
 FAILED_PAGE_SIZE = 100  # the most that OMS allows
 MAX_NAME_LENGTH = 255  # of the parameter; matching is fuzzy, so the head of a longer name finds it too
+
+
+class Page(NamedTuple):
+    """A page of ListTasks."""
+
+    tasks: list[Task]
+    rows: int
+    """Of the page, those that are no task included."""
+    total: int | None
+    """Tasks on all pages, where OMS says so."""
 
 
 def show(origin: str, project_id: str, task_id: str) -> Call:
@@ -46,15 +56,15 @@ def list_failed(origin: str, project_id: str, offset: int) -> Call:
     return Call("GET", origin, f"/v2/{project_id}/tasks", query, _headers(project_id), operation="ListTasks")
 
 
-def interpret_list(answer: Answer) -> tuple[list[Task], int] | Outcome:
-    """The tasks of a page, and how many rows it had."""
+def interpret_list(answer: Answer) -> Page | Outcome:
+    """The page."""
     if not 200 <= answer.status < 300:
         return read_error(answer)
     document = answer.document
     rows = document.get("tasks") if isinstance(document, dict) else None
     if not isinstance(rows, list):
         return unreadable(answer)
-    return [task for task in map(_task, rows) if task], len(rows)
+    return Page([task for task in map(_task, rows) if task], len(rows), count(document.get("count")))
 
 
 def only_match(tasks: list[Task], name: str) -> Task | Outcome:
