@@ -11,6 +11,7 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 import asyncio
 import json
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from restarter.app import Application
@@ -91,9 +92,15 @@ def handler(event: Any, context: Any) -> Any:
         # The pipeline answers 200 around the inner reply; another status means that it did not read the event.
         return json.loads((reply if reply.status == 200 else apig_response(reply)).body)
     if reply.status in (400, 413, 422, 503):
-        raise EventNotHandled("; ".join(str(one["message"]) for one in reply.receipts))
+        raise EventNotHandled("; ".join(map(_in_words, reply.receipts)))
     receipts = [dict(one) for one in reply.receipts]
     return receipts[0] if len(receipts) == 1 else receipts
+
+
+def _in_words(receipt: Mapping[str, Any]) -> str:
+    """The sentence of a receipt and its reason, where that is a word; what is wrong with a delivery is in both."""
+    message, reason = str(receipt["message"]), str(receipt.get("reason", ""))
+    return message if reason in message else f"{message} ({reason})"
 
 
 def _body(event: Any) -> bytes:

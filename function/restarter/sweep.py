@@ -126,7 +126,7 @@ def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], found: 
     kind = incomplete.kind if incomplete.kind in INCOMPLETE else Kind.UNAVAILABLE
     return Outcome(
         kind=kind,
-        reason=incomplete.reason or Reason.LIST,
+        reason=Reason.LIST if incomplete.kind is Kind.NOT_FOUND else incomplete.reason,
         retry_after=incomplete.retry_after,
         counts=counts,
         oms_status=incomplete.oms_status,

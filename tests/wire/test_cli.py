@@ -25,7 +25,8 @@ from restarter.cli.check_ledger import SHARE_IT
 from restarter.cli.command import cli
 from restarter.ledger import Claim, Claimed, EventKey
 from restarter.ledger.memory import MemoryLedger
-from restarter.reporting.reasons import RULES
+from restarter.model.outcome import Reason
+from restarter.reporting.reasons import REASONS
 from signers import TOPIC, certificate, rsa_key, sign_smn, smn_message
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -366,7 +367,7 @@ def test_a_start_is_explained_with_the_call_and_its_secrets_masked(tmp_path: Pat
     assert "caller    NOT AUTHENTICATED (no credentials)" in output
     assert f"look      GET {SHOW}" in output
     assert f"task      {TASK}, status 4, NORMAL_TASK, TRF.0001" in output
-    assert f"decided   start: {RULES['start']}" in output
+    assert "decided   start: no rule forbids it" in output
     assert '/start {"src_ak": "***", "src_sk": "***", "dst_ak": "***", "dst_sk": "***", "migrate_failed_obj' in output
     assert output.endswith("reply     200 OK\n")
 
@@ -377,7 +378,7 @@ def test_a_retry_of_a_members_group_is_explained_with_both_looks_and_its_one_put
     output = explained(tmp_path, f'{{"task_id": {TASK}}}', member, group)
     assert f"look      GET {SHOW}\n" in output
     assert "/taskgroups/g-1\ngroup     g-1, status 5, TRF.0061\n" in output
-    assert f"decided   retry the group: {RULES['start']}" in output
+    assert "decided   retry the group: no rule forbids it" in output
     assert '/taskgroups/g-1/retry {"src_ak": "***"' in output
     assert "PUT http" in output
     assert output.endswith("outcome   started\nreply     200 OK\n")
@@ -393,10 +394,10 @@ def test_a_login_is_explained_too_and_an_error_of_oms_is_read(tmp_path: Path, en
 
 def test_a_group_that_is_not_given_is_not_made_up(tmp_path: Path) -> None:
     output = explained(tmp_path, '{"group_id": "g-1"}')
-    assert f"outcome   unavailable offline: {RULES['offline']}" in output
+    assert f"outcome   unavailable offline: {REASONS[Reason.OFFLINE].sentence.en}" in output
     healthy = explained(tmp_path, '{"group_id": "g-1"}', None, {"status": 3, "error_reason": None})
     assert "group     g-1, status 3, no reason" in healthy
-    assert f"outcome   refused paused_group: {RULES['paused_group']}" in healthy
+    assert f"outcome   refused paused_group: {REASONS[Reason.PAUSED_GROUP].sentence.en}" in healthy
 
 
 def test_what_a_person_does_next_is_explained_where_one_is_needed(tmp_path: Path) -> None:
@@ -411,10 +412,10 @@ def test_what_a_person_does_next_is_explained_where_one_is_needed(tmp_path: Path
 @pytest.mark.parametrize(
     ("task", "outcome", "reply"),
     [
-        (shown(3), f"refused paused: {RULES['paused']}", "204 No Content"),
-        (shown(2), f"already_running: {RULES['already_running']}", "204 No Content"),
-        (shown(7), f"deferred pausing: {RULES['pausing']}", "503 Service Unavailable"),
-        ({"id": "x"}, "unavailable unreadable_answer", "503 Service Unavailable"),
+        (shown(3), f"refused paused: {REASONS[Reason.PAUSED].sentence.en}", "204 No Content"),
+        (shown(2), "already_running: the task is waiting, running or retrying", "204 No Content"),
+        (shown(7), f"deferred pausing: {REASONS[Reason.PAUSING].sentence.en}", "503 Service Unavailable"),
+        ({"id": "x"}, "unavailable unreadable_answer: OMS's response cannot be read", "503 Service Unavailable"),
     ],
 )
 def test_the_rule_that_decided_is_said(tmp_path: Path, task: dict[str, object], outcome: str, reply: str) -> None:
@@ -454,7 +455,9 @@ def test_what_is_no_request_is_explained_too(tmp_path: Path, delivery: str, said
 
 def test_what_stops_an_event_before_a_look_is_said(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("RESTART_ENABLED", "false")
-    assert f"outcome   refused disabled: {RULES['disabled']}" in explained(tmp_path, '{"task_id": 1}')
+    assert f"outcome   refused disabled: {REASONS[Reason.DISABLED].sentence.en}" in explained(
+        tmp_path, '{"task_id": 1}'
+    )
 
 
 def test_a_dry_run_is_explained(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:

@@ -133,19 +133,19 @@ def test_the_members_of_a_group_are_one_row_and_the_group_decides(oms: Oms) -> N
     assert (group["failure_reason"], group["failed_objects"], group["notice_sent"]) == ("TRF.0061", 9, True)
     assert "group g-1      photos-1 and 1 more" in run().stdout
     oms.groups = {}
-    assert "not_found: OMS has no such task or group" in run().stdout
+    assert "not_found no_such_group: OMS has no such task group" in run().stdout
 
 
 @pytest.mark.parametrize(
     ("changes", "settings", "said"),
     [
-        ({"error_reason": {"error_code": "TRF.0055"}}, {}, "refused permanent_failure: only a person can cure"),
-        ({"group_type": "SYNC_TASK"}, {}, "refused sync_task: a synchronisation task has a start call of its own"),
+        ({"error_reason": {"error_code": "TRF.0055"}}, {}, "refused permanent_failure: only a person can fix"),
+        ({"group_type": "SYNC_TASK"}, {}, "refused sync_task: a synchronization task has a start call of its own"),
         ({}, {"RESTART_ENABLED": "false"}, "refused disabled: RESTART_ENABLED is false"),
         ({}, {"OMS_MIGRATE_FAILED_OBJECT": "true"}, "starts it, failed objects only"),
-        ({"status": 2}, {}, "already_running: status 1, 2 or 6"),
-        ({"status": 7}, {}, "deferred pausing, again in 30 s: status 7"),
-        ({}, {"RESTART_LEDGER": "redis://127.0.0.1:9/0"}, "unavailable ledger: the ledger does not answer"),
+        ({"status": 2}, {}, "already_running: the task is waiting"),
+        ({"status": 7}, {}, "deferred pausing, again in 30 s: the task is being paused"),
+        ({}, {"RESTART_LEDGER": "redis://127.0.0.1:9/0"}, "unavailable ledger: the ledger does not respond"),
         ({"start_time": None, "error_reason": None, "failed_num": None, "name": None}, {}, "?       starts it"),
         ({"start_time": 10**15 - 1, "total_time": 10**15 - 1}, {}, "photos-7  ?             TRF.0001"),
         ({"smn_info": {"notify_result": "\x1b[2J"}, "name": "\x1b[2J\u202e[red]x"}, {}, "[2J\ufffd[red]x"),
@@ -229,7 +229,7 @@ def test_a_start_is_asked_for_once_and_each_goes_as_a_requested_one(oms: Oms) ->
     assert result.stdout.splitlines()[4:] == [
         "Started task 1 (all objects)",
         "Started task group g-1 (all objects)",
-        "Did not start task 3: archive_restore (each restart pays for retrieval again, and RESTART_ARCHIVED is false)",
+        "Did not start task 3: each restart pays for the retrieval again, and RESTART_ARCHIVED is false",
     ]
     assert oms.starts == ["POST tasks/1/start", "PUT taskgroups/g-1/retry"]
     assert result.exit_code == 1

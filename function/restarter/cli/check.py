@@ -83,7 +83,7 @@ async def _check_project(settings: Settings, oms: Oms, project_id: str, *, every
     context = _context()
     at = f"project {project_id} at {settings.endpoint_of(project_id)}"
     found = await oms.find(project_id, NO_TASK, context)
-    ok = isinstance(found, Outcome) and found.reason is None
+    ok = isinstance(found, Outcome) and found.kind is Kind.NOT_FOUND
     yield _of_call("oms", at, found if isinstance(found, Outcome) else Outcome(kind=Kind.UNAVAILABLE), "answers", ok=ok)
     if not ok:
         return
@@ -111,7 +111,7 @@ def _of_call(check: str, about: str, outcome: Outcome, well: str, *, ok: bool) -
 async def _right_to_groups(oms: Oms, project_id: str, context: DeliveryContext) -> Finding:
     """Whether the key may read task groups. It is no fault that it may not: a project may have none."""
     found = await oms.show_group(project_id, NO_GROUP, context)
-    reason = found.reason if isinstance(found, Outcome) else None
+    reason = found.reason if isinstance(found, Outcome) and found.kind is not Kind.NOT_FOUND else None
     if reason is Reason.GROUP_PERMISSION:
         text, to_do = f"not permitted; {WITHOUT_GROUPS}", "grant both, if the project has task groups"
         return Finding(check="task groups", found=f"project {project_id}: {text}", to_do=to_do)

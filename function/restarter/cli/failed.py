@@ -64,7 +64,7 @@ async def _start(operator: Operator, rows: list[FailedTarget], options: Options)
 
 def _in_words(receipt: Mapping[str, Any]) -> str:
     """The result of a start, and what to do."""
-    return receipt["message"] + (f". To do: {receipt['advice']}" if "advice" in receipt else "")
+    return str(receipt["message"]) + (f". To do: {receipt['advice']}" if "advice" in receipt else "")
 
 
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:

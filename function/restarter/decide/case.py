@@ -9,7 +9,7 @@ from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.model.request import Event, Intent
 from restarter.model.task import Restart, Task, TaskGroup
 
-Target = TypeVar("Target", bound=Task | TaskGroup, covariant=True)
+Target_co = TypeVar("Target_co", bound=Task | TaskGroup, covariant=True)
 
 
 class AskGroup(NamedTuple):
@@ -18,11 +18,11 @@ class AskGroup(NamedTuple):
     group_id: str
 
 
-class Case(NamedTuple, Generic[Target]):
+class Case(NamedTuple, Generic[Target_co]):
     """One request, what OMS says of its target, and the target's restarts within the window."""
 
     event: Event
-    target: Target
+    target: Target_co
     policy: Policy
     restarts: tuple[Restart, ...] = ()
     """The longest ago first."""

@@ -57,4 +57,6 @@ def _trf_code(value: Any) -> str | None:
 
 def _object_key(value: Any) -> str | None:
     """The key of an object that can be shown as it is; a part of one would name another object."""
-    return value if isinstance(value, str) and value.isprintable() and 0 < len(value.encode()) <= MAX_KEY_BYTES else None
+    return (
+        value if isinstance(value, str) and value.isprintable() and 0 < len(value.encode()) <= MAX_KEY_BYTES else None
+    )

@@ -74,7 +74,7 @@ def only_match(tasks: list[Task], name: str) -> Task | Outcome:
         return matches.popitem()[1]
     if matches:
         return Outcome(kind=Kind.REJECTED, reason=Reason.AMBIGUOUS_TASK_NAME)
-    return Outcome(kind=Kind.NOT_FOUND)
+    return Outcome(kind=Kind.NOT_FOUND, reason=Reason.NO_SUCH_TASK)
 
 
 def _headers(project_id: str) -> dict[str, str]:
