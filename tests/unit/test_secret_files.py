@@ -10,7 +10,7 @@ import pytest
 from example import ENVIRONMENT
 from restarter.settings import files as secret_files
 from restarter.settings.errors import SettingsError
-from restarter.settings.model import Settings, doubtful_names, load
+from restarter.settings.model import Settings, load, misspelt_names, names_given_twice
 from restarter.settings.reload import SettingsReloader
 
 TWICE = "{} is given in the environment and differently in a file; the file is used"
@@ -112,7 +112,7 @@ def test_a_profile_is_put_together_of_files_and_environment(secrets_dir: Path, e
     environment.setenv("OMS_PROFILES__AWS__DST_SK", "not-used")
     keys = load().oms_profiles["aws"]
     assert (keys.dst_ak.get_secret_value(), keys.dst_sk.get_secret_value()) == ("of-the-environment", "of-the-file")
-    assert doubtful_names() == [TWICE.format("OMS_PROFILES__AWS__DST_SK")]
+    assert names_given_twice() == [TWICE.format("OMS_PROFILES__AWS__DST_SK")]
 
 
 def kubernetes(root: Path, version: str, **texts: str) -> None:
@@ -176,7 +176,7 @@ def test_without_a_folder_of_secrets_the_environment_is_all(
     (tmp_path / "file").write_text("no folder")
     environment.setenv("SECRETS_DIR", str(tmp_path / what))
     assert dst_sk(load()) == ENVIRONMENT["OMS_DST_SK"]
-    assert doubtful_names() == []
+    assert names_given_twice() == []
 
 
 # -- faults
@@ -307,7 +307,7 @@ def test_a_name_that_resembles_no_setting_is_none_of_ours(name: str, environment
     environment.setenv("OMS_PROFILES__AWS__DST_SK", "a")
     environment.setenv("oms_timeout", "3")
     environment.setenv("NOTIFY_NOBODY", "x")
-    assert doubtful_names() == []
+    assert misspelt_names() == []
 
 
 # -- following

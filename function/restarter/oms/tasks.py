@@ -106,6 +106,7 @@ def _task(document: Any) -> Task | None:
         started_at_ms=count(document.get("start_time")),
         ended_at_ms=_ended_at(document),
         notice_sent=member(document.get("smn_info"), "notify_result"),
+        notice_error=text(member(document.get("smn_info"), "notify_error_message")),
         **failure_of(document, "failed_num"),
     )
 

@@ -221,6 +221,16 @@ class Settings(BaseSettings, CheckedTogether):
         return self.oms_endpoint or f"https://oms.{self.region_of(project_id)}.myhuaweicloud.com"
 
 
+class OperatorSettings(Settings):
+    """What a person needs who reads OMS: its address, a project and a key. What else is given is checked and used."""
+
+    REQUIRED: ClassVar[dict[str, str]] = {"oms_project_id": Settings.REQUIRED["oms_project_id"]}
+
+    def faults_of_deployment(self, given: AbstractSet[str]) -> Iterator[Fault]:
+        """None: nobody calls a person."""
+        yield from ()
+
+
 CALLERS = {
     *("caller_bearer_tokens", "caller_webhook_secrets", "caller_smn_topics", "caller_oidc_audience"),
     "caller_trust_platform",
@@ -236,22 +246,28 @@ def load(kind: type[Settings] = Settings) -> Settings:
     try:
         return kind()
     except ValidationError as error:
-        raise SettingsError(messages_of(error)) from None
+        raise SettingsError([*messages_of(error), *misspelt_names()]) from None
     except Unreadable as error:
         raise SettingsError(f"{name}: its file cannot be read as text" for name in error.names) from None
     except (SourceError, OSError, ValueError) as error:  # what a source cannot even read
         raise SettingsError([f"SECRETS_DIR, OMS_PROFILES: {type(error).__name__}: cannot be read"]) from None
 
 
-def doubtful_names() -> list[str]:
-    """A sentence for each name in files and environment that is given twice and differently, is gone or misspelt."""
+def _given() -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """The texts in the files and in the environment by name, in small letters."""
     environment = Environment(Settings)
-    files = {name.replace(os.sep, "__"): value for name, value in SecretFiles(environment).env_vars.items()}
-    given = environment.env_vars
-    twice = [name.upper() for name, value in files.items() if given.get(name) not in (None, "", value)]
-    settings = {name.upper() for name in Settings.model_fields}
-    of_profile = [name.upper() for name in StorageCredentials.model_fields]
-    return [
-        *(f"{name} is given in the environment and differently in a file; the file is used" for name in sorted(twice)),
-        *likenesses({name.upper() for name in (*given, *files)}, settings, of_profile),
-    ]
+    files = SecretFiles(environment).env_vars
+    return {name.replace(os.sep, "__"): text for name, text in files.items()}, dict(environment.env_vars)
+
+
+def misspelt_names() -> list[str]:
+    """A sentence for each name in files and environment that is no longer a setting, or was meant to be one."""
+    settings, of_profile = ([name.upper() for name in model.model_fields] for model in (Settings, StorageCredentials))
+    return [*likenesses((name.upper() for names in _given() for name in names), settings, of_profile)]
+
+
+def names_given_twice() -> list[str]:
+    """A sentence for each setting that a file and the environment give differently."""
+    files, environment = _given()
+    names = sorted(name.upper() for name, text in files.items() if environment.get(name) not in (None, "", text))
+    return [f"{name} is given in the environment and differently in a file; the file is used" for name in names]

@@ -4,7 +4,7 @@ import logging
 
 from restarter.settings.errors import SettingsError
 from restarter.settings.files import FileWatcher
-from restarter.settings.model import Settings, doubtful_names, load
+from restarter.settings.model import Settings, load, misspelt_names, names_given_twice
 
 LOG = logging.getLogger("restarter")
 
@@ -29,7 +29,7 @@ class SettingsReloader:
 
     def warn(self) -> None:
         """Log a warning for each name that is given twice and differently, is no longer a setting, or is misspelt."""
-        for sentence in doubtful_names():
+        for sentence in (*names_given_twice(), *misspelt_names()):
             LOG.warning("%s", sentence)
 
     def _read_again(self) -> None:
