@@ -138,6 +138,50 @@ def test_settings_that_do_not_load_are_listed_and_nobody_is_asked(environment: p
     assert first["found"] == f"OMS_DST_AK: {REQUIRED}"
 
 
+def test_what_only_a_deployment_needs_keeps_nobody_from_asking(
+    network: HTTPXMock, environment: pytest.MonkeyPatch
+) -> None:
+    """Without storage keys and callers OMS is asked all the same; the function would not start, so it is 2."""
+    for name in ENVIRONMENT:
+        if name.startswith(("OMS_SRC_", "OMS_DST_", "CALLER_")):
+            environment.delenv(name)
+    network.add_response(method="GET", url=SEARCH, json={"tasks": [], "count": 0})
+    network.add_response(method="GET", url=SHOW_GROUP, **NO_SUCH_GROUP)
+    status, output = run("check")
+    assert status == 2
+    no_caller = "no authentication method is configured; set this or another CALLER_ setting"
+    assert [line.split(".")[0] for line in output.splitlines()] == [
+        f"FAILED settings: CALLER_BEARER_TOKENS: {no_caller}",
+        f"FAILED settings: OMS_DST_AK: {REQUIRED}",
+        f"FAILED settings: OMS_DST_SK: {REQUIRED}",
+        f"ok     settings: project {PROJECT}, 0 set(s) of storage credentials",
+        "ok     callers: none",
+        f"ok     oms: project {PROJECT} at https://oms",
+        f"ok     task groups: project {PROJECT}: can be read (oms:taskgroup:get)",
+        "ok     ledger: memory answers",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("RESTART_BUGDET", "RESTART_BUGDET is not a setting and has no effect; did you mean RESTART_BUDGET?"),
+        ("RESTART_LOOK_FIRST", "RESTART_LOOK_FIRST is no longer a setting and has no effect: the function looks at"),
+    ],
+)
+def test_a_misspelt_or_former_name_is_told_and_is_no_failed_check(
+    name: str, said: str, network: HTTPXMock, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv(name, "the-value")
+    network.add_response(method="GET", url=SEARCH, json={"tasks": [], "count": 0})
+    network.add_response(method="GET", url=SHOW_GROUP, **NO_SUCH_GROUP)
+    status, output = run("check")
+    assert status == 0
+    assert f"ok     settings: {said}" in output
+    assert ". To do: rename or remove it\n" in output
+    assert "the-value" not in output
+
+
 # What `check --all` asks of OMS: it lists, shows a task and a group, and starts nothing.
 SHOW_NO_TASK = f"{TASKS}/{NO_TASK_ID}"
 NO_SUCH_TASK: dict[str, Any] = {"status_code": 400, "json": {"error_code": "OMS.1009"}}
@@ -194,7 +238,7 @@ def test_the_same_is_told_to_scripts(network: HTTPXMock) -> None:
     [
         (
             {"status_code": 403},
-            "FAILED right to read a task: project {}: credentials. To do: replace the key, or grant",
+            "FAILED right to read a task: project {}: credentials. To do: Replace the key in HUAWEICLOUD_SDK_AK",
         ),
         ({"status_code": 500}, "FAILED right to read a task: project {}: oms_error. To do: try again later"),
         ({"status_code": 200, "json": shown(id=int(NO_TASK_ID))}, "ok     right to read a task: project {}: given"),
@@ -470,9 +514,9 @@ def test_a_file_that_is_nothing_and_settings_that_do_not_load_are_errors(
 ) -> None:
     (tmp_path / "file").write_text("hello", "utf-8")
     assert run("explain", str(tmp_path / "file")) == (2, run("explain", str(tmp_path / "file"))[1])
-    environment.delenv("OMS_DST_SK")
+    environment.delenv("OMS_PROJECT_ID")
     status, output = run("explain", str(tmp_path / "file"))
-    assert (status, f"OMS_DST_SK: {REQUIRED}" in output) == (2, True)
+    assert (status, "OMS_PROJECT_ID: required, because every call" in output) == (2, True)
 
 
 @pytest.mark.parametrize("sample", sorted(EVENTS.glob("*/*.http")), ids=lambda path: path.stem)

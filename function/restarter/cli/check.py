@@ -67,7 +67,7 @@ def _load() -> tuple[Settings | None, list[str]]:
 
 
 async def _findings(settings: Settings, *, everything: bool) -> AsyncIterator[Finding]:
-    profiles = len(settings.profiles())
+    profiles = sum(keys.dst_ak is not None for keys in settings.profiles().values())
     yield Finding(
         check="settings", found=f"project {settings.oms_project_id}, {profiles} set(s) of storage credentials"
     )

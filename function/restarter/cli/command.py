@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from restarter import __version__
-from restarter.cli.output import interruptible
+from restarter.cli.output import interruptible, plain
 
 if TYPE_CHECKING:
     from restarter.settings.model import Settings
@@ -126,7 +126,10 @@ def report_command(files: tuple[TextIO, ...], *, as_json_lines: bool, since: str
     found = report.Report()
     for file in files or (sys.stdin,):
         with click.progressbar(
-            file, label=getattr(file, "name", "standard input"), file=sys.stderr, hidden=not sys.stderr.isatty()
+            file,
+            label=plain(str(getattr(file, "name", "standard input"))),
+            file=sys.stderr,
+            hidden=not sys.stderr.isatty(),
         ) as lines:
             for line in lines:
                 found.add(line, earliest)

@@ -76,10 +76,11 @@ def _print_notes(found: Found, settings: Settings, wanted: Wanted, options: Opti
     since, counts, listed = in_words(wanted.since_s), found.counts, found.listed
     is_whole = listed.error is None and not listed.more_pages and not listed.missing
     if not found.rows and is_whole and not (options.as_json or options.as_csv):
-        click.echo(f"None of the last {since}; {_older(counts.too_old)}." if counts.too_old else "No failed tasks.")
+        older = f"{counts.too_old} older one{' is' if counts.too_old == 1 else 's are'} failed"
+        click.echo(f"None of the last {since}; {older}." if counts.too_old else "No failed tasks.")
     notes = []
     if found.rows and counts.too_old:
-        notes.append(f"Left out: {_older(counts.too_old)} than the last {since}; --since 365d lists them.")
+        notes.append(f"Left out: {counts.too_old} that failed before the last {since}; --since 365d lists them.")
     if counts.not_ours:
         notes.append(f"Left out: {counts.not_ours} whose names do not begin with {wanted.prefix}.")
     if listed.more_pages:
@@ -99,10 +100,6 @@ def _print_notes(found: Found, settings: Settings, wanted: Wanted, options: Opti
     return is_whole
 
 
-def _older(count: int) -> str:
-    return f"{count} older one{' is' if count == 1 else 's are'} failed"
-
-
 def _start(settings: Settings, wanted: Wanted, rows: Sequence[FailedTarget], options: Options) -> bool:
     """Ask once, unless told not to, and request a start of each that was chosen; whether each was made."""
     chosen = [row for row in rows if row.would_start or options.everything]
@@ -115,7 +112,8 @@ def _start(settings: Settings, wanted: Wanted, rows: Sequence[FailedTarget], opt
     outcomes: Counter[str] = Counter()
 
     def done() -> str:
-        return ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in outcomes.most_common()) or "0 started"
+        others = [f"{count} {kind.replace('_', ' ')}" for kind, count in outcomes.most_common() if kind != "started"]
+        return ", ".join([f"{outcomes['started']} started", *others])
 
     with interruptible(lambda: f"Interrupted: {done()}. Run it again for the rest."), _bar(len(chosen)) as show:
         asyncio.run(_start_each(settings, wanted, chosen, lambda one: _note(one, outcomes, show, options)))

@@ -15,7 +15,7 @@ import click
 NOT_PRINTED = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")  # controls, bidirectional overrides, separators
 INTERRUPTED = 130
 GAP = "  "
-MIN_WIDTH = 8  # of a column that is cut
+MIN_WIDTH = 12  # of a column that is cut
 
 
 def plain(text: str) -> str:
