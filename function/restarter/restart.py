@@ -77,7 +77,9 @@ class Restarter:
 
         Gives the outcome, and the keys of what was reserved with the claim's token.
         """
-        found = await self._read(event, context)
+        group_id = event.request.group_id
+        asked = AskGroup(group_id) if group_id is not None else await self._read(event, context)
+        found = await self._read_group(event, asked, context) if isinstance(asked, AskGroup) else asked
         if isinstance(found, Outcome):
             return found, None
         target, decision = found
@@ -92,56 +94,47 @@ class Restarter:
         if self._dry_run:
             outcome = Outcome(kind=Kind.WOULD_START, migrate_failed_object=reserved.start.migrate_failed_object)
         else:
-            outcome = await self._start(event, reserved.start, context)
+            outcome = await self._oms.start(event, reserved.start, context)
+            if outcome.oms_error_code in WRONG_STATE and reserved.start.of_group:
+                outcome = await self._decide_again(event, reserved.start.target_id, outcome, context)
         return _described(outcome, target, reserved.attempt), reserved.keys
 
-    async def _start(self, event: Event, start: Start, context: DeliveryContext) -> Outcome:
-        """Make the one call; where OMS says that the group's state forbids it, the state that it has now decides.
+    async def _decide_again(self, event: Event, group_id: str, rejected: Outcome, context: DeliveryContext) -> Outcome:
+        """The outcome where OMS says that the group's state forbids a retry: the state that it has now decides.
 
         A group that still seems to have failed was rejected.
         """
-        outcome = await self._oms.start(event, start, context)
-        if not start.of_group or outcome.oms_error_code not in WRONG_STATE:
-            return outcome
-        group = await self._oms.show_group(event.project_id, start.target_id, context)
+        group = await self._oms.show_group(event.project_id, group_id, context)
         row = group if isinstance(group, Outcome) else group_status(Case(event, group, self._policy))
         if row is None:
-            return outcome
-        return outcome._replace(kind=row.kind, reason=row.reason, retry_after=row.retry_after)
+            return rejected
+        return rejected._replace(kind=row.kind, reason=row.reason, retry_after=row.retry_after)
 
-    async def _read(self, event: Event, context: DeliveryContext) -> tuple[Task | TaskGroup, Start | Outcome] | Outcome:
-        """What the event names, or the group that decides in its place, and what the rules say of it."""
-        request = event.request
-        if request.group_id is not None:
-            return await self._read_group(event, request.group_id, None, context)
-        task = await self._read_task(event, context)
-        self._observer.step("looked", task)
-        if isinstance(task, Outcome):
-            return task
-        decision = decide_task(Case(event, task, self._policy))
-        if isinstance(decision, AskGroup):
-            return await self._read_group(event, decision.group_id, task, context)
-        return task, decision
-
-    async def _read_task(self, event: Event, context: DeliveryContext) -> Task | Outcome:
-        """The task as it is now; a name is resolved first."""
+    async def _read(self, event: Event, context: DeliveryContext) -> tuple[Task, Start | Outcome] | AskGroup | Outcome:
+        """The task as it is now, and what the rules say of it; a name is resolved first."""
         task_id = event.request.task_id
         if task_id is None:
             named = await self._oms.find(event.project_id, event.request.task_name or "", context)
             if isinstance(named, Outcome):
+                self._observer.step("looked", named)
                 return named
             task_id = named.id
-        return await self._oms.show(event.project_id, task_id, context)
+        task = await self._oms.show(event.project_id, task_id, context)
+        self._observer.step("looked", task)
+        if isinstance(task, Outcome):
+            return task
+        decision = decide_task(Case(event, task, self._policy))
+        return decision if isinstance(decision, AskGroup) else (task, decision)
 
     async def _read_group(
-        self, event: Event, group_id: str, member: Task | None, context: DeliveryContext
+        self, event: Event, asked: AskGroup, context: DeliveryContext
     ) -> tuple[TaskGroup, Start | Outcome] | Outcome:
         """The group that the event names, or that its failed task is a member of, and what the rules say of it."""
-        group = await self._oms.show_group(event.project_id, group_id, context)
+        group = await self._oms.show_group(event.project_id, asked.group_id, context)
         self._observer.step("looked", group)
         if isinstance(group, Outcome):
-            return _described(group, TaskGroup(id=group_id, status=None, member=member))
-        group = group._replace(member=member)
+            return _described(group, TaskGroup(id=asked.group_id, status=None, member=asked.member))
+        group = group._replace(member=asked.member)
         return group, decide_group(Case(event, group, self._policy))
 
     async def _reserve(

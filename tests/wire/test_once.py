@@ -1,7 +1,6 @@
 """Once per event, so many restarts per task, and a kill switch: with the ledger in memory and the network faked."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,58 +10,10 @@ import pytest
 from pytest_httpx import HTTPXMock
 
 from door import SHOW, START, Function
-from example import BEARER, TASK, settings, shown
-from httpx_transport import HttpxTransport
-from restarter.app import Application
-from restarter.ledger import LedgerError
-from restarter.model.delivery import Delivery
-from restarter.reporting.reply import Reply
+from example import BEARER, TASK, shown
+from simulated import Simulated, event
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
-
-
-def event(event_id: str, kind: str = "oms.task.failed", **attributes: Any) -> dict[str, Any]:
-    """A CloudEvent about the task."""
-    data = {"task_id": TASK}
-    return {"specversion": "1.0", "type": kind, "source": "/oms", "id": event_id, "data": data} | attributes
-
-
-class Simulated:
-    """The pipeline with a clock of the test's own, and a task that does what the test wants."""
-
-    def __init__(self, httpx_mock: HTTPXMock, **changes: Any) -> None:
-        self.now = datetime(2026, 11, 24, tzinfo=UTC)
-        self.task = shown()
-        self.starts: list[datetime] = []
-        fixed = settings(**changes)
-        self.application = Application(lambda: fixed, now=lambda: self.now)
-        httpx_mock.add_callback(self._show, url=SHOW, is_reusable=True, is_optional=True)
-        httpx_mock.add_callback(self._start, method="POST", url=START, is_reusable=True, is_optional=True)
-
-    def _show(self, _request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, json=self.task)
-
-    def _start(self, _request: httpx.Request) -> httpx.Response:
-        self.starts.append(self.now)
-        return httpx.Response(200)
-
-    def deliver(self, event_id: str) -> tuple[int, dict[str, Any]]:
-        """The status and the receipt of an event that happens now."""
-        body = json.dumps(event(event_id, time=self.now.strftime("%Y-%m-%dT%H:%M:%SZ"))).encode()
-        headers = {"content-type": "application/cloudevents+json", "authorization": f"Bearer {BEARER}"}
-
-        async def answer() -> Reply:
-            pipeline = self.application.pipeline()
-            return await pipeline.handle(Delivery("POST", "/", headers, body), pipeline.begin())
-
-        reply = asyncio.run(answer())
-        return reply.status, dict(reply.receipts[0])
-
-
-@pytest.fixture
-def make_simulated(monkeypatch: pytest.MonkeyPatch, httpx_mock: HTTPXMock) -> Callable[..., Simulated]:
-    monkeypatch.setattr("restarter.http.transport.connections", HttpxTransport)
-    return lambda **changes: Simulated(httpx_mock, **changes)
 
 
 def test_an_event_that_comes_again_after_it_was_settled_is_a_duplicate(
@@ -300,20 +251,6 @@ def test_a_ledger_that_hangs_does_not_make_a_delivery_late(make_simulated: Calla
     assert receipt["duration_ms"] < 1300
 
 
-class Broken:
-    """A ledger that fails at one question."""
-
-    def __init__(self, ledger: Any, question: str) -> None:
-        self._ledger = ledger
-        self._question = question
-
-    def __getattr__(self, name: str) -> Any:
-        async def fail(*_arguments: Any) -> None:
-            raise LedgerError("ConnectionError")
-
-        return fail if name == self._question else getattr(self._ledger, name)
-
-
 @pytest.mark.parametrize(
     ("question", "outcome", "starts"),
     [
@@ -330,8 +267,7 @@ def test_a_ledger_that_cannot_be_asked_starts_nothing_and_one_that_cannot_be_tol
     question: str, outcome: str, starts: int, make_simulated: Callable[..., Simulated]
 ) -> None:
     world = make_simulated()
-    restarter = world.application.pipeline()._restarter  # noqa: SLF001
-    restarter._ledger = Broken(restarter._ledger, question)  # noqa: SLF001
+    world.break_ledger(question)
     status, receipt = world.deliver("e")
     assert (receipt["outcome"], len(world.starts)) == (outcome, starts)
     assert (status, receipt.get("reason")) == ((204, None) if outcome == "started" else (503, "ledger"))
@@ -340,8 +276,7 @@ def test_a_ledger_that_cannot_be_asked_starts_nothing_and_one_that_cannot_be_tol
 def test_a_refusal_that_cannot_be_remembered_as_told_is_not_told(make_simulated: Callable[..., Simulated]) -> None:
     world = make_simulated(restart_budget="1/1h")
     world.deliver("a")
-    restarter = world.application.pipeline()._restarter  # noqa: SLF001
-    restarter._ledger = Broken(restarter._ledger, "mark")  # noqa: SLF001
+    world.break_ledger("mark")
     assert world.deliver("b")[1]["reason"] == "ledger"
 
 

@@ -16,6 +16,8 @@ class AskGroup(NamedTuple):
     """The decision that the task's group decides; it has to be read first."""
 
     group_id: str
+    member: Task | None = None
+    """The failed task; None where the request names the group itself."""
 
 
 class Case(NamedTuple, Generic[Target_co]):

@@ -51,7 +51,7 @@ def sync_task(case: Case[Task]) -> Outcome | None:
 def group_decides(case: Case[Task]) -> AskGroup | None:
     """A member of a group with a usable group id."""
     group_id = usable_group_id(case.target)
-    return AskGroup(group_id) if group_id is not None else None
+    return AskGroup(group_id, case.target) if group_id is not None else None
 
 
 def group_unknown(case: Case[Task]) -> Outcome | None:

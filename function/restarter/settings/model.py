@@ -205,7 +205,7 @@ class Settings(BaseSettings, CheckedTogether):
         if not given & CALLERS:
             yield "caller_bearer_tokens", "no authentication method is configured; set this or another CALLER_ setting"
         if self.restart_sweep == "on" and "restart_ledger" not in given:
-            yield "restart_sweep", "needs a shared ledger; set RESTART_LEDGER to one that outlives the instance"
+            yield "restart_sweep", "needs a shared ledger; set RESTART_LEDGER to another than memory://"
 
     def profiles(self) -> Mapping[str, StorageCredentials]:
         """Sets of storage credentials by name; `default` is the one of the plain settings."""
