@@ -438,7 +438,9 @@ def test_a_login_is_explained_too_and_an_error_of_oms_is_read(tmp_path: Path, en
 
 def test_a_group_that_is_not_given_is_not_made_up(tmp_path: Path) -> None:
     output = explained(tmp_path, '{"group_id": "g-1"}')
-    assert f"outcome   unavailable offline: {REASONS[Reason.OFFLINE].sentence.en}" in output
+    assert output.endswith(
+        "\noutcome   depends on the task group: --look asks OMS, --group FILE takes a saved answer\n"
+    )
     healthy = explained(tmp_path, '{"group_id": "g-1"}', None, {"status": 3, "error_reason": None})
     assert "group     g-1, status 3, no reason" in healthy
     assert f"outcome   refused paused_group: {REASONS[Reason.PAUSED_GROUP].sentence.en}" in healthy
@@ -479,7 +481,8 @@ Content-Type: application/json
     output = explained(tmp_path, request)
     assert "caller    authenticated by bearer" in output
     assert f"task_name={TASK_NAME}" in output
-    assert "outcome   unavailable offline: OMS is not asked; give the task with --task FILE" in output
+    assert output.endswith("\noutcome   depends on the task: --look asks OMS, --task FILE takes a saved answer\n")
+    assert "reply" not in output
 
 
 @pytest.mark.parametrize(
@@ -507,6 +510,49 @@ def test_what_stops_an_event_before_a_look_is_said(tmp_path: Path, environment: 
 def test_a_dry_run_is_explained(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("RESTART_DRY_RUN", "true")
     assert "outcome   would_start" in explained(tmp_path, '{"task_id": 1}', shown(id=1))
+
+
+def test_a_look_asks_oms_and_starts_nothing(
+    network: HTTPXMock, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With a region, a project and a key, and no other setting."""
+    for name in ENVIRONMENT:
+        if not name.startswith(("OMS_REGION", "OMS_PROJECT_ID", "HUAWEICLOUD_SDK_")):
+            environment.delenv(name)
+    network.add_response(method="GET", url=SHOW, json=shown())
+    (tmp_path / "delivery").write_text(f'{{"task_id": {TASK}}}', "utf-8")
+    status, output = run("explain", "--look", str(tmp_path / "delivery"))
+    assert status == 0
+    assert f"look      GET {SHOW}\ntask      {TASK}, status 4, NORMAL_TASK, TRF.0001" in output
+    assert "outcome   started\nreply     200 OK" in output
+    assert [request.method for request in network.get_requests()] == ["GET"]
+    (tmp_path / "task").write_text("{}", "utf-8")
+    assert run("explain", "--look", "--task", str(tmp_path / "task"), str(tmp_path / "delivery"))[0] == 2
+
+
+def test_a_look_without_a_key_says_so(network: HTTPXMock, environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK"):
+        environment.delenv(name)
+    environment.setenv("OMS_AGENCY", "true")
+    (tmp_path / "delivery").write_text(f'{{"task_id": {TASK}}}', "utf-8")
+    assert "outcome   unavailable no_key_for_oms" in run("explain", "--look", str(tmp_path / "delivery"))[1]
+
+
+def test_several_deliveries_are_explained_by_name(tmp_path: Path) -> None:
+    """Files, a folder's, and standard input; a script finds the name in each object."""
+    (tmp_path / "saved").mkdir()
+    for name in ("b.json", "a.http", "c.md"):
+        (tmp_path / "saved" / name).write_text('{"task_id": 7}', "utf-8")
+    (tmp_path / "one").write_text('{"sweep": true}', "utf-8")
+    arguments = ["explain", str(tmp_path / "one"), str(tmp_path / "saved"), "-"]
+    result = CliRunner().invoke(cli, arguments, input='{"task_id": true}')
+    names = [str(tmp_path / "one"), str(tmp_path / "saved" / "a.http"), str(tmp_path / "saved" / "b.json"), "-"]
+    assert [line for line in result.output.splitlines() if line in names] == names
+    as_json = CliRunner().invoke(cli, [*arguments, "--json"], input='{"task_id": true}')
+    found = [json.loads(line) for line in as_json.output.splitlines()]
+    assert list(dict.fromkeys(one["file"] for one in found)) == names
+    assert "outcome   ignored sweep_off" in result.output
+    assert (result.exit_code, as_json.exit_code) == (0, 0)
 
 
 def test_a_file_that_is_nothing_and_settings_that_do_not_load_are_errors(

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -12,8 +13,10 @@ from restarter import __version__
 from restarter.cli.output import interruptible, plain
 
 if TYPE_CHECKING:
+    from restarter.model.delivery import Delivery
     from restarter.settings.model import Settings
 
+PATH = click.Path(exists=True, allow_dash=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 WRONG_USAGE = 2
 MAX_DAYS = 365  # of --since
@@ -50,25 +53,44 @@ def check(*, everything: bool, as_json: bool) -> None:
 
 
 @cli.command(short_help="Say what the function would do with a saved delivery.")
-@click.argument("file", type=FILE)
-@click.option("--task", type=FILE, help="The task as ShowTask answers it, in JSON; without it OMS does not answer.")
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=PATH)
+@click.option("--look", is_flag=True, help="Ask OMS about the task, by reads alone.")
+@click.option("--task", type=FILE, help="The task as ShowTask answers it, in JSON.")
 @click.option("--group", type=FILE, help="The task group as ShowTaskGroup answers it, in JSON.")
 @as_json_option
-def explain(file: Path, task: Path | None, group: Path | None, *, as_json: bool) -> None:
+def explain(paths: tuple[Path, ...], task: Path | None, group: Path | None, *, look: bool, as_json: bool) -> None:
     """Say what the function would do with the delivery saved in FILE, and why.
 
-    FILE is an HTTP request as in events/, or the JSON of a body. Nothing is sent; secrets are masked.
+    FILE is an HTTP request as in events/, or the JSON of a body; - is standard input; of a folder every .http and .json
+    is explained. Nothing is started, and nothing is sent but by --look; secrets are masked.
     """
-    from restarter.cli.explain import explain_delivery, read_delivery  # noqa: PLC0415  # as above
+    from restarter.cli.explain import explain_delivery  # noqa: PLC0415  # as above
 
+    if look and (task or group):
+        raise click.UsageError("--look cannot be combined with --task or --group")
     settings = _settings()
-    try:
-        delivery = read_delivery(file.read_text("utf-8"))
-    except ValueError:
-        raise click.BadParameter("neither an HTTP request nor JSON", param_hint="FILE") from None
+    is_one = len(paths) == 1 and not paths[0].is_dir()
     shown, shown_group = (path.read_bytes() if path else None for path in (task, group))
-    for step, finding in asyncio.run(explain_delivery(delivery, shown, settings, shown_group)):
-        click.echo(json.dumps({"kind": step, "found": finding}) if as_json else f"{step:<10}{finding}")
+    for name, delivery in _saved(paths):
+        if not (is_one or as_json):
+            click.echo(click.style(name, bold=True))
+        for step, finding in asyncio.run(explain_delivery(delivery, shown, settings, shown_group, look=look)):
+            facts = {"kind": step, "found": finding} | ({} if is_one else {"file": name})
+            click.echo(json.dumps(facts) if as_json else f"{step:<10}{finding}")
+
+
+def _saved(paths: tuple[Path, ...]) -> "Iterator[tuple[str, Delivery]]":
+    """The name of each file and its delivery; of a folder those that end like one."""
+    from restarter.cli.explain import read_delivery  # noqa: PLC0415  # as above
+
+    for path in paths:
+        inside = sorted(one for one in path.rglob("*") if one.suffix in (".http", ".json"))
+        for file in inside if path.is_dir() else [path]:
+            name = plain(str(file))
+            try:
+                yield name, read_delivery(sys.stdin.read() if name == "-" else file.read_text("utf-8"))
+            except ValueError:
+                raise click.BadParameter(f"{name}: neither an HTTP request nor JSON", param_hint="FILE") from None
 
 
 @cli.command(short_help="List failed tasks, and what an event would do to each.")
