@@ -21,6 +21,7 @@ from restarter.restart import Restarter
 from restarter.settings.model import Settings
 
 MIN_TIME_S = 1.0  # that must remain for the next candidate
+LIST_SHARE = 2 / 3  # of the time, after which a list that is not read to its end is left for starts
 NEVER_MS = 10**15  # for a task that does not say when it failed: it comes last
 # These count towards the limit of starts.
 MAY_HAVE_STARTED = (Kind.STARTED, Kind.WOULD_START, Kind.UNCONFIRMED)
@@ -52,7 +53,7 @@ class Sweeper:
         not_admitted = admit(tick, self._policy, context.received_at) if self._is_on else OFF
         if not_admitted is not None:
             return [(tick, not_admitted)]
-        found = await self._oms.failed(tick.project_id, context)
+        found = await self._oms.failed(tick.project_id, _for_the_list(context))
         counts, targets = select(found.tasks, 1000 * self._now().timestamp() - self._age_ms, self._prefix)
         handled: list[tuple[Event, Outcome]] = []
         identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
@@ -64,6 +65,12 @@ class Sweeper:
             handled.append((event, await self._restarter.restart(event, context)))
         summary = _summary(counts, len(targets), [outcome for _, outcome in handled], found)
         return [*((event, outcome) for event, outcome in handled if outcome.reason not in ROUTINE), (tick, summary)]
+
+
+def _for_the_list(context: DeliveryContext) -> DeliveryContext:
+    """The context with an earlier deadline: what was found by then is started in the rest."""
+    kept_back = (1 - LIST_SHARE) * context.remaining()
+    return context._replace(deadline=context.deadline - kept_back, ends_at=context.ends_at - kept_back)
 
 
 def select(found: list[Task], oldest_ms: float, prefix: str) -> tuple[SweepCounts, dict[Target, list[Task]]]:
