@@ -197,7 +197,7 @@ def test_a_program_without_a_way_in_does_not_start_and_says_so() -> None:
     settings = {name: value for name, value in EXAMPLE.items() if not name.startswith("CALLER_")}
     ended = failed_start(settings, ROOT)
     assert ended.returncode == 1
-    assert "CALLER_BEARER_TOKENS: no way in is configured" in ended.stderr
+    assert "CALLER_BEARER_TOKENS: no authentication method is configured" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -107,7 +107,14 @@ def test_files_are_read_one_after_the_other(tmp_path: Path) -> None:
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
-    hostile = receipt("1\x1b[2J\u202e", "refused", reason="\x07x", failure_reason="\x9b1", advice="\ny", dialect="\x1b")
+    hostile = receipt(
+        "1\x1b[2J\u202e",
+        "refused\x1b]0;title\x07\nall is well\ud800",
+        reason="\x07x",
+        failure_reason="\x9b1",
+        advice="\ny",
+        dialect="\x1b",
+    )
     _, output = run(lines([hostile]))
     assert not [character for character in output if ord(character) < 32 and character != "\n"]
     assert not {"\x9b", "\u202e"} & set(output)
