@@ -10,7 +10,7 @@ AUTHORIZED = """curl -H "Authorization: Bearer $CALLER_BEARER_TOKENS" -H 'Conten
 # A new id each time it is pasted, since an event that was settled is a duplicate from then on.
 NEW_ID = "$(date +%s)"
 # A failed task of the simulator's world that only a person can help.
-FULL_BUCKET = "full-full-20261028093012011_111"
+FULL_BUCKET = "full-full-21261028093012011_111"
 
 
 def welcome(ports: Ports) -> str:

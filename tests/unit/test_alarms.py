@@ -50,7 +50,7 @@ def made(kind: Kind, reason: str | None, **facts: Any) -> Receipt:
     event = Event(
         request=request, dialect="functiongraph_timer", intent=Intent.FAILED, project_id=PROJECT, event_id="1"
     )
-    context = DeliveryContext(datetime(2026, 11, 25, tzinfo=UTC), 0.0, 4.5)
+    context = DeliveryContext(datetime(2126, 11, 25, tzinfo=UTC), 0.0, 4.5)
     why: dict[str, Any] = {"fault": reason} if kind is Kind.MALFORMED else {"reason": reason and Reason(reason)}
     line = receipt.build(Outcome(kind=kind, **why, **facts), event, context, settings(), None)
     return {"advice": "Do this & that.", **line} if line["severity"] == "ERROR" else line

@@ -739,7 +739,14 @@ PLANTED = [
     ("misspelt in a README", settings, "google/README.md", "OMS_DST_AK", "OMS_DTS_AK", "OMS_DTS_AK is no setting"),
     ("no project", required, "huawei/locals.tf", "OMS_PROJECT_ID =", "OMS_PROJECTS =", "OMS_PROJECT_ID: "),
     ("no destination", required, "google/locals.tf", '    "OMS_DST_SK",\n  ]', "  ]", "google: OMS_DST_SK"),
-    ("no way in", required, "knative/service.yaml", 'value: "true"', 'value: "false"', "no way in is configured"),
+    (
+        "no way in",
+        required,
+        "knative/service.yaml",
+        'value: "true"',
+        'value: "false"',
+        "no authentication method is configured",
+    ),
     ("bad value", required, "local/compose.yaml", "OMS_REGION: cn-north-4", "OMS_REGION: nowhere", "OMS_REGION"),
     (
         "secret in Terraform",

@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 
-from restarter.cli.finding import Finding
+from restarter.cli.output import Finding
 from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, open_ledger
 from restarter.settings.model import Settings
 

@@ -7,7 +7,7 @@ from html import escape
 from typing import assert_never
 
 from restarter.cli.night import Mark, Night, Span, State, TaskNight, What
-from restarter.cli.terminal import plain
+from restarter.cli.output import plain
 
 WIDTH, LEFT, RIGHT, ROW, HEAD, FOOT = 1180, 160, 20, 21, 34, 30
 MOST_ROWS = 40  # of single tasks; more are grouped by the cause of their failure
