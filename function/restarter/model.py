@@ -4,6 +4,7 @@ All are frozen. Those that each delivery makes anew are named tuples, where noth
 they cost a fifth of a frozen dataclass to make. Those with many fields are made by keyword.
 """
 
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -79,10 +80,12 @@ class DeliveryContext(NamedTuple):
     """Monotonic seconds."""
     platform_key: AccessKey | None = None
     """A temporary key that the platform handed over with this delivery."""
+    ends_at: float = math.inf
+    """The deadline by the wall clock, in seconds since 1970."""
 
     def remaining(self) -> float:
-        """Seconds until the reply must be out."""
-        return self.deadline - time.monotonic()
+        """Seconds until the reply must be out: of two clocks, for the monotonic one may stand in a frozen instance."""
+        return min(self.deadline - time.monotonic(), self.ends_at - time.time())
 
     def elapsed(self) -> float:
         """Seconds since the delivery was received."""
@@ -197,6 +200,8 @@ class Event(NamedTuple):
     identity: tuple[str, ...] | None = None
     """What makes the event unique among all senders; None when the sender gave no id. Ids are never made up."""
     occurred_at: datetime | None = None
+    vendor_time: bool = False
+    """`occurred_at` is SMN's own time, so it can be compared with the times of OMS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

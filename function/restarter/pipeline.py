@@ -77,7 +77,7 @@ class Pipeline:
         """Start the clock of a delivery; `seconds` is what the platform leaves it, if that is known."""
         started_at = time.monotonic()
         allowed = self.settings.restart_deadline if seconds is None else min(seconds, self.settings.restart_deadline)
-        return DeliveryContext(self._now(), started_at, started_at + allowed, platform_key)
+        return DeliveryContext(self._now(), started_at, started_at + allowed, platform_key, time.time() + allowed)
 
     async def handle(
         self, delivery: Delivery, context: DeliveryContext, outer: AuthenticatedDelivery | None = None

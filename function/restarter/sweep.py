@@ -23,6 +23,7 @@ NEVER_MS = 10**15  # for a task that does not say when it failed: it comes last
 MAY_HAVE_STARTED = (Kind.STARTED, Kind.WOULD_START, Kind.UNCONFIRMED)
 # After these the sweep is answered 503, so that it comes again.
 INCOMPLETE = (Kind.UNAVAILABLE, Kind.UNCONFIRMED)
+IN_PROGRESS = "in_progress"  # and after this reason: the other delivery's instance may have died
 # These are counted in the summary alone: a receipt for each would repeat itself with every sweep.
 ROUTINE = ("backoff", "budget_exhausted")
 OFF = Outcome(kind=Kind.IGNORED, reason="sweep_off")
@@ -107,6 +108,10 @@ def _event(tick: Event, target: Target, identity: tuple[str, ...]) -> Event:
     )
 
 
+def _is_incomplete(outcome: Outcome) -> bool:
+    return outcome.kind in INCOMPLETE or outcome.reason == IN_PROGRESS
+
+
 def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], interruption: Outcome | None) -> Outcome:
     """The outcome of the sweep: `swept`, or what makes the sender come again."""
     started = sum(outcome.kind in (Kind.STARTED, Kind.WOULD_START) for outcome in outcomes)
@@ -115,10 +120,10 @@ def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], interru
         interruption, reason = None, MORE_PAGES.reason
     else:
         reason = None
-    incomplete = interruption or next((outcome for outcome in outcomes if outcome.kind in INCOMPLETE), None)
+    incomplete = interruption or next(filter(_is_incomplete, outcomes), None)
     if incomplete is None:
         return Outcome(kind=Kind.SWEPT, reason=reason, counts=counts)
-    kind = incomplete.kind if incomplete.kind in (*INCOMPLETE, Kind.DEFERRED) else Kind.UNAVAILABLE
+    kind = incomplete.kind if incomplete.kind in INCOMPLETE else Kind.UNAVAILABLE
     return Outcome(
         kind=kind,
         reason=incomplete.reason or "list",

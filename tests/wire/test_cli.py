@@ -24,7 +24,7 @@ from restarter.cli.check import NO_GROUP, NO_TASK, NO_TASK_ID
 from restarter.cli.check_ledger import SHARE_IT
 from restarter.cli.command import cli
 from restarter.cli.rules import RULES
-from restarter.ledger import Claim, EventKey
+from restarter.ledger import Claim, Claimed, EventKey
 from restarter.ledger.memory import MemoryLedger
 from signers import TOPIC, certificate, rsa_key, sign_smn, smn_message
 
@@ -295,8 +295,8 @@ def test_what_the_platform_does_on_failure_is_told(
 class Forgetful(MemoryLedger):
     """A ledger that takes what is written and does not keep it."""
 
-    async def claim(self, event: EventKey, seconds: float) -> Claim:
-        return Claim.OURS
+    async def claim(self, event: EventKey, seconds: float) -> Claimed:
+        return Claimed(Claim.OURS, "token")
 
 
 def test_a_ledger_that_does_not_keep_a_probe_is_a_failed_check(
@@ -454,14 +454,6 @@ def test_what_is_no_request_is_explained_too(tmp_path: Path, delivery: str, said
 def test_what_stops_an_event_before_a_look_is_said(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("RESTART_ENABLED", "false")
     assert f"outcome   refused disabled: {RULES['disabled']}" in explained(tmp_path, '{"task_id": 1}')
-
-
-def test_a_dry_run_and_a_blind_start_are_explained(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("RESTART_DRY_RUN", "true")
-    environment.setenv("RESTART_LOOK_FIRST", "false")
-    output = explained(tmp_path, '{"task_id": 1}')
-    assert "outcome   would_start" in output
-    assert "GET" not in output
 
 
 def test_a_file_that_is_nothing_and_settings_that_do_not_load_are_errors(

@@ -19,7 +19,7 @@ from httpx_transport import HttpxTransport
 from restarter.cli import table
 from restarter.cli.command import cli
 from restarter.cli.read_only_ledger import ReadOnlyLedger
-from restarter.ledger import Claim, EventKey, LedgerError, LedgerKeys
+from restarter.ledger import Claim, EventKey, LedgerError, LedgerKeys, Restart
 from restarter.ledger.memory import MemoryLedger
 
 NOW = datetime.now(UTC)
@@ -298,19 +298,23 @@ def test_a_ledger_that_is_only_read_tells_the_restarts_and_records_nothing() -> 
 
     async def ask() -> None:
         other = LedgerKeys("other", "task")
-        assert await ledger.reserve(other, await ledger.history(other, 60), 60)
-        assert (await read_only.history(keys, 60)).ages == (0.0,)
-        assert await read_only.claim(event, 10) is Claim.OURS
-        await read_only.settle(event)
-        assert await ledger.claim(event, 10) is Claim.OURS
-        await read_only.release(event)
-        assert await ledger.claim(event, 10) is Claim.HELD
+        assert await ledger.reserve(other, await ledger.history(other, 60), 60, "an attempt")
+        seen = await read_only.history(keys, 60)
+        assert seen.restarts == (Restart(0.0, own=False, under_way=True),)
+        token = (await read_only.claim(event, 10)).token
+        await read_only.settle(event, token)
+        claimed = await ledger.claim(event, 10)
+        assert claimed.state is Claim.OURS
+        await read_only.release(event, claimed.token)
+        assert (await ledger.claim(event, 10)).state is Claim.HELD
         with pytest.raises(LedgerError):
-            await read_only.reserve(keys, await read_only.history(keys, 60), 60)
-        await read_only.unreserve(other)
-        assert (await ledger.history(keys, 60)).ages == (0.0,)
-        assert await read_only.mark_exhausted("task", 60)
-        assert await ledger.mark_exhausted("task", 60)
+            await read_only.reserve(keys, seen, 60, token)
+        await read_only.confirm(other, "an attempt")
+        await read_only.unreserve(other, "an attempt")
+        await read_only.purge()
+        assert await ledger.history(keys, 60) == seen
+        assert await read_only.mark("task", "e", 60)
+        assert await ledger.mark("task", "another event", 60)
         await read_only.close()
 
     asyncio.run(ask())

@@ -416,25 +416,15 @@ def test_the_budget_and_the_backoff_are_the_groups_whichever_member_failed(
 def test_the_budget_of_a_task_is_not_that_of_a_group_with_the_same_id(
     make_function: Make, httpx_mock: HTTPXMock
 ) -> None:
-    function = make_function(RESTART_LOOK_FIRST="false")
+    function = make_function()
+    of_group = f"{ENDPOINT}/v2/{PROJECT}/taskgroups/{TASK}"
+    httpx_mock.add_response(url=SHOW, json=shown())
     httpx_mock.add_response(method="POST", url=START)
-    httpx_mock.add_response(method="PUT", url=f"{ENDPOINT}/v2/{PROJECT}/taskgroups/{TASK}/retry")
+    httpx_mock.add_response(method="GET", url=of_group, json=group(group_id=str(TASK)))
+    httpx_mock.add_response(method="PUT", url=f"{of_group}/retry")
     function.post(json=event("e-1"), headers=STRUCTURED)
     function.post(json=event("e-2", group_id=str(TASK)), headers=STRUCTURED)
     assert [said(receipt) for receipt in function.receipts()] == ["started", "started"]
-
-
-def test_without_a_look_a_group_is_retried_by_its_id_and_a_member_is_started_as_any_task(
-    make_function: Make, httpx_mock: HTTPXMock
-) -> None:
-    """The task's group cannot be known then."""
-    httpx_mock.add_response(method="PUT", url=RETRY)
-    httpx_mock.add_response(method="POST", url=START)
-    function = make_function(RESTART_LOOK_FIRST="false")
-    assert function.post(json={"group_id": GROUP}).status_code == 200
-    assert function.post(json={"task_id": TASK}).status_code == 200
-    assert [request.method for request in httpx_mock.get_requests()] == ["PUT", "POST"]
-    assert [receipt.get("group_id") for receipt in function.receipts()] == [GROUP, None]
 
 
 def test_a_dry_run_says_which_group_would_be_retried(make_function: Make, httpx_mock: HTTPXMock) -> None:

@@ -372,17 +372,6 @@ def test_failed_objects_only_where_somebody_says_so_or_the_task_has_a_list_of_th
     assert function.receipt()["migrate_failed_object"] is sent
 
 
-def test_without_a_look_a_name_is_still_resolved_and_the_start_is_the_only_other_call(
-    make_function: Callable[..., Function], httpx_mock: HTTPXMock
-) -> None:
-    httpx_mock.add_response(url=listing(TASK_NAME), json=page(shown()))
-    httpx_mock.add_response(method="POST", url=START, is_reusable=True)
-    function = make_function(RESTART_LOOK_FIRST="false")
-    assert function.post(json={"task_name": TASK_NAME}).status_code == 200
-    assert function.post(json={"task_id": TASK}).status_code == 200
-    assert [request.method for request in httpx_mock.get_requests()] == ["GET", "POST", "POST"]
-
-
 def test_every_body_field_of_the_api_is_sent_when_it_is_set(
     make_function: Callable[..., Function], httpx_mock: HTTPXMock
 ) -> None:

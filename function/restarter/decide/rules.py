@@ -40,7 +40,13 @@ def decide(event: Event, target: Task | TaskGroup, restarts: tuple[Restart, ...]
         if isinstance(target, TaskGroup)
         else _status(event, target) or _sync_task(target) or _group_unknown(target)
     )
-    outcome = outcome or _archive(target, policy) or _failure(event, target) or _limited(event, restarts, policy)
+    outcome = (
+        outcome
+        or _started_since(event, target)
+        or _archive(target, policy)
+        or _failure(event, target)
+        or _limited(event, restarts, policy)
+    )
     return outcome or _start(event, target, policy)
 
 
@@ -88,6 +94,18 @@ def _sync_task(task: Task) -> Outcome | None:
 def _group_unknown(task: Task) -> Outcome | None:
     """A member is retried with its group, which has to be known for that."""
     return Outcome(kind=Kind.REFUSED, reason="group_unknown") if is_member(task) else None
+
+
+def _started_since(event: Event, target: Task | TaskGroup) -> Outcome | None:
+    """A task that was started after SMN sent the notice of a failure: that failure is over, whoever started it.
+
+    OMS's time has milliseconds and SMN's has seconds, so only a later second says so.
+    """
+    if not event.vendor_time or event.occurred_at is None or isinstance(target, TaskGroup) or target.status != 4:
+        return None
+    if event.intent is not Intent.FAILED or (target.started_at_ms or 0) // 1000 <= int(event.occurred_at.timestamp()):
+        return None
+    return Outcome(kind=Kind.DUPLICATE, reason="started_since")
 
 
 def _archive(target: Task | TaskGroup, policy: Policy) -> Outcome | None:

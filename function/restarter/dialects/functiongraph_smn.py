@@ -20,13 +20,14 @@ def recognises(parsed: ParsedDelivery) -> bool:
 def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     """One part for each record; a bad record does not spoil the good ones beside it."""
     check_event_count(parsed.document["record"], NAME)
-    return [_read(record, options) for record in parsed.document["record"]]
+    by_smn = parsed.authenticated.authenticated_by == "platform"
+    return [_read(record, options, by_smn=by_smn) for record in parsed.document["record"]]
 
 
-def _read(record: Any, options: DecodeOptions) -> Decoded:
+def _read(record: Any, options: DecodeOptions, *, by_smn: bool) -> Decoded:
     try:
         if not isinstance(record, dict) or not isinstance(record.get("smn"), dict):
             raise Malformed("smn: must be an object", dialect=NAME)
-        return read_notice(record["smn"], NAME, options)
+        return read_notice(record["smn"], NAME, options, by_smn=by_smn)
     except Malformed as error:
         return Malformed(error.reason, dialect=NAME, event_id=error.event_id)

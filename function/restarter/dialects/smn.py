@@ -29,7 +29,7 @@ def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     message_id = _identified(document)
     if document["type"] == "Notification":
         _check_fields(document, message_id)
-        return [read_notice(document, NAME, options)]
+        return [read_notice(document, NAME, options, by_smn=parsed.authenticated.authenticated_by == NAME)]
     if document["type"] != "SubscriptionConfirmation":  # of the others none is an event; no URL in them is followed
         return [Ignored(reason="smn_type", dialect=NAME, event_id=message_id)]
     if parsed.authenticated.authenticated_by != NAME:

@@ -7,7 +7,7 @@ from typing import Any
 from restarter.dialects.parsing import Decoded, DecodeOptions, identifier, read_json, timestamp
 from restarter.dialects.payload import EventAttributes, read_request, to_event
 from restarter.errors import Malformed
-from restarter.model import Intent, RestartRequest
+from restarter.model import Event, Intent, RestartRequest
 
 # «source bucket, destination bucket, time sequence», e.g. bucket3-bucket3-20161027211637786_544 (ShowTask, name).
 TIME_SEQUENCE = re.compile(r"-[0-9]{17}_[0-9]{1,20}(?![0-9])")
@@ -16,8 +16,11 @@ LONGEST_BUCKETS = 256
 URN = re.compile(r"urn:smn:([a-z0-9-]{1,64}):([A-Za-z0-9_-]{1,1024}):[A-Za-z0-9_-]{1,255}")
 
 
-def read_notice(notice: dict[str, Any], dialect: str, options: DecodeOptions) -> Decoded:
-    """The event in an SMN notice: an object with message, message_id, topic_urn and timestamp, all of them text."""
+def read_notice(notice: dict[str, Any], dialect: str, options: DecodeOptions, *, by_smn: bool) -> Decoded:
+    """The event in an SMN notice: an object with message, message_id, topic_urn and timestamp, all of them text.
+
+    `by_smn`: it was SMN that sent it, so the time is SMN's own.
+    """
     message_id = identifier(notice.get("message_id"), "message_id")
     try:
         request = _request(notice.get("message"), options)
@@ -33,7 +36,8 @@ def read_notice(notice: dict[str, Any], dialect: str, options: DecodeOptions) ->
         occurred_at=occurred_at,
         project_id=project_id,
     )
-    return to_event(request, attributes, options)
+    event = to_event(request, attributes, options)
+    return event._replace(vendor_time=by_smn) if isinstance(event, Event) else event
 
 
 def _request(message: Any, options: DecodeOptions) -> RestartRequest:

@@ -10,7 +10,8 @@ from restarter.http.transport import Sender
 from restarter.model import DeliveryContext, Event, Kind, Outcome, Start, Task, TaskGroup
 from restarter.oms import start_task, task_groups, tasks
 from restarter.oms.credentials import Credential, CredentialProvider
-from restarter.oms.key_breaker import cooling_down
+from restarter.oms.error_codes import is_of_gateway, read_error
+from restarter.oms.key_breaker import NO_GUARD, cooling_down
 from restarter.oms.signing import identify
 from restarter.settings.model import Settings
 
@@ -65,16 +66,20 @@ class Oms:
                 return list(found.values()), None
         return list(found.values()), MORE_PAGES
 
-    async def show(self, project_id: str, task_id: str, context: DeliveryContext) -> Task | Outcome:
+    async def show(
+        self, project_id: str, task_id: str, context: DeliveryContext, *, again: bool = False
+    ) -> Task | Outcome:
         """The task as ShowTask answers it now."""
         call = tasks.show(self._settings.endpoint_of(project_id), project_id, task_id)
-        answer = await self._call(call, project_id, context, task_id)
+        answer = await self._call(call, project_id, context, task_id, again=again)
         return tasks.interpret_show(answer, task_id) if isinstance(answer, Answer) else _not_called(answer)
 
-    async def show_group(self, project_id: str, group_id: str, context: DeliveryContext) -> TaskGroup | Outcome:
+    async def show_group(
+        self, project_id: str, group_id: str, context: DeliveryContext, *, again: bool = False
+    ) -> TaskGroup | Outcome:
         """The task group as ShowTaskGroup answers it now."""
         call = task_groups.show(self._settings.endpoint_of(project_id), project_id, group_id)
-        answer = await self._call(call, project_id, context)
+        answer = await self._call(call, project_id, context, again=again)
         if isinstance(answer, Answer):
             return task_groups.interpret_show(answer, group_id)
         return _not_called(answer)
@@ -88,10 +93,12 @@ class Oms:
         answer = await self._call(
             call, project_id, context, task_id, min_time=MIN_START_TIME_S, kept_back=SECOND_LOOK_TIME_S
         )
+        if isinstance(answer, Answer) and is_of_gateway(answer):
+            return await self._look_again(project_id, start, read_error(answer), context)
         if isinstance(answer, Answer):
             return (task_groups.interpret_retry if start.of_group else start_task.interpret)(answer, start)
         if isinstance(answer, NoAnswer) and answer.sent:
-            return await self._look_again(project_id, start, answer, context)
+            return await self._look_again(project_id, start, _not_called(answer), context)
         if isinstance(answer, Outcome) and answer.oms_status is not None:  # the call was made, and its token refused
             return start_task.called(answer, start)
         return _not_called(answer)
@@ -105,13 +112,13 @@ class Oms:
             self._bodies[way] = Secret(make(start, self._profiles[profile]))
         return self._bodies[way].get_secret_value()
 
-    async def _look_again(self, project_id: str, start: Start, lost: NoAnswer, context: DeliveryContext) -> Outcome:
-        """After a start without an answer: what is active now was started, anything else is unconfirmed."""
+    async def _look_again(self, project_id: str, start: Start, lost: Outcome, context: DeliveryContext) -> Outcome:
+        """After a start without an answer of OMS: what is active now was started, anything else is unconfirmed."""
         show, active = (self.show_group, task_groups.ACTIVE) if start.of_group else (self.show, ACTIVE)
-        found = await show(project_id, start.target_id, context)
+        found = await show(project_id, start.target_id, context, again=True)
         is_active = not isinstance(found, Outcome) and found.status in active
         kind, reason = (Kind.STARTED, None) if is_active else (Kind.UNCONFIRMED, lost.reason)
-        return start_task.called(Outcome(kind=kind, reason=reason), start)
+        return start_task.called(lost._replace(kind=kind, reason=reason), start)
 
     async def _call(  # noqa: PLR0913  # what a call needs, at one place
         self,
@@ -122,27 +129,32 @@ class Oms:
         *,
         min_time: float = 0.0,
         kept_back: float = 0.0,
+        again: bool = False,
     ) -> Answer | NoAnswer | Outcome:
         """Make a call, if the key may be used and enough time remains. Times are seconds.
 
         `task`: what the call is about, its id or name; None where a 403 says nothing of the key, as with task groups.
+        `again`: a start was sent with the key a moment ago, so the call does not queue until the key is known good.
         """
         credential = self._configured or await self._credentials.get(self._settings, project_id, context, task)
         if isinstance(credential, Outcome):
             return credential
-        async with credential.breaker.guard():
-            cooldown_left = credential.breaker.cooldown_left(project_id, self._now(), self._settings.oms_cooldown)
-            if cooldown_left > 0:
-                return cooling_down(cooldown_left)
-            remaining = context.remaining()
-            if remaining <= min_time:
-                return NoAnswer(sent=False, reason="deadline")
-            headers = identify(call, credential.identity, self._now())
-            seconds = min(remaining - kept_back, self._settings.oms_timeout)
-            answer = await self._transport.send(call, headers, seconds)
-            if isinstance(answer, Answer):
-                credential.breaker.record_permission(answer, project_id, task, self._now())
-            return self._record(answer, credential, called=call.method != "GET")
+        try:
+            async with NO_GUARD if again else credential.breaker.guard(context.remaining()):
+                cooldown_left = credential.breaker.cooldown_left(project_id, self._now(), self._settings.oms_cooldown)
+                if cooldown_left > 0:
+                    return cooling_down(cooldown_left)
+                remaining = context.remaining()
+                if remaining <= min_time:
+                    return NoAnswer(sent=False, reason="deadline")
+                headers = identify(call, credential.identity, self._now())
+                seconds = min(remaining - kept_back, self._settings.oms_timeout)
+                answer = await self._transport.send(call, headers, seconds)
+                if isinstance(answer, Answer):
+                    credential.breaker.record_permission(answer, project_id, task, self._now())
+                return self._record(answer, credential, called=call.method != "GET")
+        except TimeoutError:  # of the guard
+            return NoAnswer(sent=False, reason="deadline")
 
     def _record(
         self, answer: Answer | NoAnswer, credential: Credential, *, called: bool

@@ -83,13 +83,20 @@ class CredentialProvider:
         if self._lifetime(key) < RENEW_BEFORE and not (
             self._lifetime(key) > MIN_TOKEN_LIFETIME and self._login.locked()
         ):
-            async with self._login:  # one login for all deliveries that wait
+            try:
+                async with asyncio.timeout(context.remaining()):
+                    await self._login.acquire()  # one login for all deliveries that wait
+            except TimeoutError:
+                return Outcome(kind=Kind.UNAVAILABLE, reason="iam")
+            try:
                 if self._lifetime(key) < RENEW_BEFORE:
                     fresh = await self._log_in(settings, project_id, context, task)
                     if isinstance(fresh, iam.IamToken):
                         self._tokens[key] = fresh
                     elif self._lifetime(key) <= MIN_TOKEN_LIFETIME:
                         return fresh
+            finally:
+                self._login.release()
         return replace(self._with_breaker(AuthToken(self._tokens[key].token)), renewable=True)
 
     def _lifetime(self, key: str) -> timedelta:

@@ -48,6 +48,15 @@ def read_error(answer: Answer) -> Outcome:
     )
 
 
+def is_of_gateway(answer: Answer) -> bool:
+    """Whether a 5xx says nothing of what OMS did: a gateway gave it, which may have passed the call on before.
+
+    500 and 503 come from in front of OMS or from OMS itself, and then nothing was done.
+    """
+    says = answer.status < 500 or answer.status in (500, 503)
+    return not says and not (answer.error_code or "").startswith("OMS.")
+
+
 def unreadable(answer: Answer, reason: str = "unreadable_answer") -> Outcome:
     """The outcome of a success that does not say what was asked: nothing can be known now."""
     return Outcome(kind=Kind.UNAVAILABLE, reason=reason, oms_status=answer.status, oms_request_id=answer.request_id)

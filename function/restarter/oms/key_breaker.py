@@ -29,16 +29,24 @@ class KeyBreaker:
         self._forbidden: dict[str, dict[str, datetime]] = {}
         """For each project the last two tasks that met a 403, and when, the last one last."""
 
-    def guard(self) -> AbstractAsyncContextManager[None]:
-        """A block in which the key may be used: by all at once when it was accepted before, else by one at a time."""
-        return NO_GUARD if self._accepted else self._one_at_a_time()
+    def guard(self, seconds: float) -> AbstractAsyncContextManager[None]:
+        """A block in which the key may be used: by all at once when it was accepted before, else by one at a time.
+
+        Raises:
+            TimeoutError: Its turn did not come within so many seconds.
+        """
+        return NO_GUARD if self._accepted else self._one_at_a_time(seconds)
 
     @asynccontextmanager
-    async def _one_at_a_time(self) -> AsyncIterator[None]:
-        async with self._first_call:
+    async def _one_at_a_time(self, seconds: float) -> AsyncIterator[None]:
+        async with asyncio.timeout(seconds):
+            await self._first_call.acquire()
+        try:
             if not self._accepted:
                 yield
                 return
+        finally:
+            self._first_call.release()
         yield
 
     def cooldown_left(self, project_id: str, now: datetime, cooldown: float) -> float:
