@@ -1,23 +1,22 @@
-"""The same promises of both ledgers: in memory, and in a real server that several clients share."""
+"""Every ledger by the one suite, and what each promises besides: in memory, in a file, in a real server."""
 
 import asyncio
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from example import PROJECT
+from ledger_suite import DAY, Bench, LedgerSuite, SharedLedgerSuite, event, reserve
 from redis_server import RedisServer
 from restarter.ledger import (
-    SETTLED_TTL_S,
     Claim,
-    EventKey,
     History,
     Ledger,
     LedgerError,
@@ -29,17 +28,18 @@ from restarter.ledger import (
 from restarter.ledger.memory import EVENT_CACHE_SIZE, MemoryLedger
 from restarter.model import Event, Intent, RestartRequest
 
-DAY = 86400.0
-
 
 class Clock:
     """A clock that a test moves."""
 
     def __init__(self) -> None:
-        self.now = 1_800_000_000.0
+        self.now = time.time()
 
     def __call__(self) -> float:
         return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
 
 
 @pytest.fixture(scope="module")
@@ -57,142 +57,55 @@ async def opened(address: str, clock: Clock) -> AsyncIterator[Ledger]:
         await ledger.close()
 
 
-class Time:
-    """Time that a test lets pass: for the memory its clock moves, in Redis all that was recorded becomes older."""
-
-    def __init__(self, clock: Clock, server: RedisServer | None) -> None:
-        self._clock = clock
-        self._server = server
-
-    def passes(self, seconds: float) -> None:
-        self._clock.now += seconds
-        if self._server:
-            with self._server.client() as client:
-                client.eval(OLDER, 0, seconds)
-
-
 OLDER = """
-for _, key in ipairs(redis.call('keys', '*:restarts:*')) do
-  for _, event in ipairs(redis.call('zrange', key, 0, -1)) do redis.call('zincrby', key, '-' .. ARGV[1], event) end
+for _, key in ipairs(redis.call('keys', '*')) do
+  if redis.call('type', key).ok == 'zset' then
+    for _, member in ipairs(redis.call('zrange', key, 0, -1)) do
+      redis.call('zincrby', key, '-' .. ARGV[1], member)
+    end
+  end
+  local left = redis.call('pttl', key) - 1000 * ARGV[1]
+  if left > 0 then redis.call('pexpire', key, left) else redis.call('del', key) end
 end
 """
-Steps = Callable[[Ledger, Time], Awaitable[Any]]
 
 
-@pytest.fixture(params=["memory", "redis"])
-def run(request: pytest.FixtureRequest, server: RedisServer) -> Callable[[Steps], Any]:
-    """Run steps against a ledger of each kind."""
-
-    def run(steps: Steps) -> Any:
-        async def within() -> Any:
-            clock = Clock()
-            shared = request.param == "redis"
-            server.empty()
-            async with opened(server.address if shared else "memory://", clock) as ledger:
-                return await steps(ledger, Time(clock, server if shared else None))
-
-        return asyncio.run(within())
-
-    return run
+class TestMemory(LedgerSuite):
+    @pytest.fixture
+    def bench(self) -> Bench:
+        clock = Clock()
+        ledger = MemoryLedger(clock)
+        return Bench(lambda: ledger, clock.advance)
 
 
-def event(name: str, target: str = "t") -> EventKey:
-    return EventKey(name, target)
+class TestSqlite(SharedLedgerSuite):
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Bench:
+        clock, address = Clock(), f"sqlite://{tmp_path / 'ledger.db'}"
+        return Bench(lambda: open_ledger(address, clock), clock.advance, partial(open_ledger, address, time.time))
 
 
-async def restart(ledger: Ledger, keys: LedgerKeys, window: float = DAY) -> bool:
-    """Record a restart by the history as it is."""
-    return await ledger.reserve(keys, await ledger.history(keys, window), window)
+class TestRedis(SharedLedgerSuite):
+    @pytest.fixture
+    def bench(self, server: RedisServer) -> Bench:
+        server.empty()
+
+        def pass_time(seconds: float) -> None:
+            with server.client() as client:
+                client.eval(OLDER, 0, seconds)
+
+        opener = partial(open_ledger, server.address, time.time)
+        return Bench(opener, pass_time, opener)
+
+
+async def state(ledger: Ledger, name: str, seconds: float = 10) -> Claim:
+    """What a claim of an event says."""
+    return (await ledger.claim(event(name), seconds)).state
 
 
 async def ages(ledger: Ledger, keys: LedgerKeys, window: float = DAY) -> list[int]:
     """Whole seconds since each restart."""
-    return [int(age) for age in (await ledger.history(keys, window)).ages]
-
-
-def test_an_event_is_claimed_once_and_settled_for_seven_days(run: Callable[[Steps], Any]) -> None:
-    async def steps(ledger: Ledger, times: Time) -> None:
-        assert await ledger.claim(event("e"), 10) is Claim.OURS
-        assert await ledger.claim(event("e"), 10) is Claim.HELD
-        assert await ledger.claim(event("other"), 10) is Claim.OURS
-        await ledger.settle(event("e"))
-        assert await ledger.claim(event("e"), 10) is Claim.SETTLED
-
-    run(steps)
-
-
-def test_a_released_event_can_be_claimed_again(run: Callable[[Steps], Any]) -> None:
-    async def steps(ledger: Ledger, times: Time) -> None:
-        assert await ledger.claim(event("e"), 10) is Claim.OURS
-        await ledger.release(event("e"))
-        await ledger.release(event("e"))
-        assert await ledger.claim(event("e"), 10) is Claim.OURS
-
-    run(steps)
-
-
-def test_of_many_claims_at_once_one_is_ours(run: Callable[[Steps], Any]) -> None:
-    async def steps(ledger: Ledger, times: Time) -> list[Claim]:
-        return await asyncio.gather(*(ledger.claim(event("e"), 10) for _ in range(50)))
-
-    claims = run(steps)
-    assert sorted(claim.value for claim in claims) == ["held"] * 49 + ["ours"]
-
-
-def test_a_settled_event_that_names_another_task_is_told_from_its_own_redelivery(run: Callable[[Steps], Any]) -> None:
-    async def steps(ledger: Ledger, times: Time) -> None:
-        await ledger.claim(event("e", "one"), 10)
-        assert await ledger.claim(event("e", "other"), 10) is Claim.HELD
-        await ledger.settle(event("e", "one"))
-        assert await ledger.claim(event("e", "one"), 10) is Claim.SETTLED
-        assert await ledger.claim(event("e", "other"), 10) is Claim.SETTLED_ELSEWHERE
-
-    run(steps)
-
-
-def test_restarts_of_a_task_are_those_within_the_window_and_of_other_events(run: Callable[[Steps], Any]) -> None:
-    async def steps(ledger: Ledger, times: Time) -> None:
-        a, b, c = (LedgerKeys(name, "t") for name in "abc")
-        assert await ages(ledger, a) == []
-        assert await restart(ledger, a)
-        assert await restart(ledger, LedgerKeys("a", "other task"))
-        times.passes(100)
-        assert await ages(ledger, b) == [100]
-        assert await ages(ledger, a) == []
-        assert await restart(ledger, b)
-        times.passes(100)
-        assert await ages(ledger, c) == [200, 100]
-        assert await restart(ledger, b)
-        assert await ages(ledger, c) == [200, 0]
-        assert await ages(ledger, c, 150) == [0]
-        await ledger.unreserve(b)
-        await ledger.unreserve(LedgerKeys("never", "t"))
-        await ledger.unreserve(LedgerKeys("never", "unheard of"))
-        assert await ages(ledger, c) == [200]
-        times.passes(DAY - 200)
-        assert await ages(ledger, c) == []
-        assert await restart(ledger, c)
-        assert await ages(ledger, LedgerKeys("d", "t")) == [0]
-
-    run(steps)
-
-
-def test_a_restart_is_recorded_only_by_the_history_as_it_still_is(run: Callable[[Steps], Any]) -> None:
-    """Both were recorded before: their number stays the same, and only what they are tells."""
-
-    async def steps(ledger: Ledger, times: Time) -> None:
-        one, other = LedgerKeys("one", "t"), LedgerKeys("other", "t")
-        before = await ledger.history(one, DAY)
-        assert await ledger.reserve(one, before, DAY)
-        assert not await ledger.reserve(other, before, DAY)
-        times.passes(100)
-        assert await restart(ledger, other)
-        times.passes(1000)
-        seen_by_one, seen_by_other = await ledger.history(one, DAY), await ledger.history(other, DAY)
-        assert await ledger.reserve(one, seen_by_one, DAY)
-        assert not await ledger.reserve(other, seen_by_other, DAY)
-
-    run(steps)
+    return [int(restart.age_s) for restart in (await ledger.history(keys, window)).restarts]
 
 
 def test_instances_whose_clocks_differ_see_each_others_restarts(server: RedisServer) -> None:
@@ -203,31 +116,68 @@ def test_instances_whose_clocks_differ_see_each_others_restarts(server: RedisSer
         ahead.now += 2 * DAY
         async with opened(server.address, ahead) as one, opened(server.address, behind) as other:
             keys = [LedgerKeys(name, "clocks") for name in "abc"]
-            assert await restart(one, keys[0])
-            assert await restart(other, keys[1])
+            assert await reserve(one, keys[0], "one")
+            assert await reserve(other, keys[1], "other")
             assert await ages(one, keys[2]) == await ages(other, keys[2]) == [0, 0]
 
     asyncio.run(steps())
 
 
-def test_restarts_that_release_0_1_0_recorded_count_and_its_marks_of_events_are_passed_over(
-    server: RedisServer,
-) -> None:
+def test_restarts_that_earlier_releases_recorded_count_and_marks_of_0_1_0_are_passed_over(server: RedisServer) -> None:
+    """Both write the event alone; whose it is is known, and what became of it is not, so it counts."""
+
     async def steps() -> None:
-        key, keys = event("old"), LedgerKeys("new event", "old task")
+        key, keys = event("old"), LedgerKeys("e" * 40, "old task")
         with server.client() as client:
             client.set(f"oms-task-restarter:event:{key.id}", "settled")
-            client.zadd(f"oms-task-restarter:restarts:{keys.task}", {"e" * 40: time.time() - 100})
-        async with opened(server.address, Clock()) as ledger:
-            assert await ledger.claim(key, 10) is Claim.OURS
-            assert await ages(ledger, keys) in ([100], [99])
-            assert await restart(ledger, keys)
-        with server.client() as client:
-            (_, before), (member, after) = client.zrange(
-                f"oms-task-restarter:restarts:{keys.task}", 0, -1, withscores=True
+            client.zadd(
+                f"oms-task-restarter:restarts:{keys.task}", {"f" * 40: time.time() - 100, "e" * 40: time.time()}
             )
-        assert member == keys.event
-        assert 99 < after - before < 110
+        async with opened(server.address, Clock()) as ledger:
+            assert (await ledger.claim(key, 10)).state is Claim.OURS
+            found = (await ledger.history(keys, DAY)).restarts
+            assert [(int(restart.age_s) // 90, restart.own) for restart in found] == [(1, False), (0, True)]
+            assert not any(restart.under_way for restart in found)
+            assert await reserve(ledger, keys, "attempt")
+            await ledger.unreserve(keys, "attempt")
+            assert len((await ledger.history(keys, DAY)).restarts) == 2
+
+    asyncio.run(steps())
+
+
+# What release 0.2.0 runs to read the restarts of other events, and to record one.
+HISTORY_OF_0_2_0 = """
+local time = redis.call('time')
+local now = time[1] + time[2] / 1000000
+local since = string.format('%.6f', now - ARGV[1])
+local kept = redis.call('zrangebyscore', KEYS[1], '(' .. since, '+inf', 'withscores')
+local ages = {}
+for i = 1, #kept, 2 do
+  if kept[i] ~= ARGV[2] then ages[#ages + 1] = string.format('%.3f', math.max(now - kept[i + 1], 0)) end
+end
+return ages
+"""
+
+
+def test_release_0_2_0_counts_what_this_one_recorded_and_takes_none_of_it_back(server: RedisServer) -> None:
+    async def steps() -> None:
+        keys = LedgerKeys("e" * 40, "shared with 0.2.0")
+        restarts = f"oms-task-restarter:restarts:{keys.task}"
+        async with opened(server.address, Clock()) as ledger:
+            assert await reserve(ledger, keys, "attempt")
+            await ledger.confirm(keys, "attempt")
+            claimed = await ledger.claim(event("by 0.3.0"), 10)
+            with server.client() as client:
+                client.zrem(restarts, keys.event)  # how 0.2.0 takes a restart of the event back
+                assert len(client.eval(HISTORY_OF_0_2_0, 1, restarts, DAY, "f" * 40)) == 1
+                client.set("oms-task-restarter:1:event:by 0.2.0", "a" * 16, px=9000)
+                client.set("oms-task-restarter:1:event:settled by 0.2.0", "settled:t", ex=60)
+                client.set("oms-task-restarter:1:exhausted:t", "a" * 16, px=9000)
+                assert client.get("oms-task-restarter:1:event:by 0.3.0") == claimed.token
+            held = await ledger.claim(event("by 0.2.0"), 10)
+            assert (held.state, 8 < held.rest_s <= 9) == (Claim.HELD, True)
+            assert await state(ledger, "settled by 0.2.0") is Claim.SETTLED
+            assert not await ledger.mark("exhausted:t", "e", DAY)
 
     asyncio.run(steps())
 
@@ -238,64 +188,22 @@ def test_hundreds_of_commands_at_once_share_few_connections_and_none_fails(serve
     async def steps() -> None:
         async with opened(server.address, Clock()) as ledger:
             claims = await asyncio.gather(*(ledger.claim(event(f"crowd-{n}"), 10) for n in range(1000)))
-            assert set(claims) == {Claim.OURS}
+            assert {claimed.state for claimed in claims} == {Claim.OURS}
             with server.client() as client:
                 assert 1 < len(client.client_list()) <= 40
 
     asyncio.run(steps())
 
 
-def test_of_many_restarts_at_once_that_saw_the_same_one_is_recorded(run: Callable[[Steps], Any]) -> None:
-    async def steps(ledger: Ledger, times: Time) -> list[bool]:
-        seen = await ledger.history(LedgerKeys("e", "t"), DAY)
-        return await asyncio.gather(*(ledger.reserve(LedgerKeys(f"e{n}", "t"), seen, DAY) for n in range(20)))
-
-    assert sum(run(steps)) == 1
-
-
-def test_a_budget_that_is_used_up_is_news_once_a_window(run: Callable[[Steps], Any]) -> None:
-    async def steps(ledger: Ledger, times: Time) -> list[bool]:
-        return [await ledger.mark_exhausted(task, DAY) for task in ("t", "t", "other", "t")]
-
-    assert run(steps) == [True, False, True, False]
-
-
-def test_in_memory_all_runs_out_by_the_clock_that_is_given() -> None:
+def test_in_memory_a_clock_that_is_set_back_makes_nothing_longer() -> None:
     async def steps() -> None:
         clock = Clock()
-        ledger = MemoryLedger(clock)
-        await ledger.claim(event("crashed"), 10)
+        ledger, keys = MemoryLedger(clock), LedgerKeys("e", "t")
         await ledger.claim(event("e"), 10)
-        await ledger.settle(event("e"))
-        await ledger.mark_exhausted("t", DAY)
-        clock.now += 9.9
-        assert await ledger.claim(event("crashed"), 10) is Claim.HELD
-        clock.now += 0.2
-        assert await ledger.claim(event("crashed"), 10) is Claim.OURS
-        clock.now += SETTLED_TTL_S - 20
-        assert await ledger.claim(event("e"), 10) is Claim.SETTLED
-        clock.now += 20
-        assert await ledger.claim(event("e"), 10) is Claim.OURS
-        assert await ledger.mark_exhausted("t", DAY) is True
-
-    asyncio.run(steps())
-
-
-def test_in_the_server_a_claim_of_a_crashed_instance_runs_out_and_another_cannot_release_it(
-    server: RedisServer,
-) -> None:
-    async def steps() -> None:
-        async with opened(server.address, Clock()) as one, opened(server.address, Clock()) as other:
-            assert await one.claim(event("run-out"), 0.2) is Claim.OURS
-            assert await other.claim(event("run-out"), 10) is Claim.HELD
-            await other.release(event("run-out"))
-            assert await other.claim(event("run-out"), 10) is Claim.HELD
-            await asyncio.sleep(0.25)
-            assert await other.claim(event("run-out"), 10) is Claim.OURS
-            await one.release(event("run-out"))
-            assert await one.claim(event("run-out"), 10) is Claim.HELD
-            await one.settle(event("run-out"))
-            assert await other.claim(event("run-out"), 10) is Claim.SETTLED
+        await reserve(ledger, keys, "attempt")
+        clock.advance(-3600)
+        assert (await ledger.claim(event("e"), 10)).rest_s == 10
+        assert await ages(ledger, keys) == [0]
 
     asyncio.run(steps())
 
@@ -304,17 +212,17 @@ def test_a_server_that_is_gone_is_an_error_in_time_and_one_that_is_back_is_found
     async def steps() -> None:
         with RedisServer() as server:
             async with opened(server.address, Clock()) as ledger:
-                assert await ledger.claim(event("e"), 10) is Claim.OURS
+                assert await state(ledger, "e") is Claim.OURS
                 server.stop()
                 for question in (
                     ledger.claim(event("e"), 1),
-                    ledger.settle(event("e")),
-                    ledger.reserve(LedgerKeys("e", "t"), History((), ""), DAY),
+                    ledger.settle(event("e"), "token"),
+                    ledger.reserve(LedgerKeys("e", "t"), History((), ""), DAY, "attempt"),
                 ):
                     with pytest.raises(LedgerError):
                         await question
                 server.start()
-                assert await ledger.claim(event("e"), 10) is Claim.HELD
+                assert await state(ledger, "e") is Claim.HELD
 
     asyncio.run(steps())
 
@@ -324,15 +232,15 @@ def test_a_server_that_hangs_is_an_error_in_time_and_its_late_answer_is_nobody_e
 ) -> None:
     async def steps(server: RedisServer) -> None:
         async with opened(server.address, Clock()) as ledger:
-            assert await ledger.claim(event("before"), 10) is Claim.OURS
+            assert await state(ledger, "before") is Claim.OURS
             server.freeze()
             started_at = time.monotonic()
             claims = [ledger.claim(event(f"e{number}"), 10) for number in range(5)]
             assert {str(error) for error in await asyncio.gather(*claims, return_exceptions=True)} == {"TimeoutError"}
             assert time.monotonic() - started_at < 1
             server.freeze(signal.SIGCONT)
-            assert (await ledger.history(LedgerKeys("e", "t"), DAY)).ages == ()
-            assert await ledger.claim(event("before"), 10) is Claim.HELD
+            assert (await ledger.history(LedgerKeys("e", "t"), DAY)).restarts == ()
+            assert await state(ledger, "before") is Claim.HELD
 
     monkeypatch.setattr("restarter.ledger.redis.TIMEOUT_S", 0.3)
     with RedisServer() as server:
@@ -349,7 +257,7 @@ def key(n):
 
 async def settle(ledger, first, last):
     for n in range(first, last):
-        await ledger.settle(key(n))
+        await ledger.settle(key(n), "token")
 
 async def main():
     ledger = MemoryLedger(lambda: 1_800_000_000.0)
@@ -361,7 +269,7 @@ async def main():
     tracemalloc.stop()
     await settle(ledger, 5 * EVENT_CACHE_SIZE, 10 * EVENT_CACHE_SIZE)
     newest, oldest = await ledger.claim(key(10 * EVENT_CACHE_SIZE - 1), 1), await ledger.claim(key(0), 1)
-    print(full, peak, len(ledger._events), newest is Claim.SETTLED, oldest is Claim.OURS)
+    print(full, peak, len(ledger._events), newest.state is Claim.SETTLED, oldest.state is Claim.OURS)
 
 asyncio.run(main())
 """

@@ -78,7 +78,8 @@ class History:
     restarts: tuple[Restart, ...]
     """The longest ago first, those of the asking event included."""
     version: str
-    """Changes whenever a restart under the key is recorded, taken back or leaves the window."""
+    """Changes whenever a restart under the key is recorded or taken back; it may also when one is confirmed or leaves
+    the window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,11 @@ def open_ledger(address: str, clock: Callable[[], float]) -> Ledger:
         from restarter.ledger.memory import MemoryLedger  # noqa: PLC0415  # one of them is enough
 
         return MemoryLedger(clock)
+    if address.startswith("sqlite:"):
+        from restarter.ledger.sqlite import SqliteLedger  # noqa: PLC0415  # the same
+        from restarter.settings.sqlite_address import parse_sqlite_address  # noqa: PLC0415  # the same
+
+        return SqliteLedger(parse_sqlite_address(address), clock)
     from restarter.ledger.redis import RedisLedger  # noqa: PLC0415  # an extra: only where it is configured
     from restarter.settings.redis_address import parse_redis_address  # noqa: PLC0415  # the same
 

@@ -75,7 +75,7 @@ class MemoryLedger:
         """Record a restart, if the history is still the expected one."""
         kept = self._within(keys, window_s)
         if _version(kept) != expected.version:
-            return False
+            return attempt in kept
         self._restarts[keys.task] = kept | {attempt: _Entry(keys.event, self._clock(), True, note)}  # noqa: FBT003  # under way
         return True
 

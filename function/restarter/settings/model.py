@@ -189,7 +189,7 @@ class Settings(BaseSettings, CollectedErrors):
         if not trusting and not any(comma_separated(given.get(name, "")) for name in LISTS_OF_CALLERS):
             errors.append(("caller_bearer_tokens", "no way in is configured; set this or another CALLER_ setting"))
         if given.get("restart_sweep") == "on" and not _is_shared(given.get("restart_ledger")):
-            errors.append(("restart_sweep", "needs a shared ledger; set RESTART_LEDGER to an address of Redis"))
+            errors.append(("restart_sweep", "needs a shared ledger; set RESTART_LEDGER to one that outlives the instance"))
         return errors
 
     def profiles(self) -> Mapping[str, StorageCredentials]:

@@ -187,14 +187,22 @@ def _budget(value: str) -> str:
     return value
 
 
+LEDGERS = "must be memory://, sqlite:///path, redis:// or rediss:// (+sentinel, +cluster)"
+
+
 def _ledger(value: SecretStr) -> SecretStr:
-    """`memory://`, or an address of Redis; it may hold a password."""
+    """`memory://`, a file of SQLite, or an address of Redis, which may hold a password."""
     text = value.get_secret_value()
     if text == "memory://":
         return value
-    if not re.match(r"rediss?(\+sentinel|\+cluster)?://", text):
-        raise PydanticCustomError("ledger", "must be memory://, redis:// or rediss:// (+sentinel, +cluster)")
+    if not re.match(r"sqlite://|rediss?(\+sentinel|\+cluster)?://", text):
+        raise PydanticCustomError("ledger", LEDGERS)
     try:
+        if text.startswith("sqlite:"):
+            from restarter.settings.sqlite_address import parse_sqlite_address  # noqa: PLC0415  # only where it is used
+
+            parse_sqlite_address(text)
+            return value
         import redis.asyncio.connection  # noqa: F401, PLC0415  # an extra: only where it is configured
 
         from restarter.settings.redis_address import parse_redis_address  # noqa: PLC0415  # the same

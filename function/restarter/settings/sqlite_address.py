@@ -1,0 +1,73 @@
+"""Where a ledger of one host is: `sqlite:///path` of a file on a local file system. No message holds a value.
+
+The file is never opened but by SQLite: when a process closes a file, all its locks on it end, those of SQLite as well
+(https://sqlite.org/howtocorrupt.html, «Posix advisory locks»), and settings are read while the ledger is in use.
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+SCHEME = "sqlite://"
+APPLICATION_ID = 0x6F6D7372  # «omsr», in the header of each file of ours
+MOUNTS = Path("/proc/self/mounts")  # of Linux; elsewhere nothing is known, and nothing is refused
+# «WAL does not work over a network filesystem» (https://sqlite.org/wal.html); on many of them locks do not either.
+NETWORK = frozenset(
+    {"9p", "afs", "beegfs", "ceph", "cifs", "coda", "fuse", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs"}
+    | {"nfs4", "ocfs2", "orangefs", "pvfs2", "smb3", "smbfs"}
+)
+
+
+def parse_sqlite_address(text: str) -> Path:
+    """The file that an address names, if it can be a ledger: one of ours, an empty file, or none yet.
+
+    Raises:
+        ValueError: It cannot; the text says why, without a value.
+    """
+    path = Path(text.removeprefix(SCHEME))
+    if not path.is_absolute() or "\0" in text:
+        raise ValueError("must be sqlite:///path, with the absolute path of a file")
+    try:
+        if not path.parent.is_dir():
+            raise ValueError("names a file in a folder that does not exist")
+        if path.exists() and not path.is_file():
+            raise ValueError("names a folder, or something else that is no file")
+        if _is_on_network(path.parent.resolve()):
+            raise ValueError("names a file on a network file system, where SQLite is not safe")
+        if path.exists() and path.stat().st_size and not _is_ledger(path):
+            raise ValueError("names a file that is no ledger of this program")
+    except OSError as error:
+        raise ValueError(f"names a file that cannot be read ({type(error).__name__})") from None
+    return path
+
+
+def file_uri(path: Path) -> str:
+    """The file for SQLite, to be read and written; it is not created."""
+    return f"file:{quote(str(path))}?mode=rw"
+
+
+def _is_ledger(path: Path) -> bool:
+    """Whether the file is one of ours; a file that is locked, or may not be read now, is judged when it is used."""
+    try:
+        with closing(sqlite3.connect(file_uri(path), uri=True, timeout=0.1)) as file:
+            return bool(file.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,))
+    except sqlite3.OperationalError:
+        return True
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _is_on_network(folder: Path) -> bool:
+    """Whether the file system of the folder is a network's: that which was mounted last over it or above it."""
+    lines = MOUNTS.read_text("utf-8", "surrogateescape").splitlines() if MOUNTS.exists() else []
+    kinds = {Path(_unescaped(where)): kind for _, where, kind, *_ in (line.split(" ") for line in lines)}
+    kind = next((kinds[above] for above in (folder, *folder.parents) if above in kinds), "")
+    return kind.partition(".")[0] in NETWORK
+
+
+def _unescaped(name: str) -> str:
+    """A name in that file: spaces, tabs, line breaks and backslashes are octal there."""
+    for code in (" ", "\t", "\n", "\\"):
+        name = name.replace(f"\\{ord(code):03o}", code)
+    return name
