@@ -33,6 +33,9 @@ class Steps:
     async def get(self, name: str) -> Read:
         return Read(*await step("get", name))
 
+    async def close(self) -> None:
+        """There is nothing to close."""
+
 
 class State(NamedTuple):
     """Objects with value and time, writes that may still land, the clock, and what each coroutine was answered."""

@@ -14,6 +14,7 @@ import pytest
 
 from example import PROJECT
 from ledger_suite import DAY, Bench, LedgerSuite, SharedLedgerSuite, event, reserve
+from obs_bench import open_obs
 from redis_server import RedisServer
 from restarter.ledger import (
     Claim,
@@ -27,6 +28,7 @@ from restarter.ledger import (
 )
 from restarter.ledger.memory import EVENT_CACHE_SIZE, MemoryLedger
 from restarter.model import Event, Intent, RestartRequest
+from simulator import Simulator
 
 
 class Clock:
@@ -96,6 +98,21 @@ class TestRedis(SharedLedgerSuite):
 
         opener = partial(open_ledger, server.address, time.time)
         return Bench(opener, pass_time, opener)
+
+
+class TestObs(SharedLedgerSuite):
+    @pytest.fixture
+    def bench(self) -> Iterator[Bench]:
+        simulator = Simulator({})
+        with simulator.serving() as url:
+            yield Bench(
+                partial(open_obs, url),
+                lambda seconds: simulator.set_clock({"forward": seconds}),
+                partial(open_obs, url),
+                tolerance_s=2.5,
+                somebody_wins=False,
+                examples=40,
+            )
 
 
 async def state(ledger: Ledger, name: str, seconds: float = 10) -> Claim:

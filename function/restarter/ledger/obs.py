@@ -108,6 +108,9 @@ class ObsLedger:
     async def reserve(self, keys: LedgerKeys, expected: History, window_s: float, attempt: str, note: str = "") -> bool:
         """Record a restart by winning the splitter of the next number: whoever saw the same history wants the same."""
         place, number = f"t/{keys.task}", int(expected.version.partition(" ")[0]) + 1
+        if (await self.history(keys, window_s)).version != expected.version:
+            taken = await self._record(keys.task, number)
+            return taken is not None and taken.attempt == attempt
         outcome = await split(self._store, f"{place}/{number}", new_token(), attempt, RESTART_DAYS)
         if not outcome.won:
             return False
@@ -138,7 +141,8 @@ class ObsLedger:
         """OBS deletes what has expired."""
 
     async def close(self) -> None:
-        """The transport is its owner's."""
+        """Close connections."""
+        await self._store.close()
 
     async def _settled(self, event: EventKey) -> Claimed | None:
         found = await self._store.get(f"e/{event.id}/s")

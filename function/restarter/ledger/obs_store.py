@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from restarter.http.call import PRINTABLE, Answer, Call
 from restarter.http.transport import Sender
-from restarter.ledger import LedgerError
+from restarter.ledger import LedgerError, Stores
 from restarter.ledger.obs_signing import sign
 from restarter.ledger.splitter import Read
 from restarter.model import AccessKey
@@ -25,20 +25,19 @@ NAMELESS = re.compile(r"https?://(localhost|[0-9.]+|\[.*\])(:[0-9]+)?")
 
 
 class ObsStore:
-    """Reads and writes small objects. `key`: the key to use now, or None where there is none yet; `now`: UTC."""
+    """Reads and writes small objects. `now`: UTC."""
 
     def __init__(
         self,
         address: BucketAddress,
-        endpoint: str,
+        stores: Stores,
         transport: Sender,
-        key: Callable[[], AccessKey | None],
         now: Callable[[], datetime],
     ) -> None:
         self._address = address
-        self._origin, self._root = _place(endpoint, address.bucket)
+        self._origin, self._root = _place(stores.obs_endpoint, address.bucket)
+        self._key = stores.key
         self._transport = transport
-        self._key = key
         self._now = now
 
     async def put(self, name: str, value: str, days: int) -> float:
@@ -64,6 +63,10 @@ class ObsStore:
         if answer.status != 200 or answer.body is None:
             raise _error(answer)
         return Read(answer.body.decode("utf-8", "replace"), _time(answer.last_modified), _time(answer.date))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.close()
 
     async def _send(self, method: str, name: str, content: bytes = b"", headers: dict[str, str] | None = None) -> Answer:
         key = self._key()

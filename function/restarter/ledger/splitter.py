@@ -33,6 +33,10 @@ class Store(Protocol):
         """Read an object."""
         ...
 
+    async def close(self) -> None:
+        """Close connections."""
+        ...
+
 
 class Split(NamedTuple):
     """The result of contending for a place."""
