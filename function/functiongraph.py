@@ -15,12 +15,12 @@ from typing import Any
 
 from restarter.app import Application
 from restarter.dialects import functiongraph_apig
-from restarter.errors import Malformed, Rejected, check_body_size
-from restarter.log import configure_logging
-from restarter.model import AccessKey, Delivery
-from restarter.reply import Reply, apig_response
+from restarter.model.delivery import AccessKey, Delivery
+from restarter.model.errors import Malformed, Rejected, check_body_size
+from restarter.reporting.reply import Reply, apig_response
 from restarter.settings.functiongraph import FunctionGraphSettings
 from restarter.settings.reload import SettingsReloader
+from restarter.telemetry.log import configure_logging
 
 # Seconds kept back from what the platform leaves, to hand the answer over.
 MARGIN_S = 0.3
@@ -50,7 +50,7 @@ class Runtime:
         try:
             delivery = Delivery("POST", "/invoke", {}, _body(event))
         except Rejected as error:
-            return pipeline.reject(error, ours, None)
+            return pipeline.error_reply(error, ours, None)
         return asyncio.run_coroutine_threadsafe(pipeline.handle(delivery, ours), self._loop).result()
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """The door: a Starlette request becomes a Delivery, a Reply becomes a response. Everything is built once, at import.
 
-The framework starts this file under gunicorn, with the worker of restarter/server.py.
+The framework starts this file under gunicorn, with the worker of restarter/serving/worker.py.
 """
 
 import gc
@@ -17,9 +17,9 @@ import functions_framework.aio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from restarter import server
 from restarter.app import Application
-from restarter.errors import (
+from restarter.model.delivery import AccessKey, Delivery, DeliveryContext
+from restarter.model.errors import (
     MAX_BODY_BYTES,
     BodyTimeout,
     Malformed,
@@ -27,11 +27,11 @@ from restarter.errors import (
     check_body_size,
     check_headers,
 )
-from restarter.log import configure_logging
-from restarter.model import AccessKey, Delivery, DeliveryContext
+from restarter.serving import worker
 from restarter.settings.errors import SettingsError
 from restarter.settings.reload import SettingsReloader
-from restarter.telemetry.trace import trace_id_of
+from restarter.telemetry.log import configure_logging
+from restarter.telemetry.trace_context import trace_id_of
 
 # What is read of a refused body on a connection that closes after the reply, and for how long.
 MAX_DISCARDED_BYTES = 4 * MAX_BODY_BYTES
@@ -44,7 +44,7 @@ except SettingsError as error:
     raise SystemExit(f"oms-task-restarter cannot start:\n{error}") from None
 configure_logging(settings.current().log_level)
 settings.warn()
-server.install()
+worker.install()
 # Each connection is an open file: raise the usual limit of 1,024 to what the system allows.
 with contextlib.suppress(ValueError, OSError):
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
@@ -72,7 +72,7 @@ async def restart(request: Request) -> Response:
         delivery = Delivery(request.method, request.scope["path"], headers, body)
     except Rejected as error:
         await _discard_body(request, context)
-        reply = pipeline.reject(error, context, trace_id_of(headers.get("traceparent", "")))
+        reply = pipeline.error_reply(error, context, trace_id_of(headers.get("traceparent", "")))
     else:
         reply = await pipeline.handle(delivery, context)
     closing = {"Connection": "close"} if _has_two_lengths(headers) else {}

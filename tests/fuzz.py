@@ -44,6 +44,7 @@ from functions_framework.aio import create_asgi_app  # noqa: E402  # run as a pr
 import signers  # noqa: E402  # run as a program, it finds them only now
 from example import ENVIRONMENT, TASK_NAME, shown  # noqa: E402  # run as a program, it finds them only now
 from restarter.http.call import Answer, Call, NoAnswer  # noqa: E402  # run as a program, it finds them only now
+from restarter.model.outcome import Reason
 
 MAX_STALL_S = 0.1
 MAX_BYTES = 16 * 1024
@@ -127,7 +128,7 @@ class StandIn:
     @staticmethod
     def _answer(given: tuple[int, bytes] | None) -> Answer | NoAnswer:
         if given is None:
-            return NoAnswer(sent=True, reason="timeout")
+            return NoAnswer(sent=True, reason=Reason.TIMEOUT)
         return Answer(*given, request_id=SECRETS["OMS_SRC_SK"])
 
     def started(self) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import httpx
 
 from processes import TIMEOUT_S
-from restarter.http.connections import ConnectionPool
+from restarter.http.pool import ConnectionPool
 
 
 def lean_client(

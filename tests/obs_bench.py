@@ -5,7 +5,7 @@ import time
 from pydantic import SecretStr
 
 from restarter.ledger import Ledger, Stores, open_ledger
-from restarter.model import AccessKey
+from restarter.model.delivery import AccessKey
 from simulator_calls import AK, SK
 
 ADDRESS = "obs://example-ledger/some/prefix"

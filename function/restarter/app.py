@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from restarter import receipt
-from restarter.errors import Busy
-from restarter.http.connections import tls_context
+from restarter.http.pool import tls_context
 from restarter.http.transport import Sender, Transport
 from restarter.ledger import open_ledger
+from restarter.model.errors import Busy
 from restarter.oms.credentials import CredentialProvider
 from restarter.pipeline import Pipeline, Resources
+from restarter.reporting import receipt
 from restarter.settings.errors import SettingsError
 from restarter.settings.model import Settings
 from restarter.telemetry.configured import configured_observer

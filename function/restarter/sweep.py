@@ -8,10 +8,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from restarter.decide.group_rules import usable_group_id
+from restarter.decide.admission import admit
 from restarter.decide.policy import policy_of
-from restarter.decide.rules import admit
-from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, RestartRequest, SweepCounts, Task
+from restarter.decide.task_rules import usable_group_id
+from restarter.model.delivery import DeliveryContext
+from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
+from restarter.model.request import Event, Intent, RestartRequest
+from restarter.model.task import Task
 from restarter.oms.client import MORE_PAGES, Oms
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
@@ -25,8 +28,8 @@ MAY_HAVE_STARTED = (Kind.STARTED, Kind.WOULD_START, Kind.UNCONFIRMED)
 INCOMPLETE = (Kind.UNAVAILABLE, Kind.UNCONFIRMED)
 IN_PROGRESS = "in_progress"  # and after this reason: the other delivery's instance may have died
 # These are counted in the summary alone: a receipt for each would repeat itself with every sweep.
-ROUTINE = ("backoff", "budget_exhausted")
-OFF = Outcome(kind=Kind.IGNORED, reason="sweep_off")
+ROUTINE = (Reason.BACKOFF, Reason.BUDGET_EXHAUSTED)
+OFF = Outcome(kind=Kind.IGNORED, reason=Reason.SWEEP_OFF)
 # What a request would name, `task_id` or `group_id`, and its value.
 Target = tuple[str, str]
 
@@ -126,7 +129,7 @@ def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], interru
     kind = incomplete.kind if incomplete.kind in INCOMPLETE else Kind.UNAVAILABLE
     return Outcome(
         kind=kind,
-        reason=incomplete.reason or "list",
+        reason=incomplete.reason or Reason.LIST,
         retry_after=incomplete.retry_after,
         counts=counts,
         oms_status=incomplete.oms_status,

@@ -10,9 +10,9 @@ from http import HTTPStatus
 
 from restarter import __version__
 from restarter.dialects.parsing import MAX_EVENTS
-from restarter.errors import HEADERS_TOO_LARGE, MAX_BODY_BYTES
-from restarter.model import Kind, Outcome
-from restarter.reply import reply_to
+from restarter.model.errors import HEADERS_TOO_LARGE, MAX_BODY_BYTES
+from restarter.model.outcome import Kind, Outcome
+from restarter.reporting.reply import reply_to
 from schema_shapes import ATTRIBUTES, ID, TEXT, Document, an_object, ref, shapes
 
 JSON = "application/json"

@@ -23,8 +23,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from pydantic_core import to_json
 
 from example import PROJECT, settings
-from restarter import receipt
-from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, RestartRequest, SweepCounts
+from restarter.model.delivery import DeliveryContext
+from restarter.model.outcome import Kind, Outcome, SweepCounts
+from restarter.model.request import Event, Intent, RestartRequest
+from restarter.reporting import receipt
 from restarter.telemetry.opentelemetry import OpenTelemetry
 
 INFRA = Path(__file__).parents[2] / "infra"

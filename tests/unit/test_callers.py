@@ -18,12 +18,13 @@ from standardwebhooks import Webhook
 
 import signers
 from example import BEARER, PROJECT, settings
-from restarter.callers import bearer, certificates, configured_authenticators, smn, webhook
+from restarter.callers import bearer, configured_authenticators, smn_certificates, smn_signature, standard_webhooks
 from restarter.dialects.smn import is_confirmation_url
-from restarter.errors import AuthenticationUnavailable
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import Transport
-from restarter.model import Delivery, DeliveryContext
+from restarter.model.delivery import Delivery, DeliveryContext
+from restarter.model.errors import AuthenticationUnavailable
+from restarter.model.outcome import Reason
 from restarter.settings.errors import SettingsError
 from restarter.settings.model import load
 from signers import CERTIFICATE_URL, CONFIRM_URL, TOPIC, certificate, key_set, rsa_key, sign_smn, smn_message
@@ -63,16 +64,16 @@ def context(received_at: datetime = THEN) -> DeliveryContext:
     return DeliveryContext(received_at, 0.0, float("inf"))
 
 
-def pinned(pem: bytes, folder: Path, host: Transport | None = None) -> smn.Smn:
+def pinned(pem: bytes, folder: Path, host: Transport | None = None) -> smn_signature.Smn:
     """SMN's way in with its certificate in a file."""
     path = written(folder / "smn.pem", pem)
-    nobody = Host(NoAnswer(sent=False, reason="none"))
-    return smn.Smn(settings(caller_smn_topics=TOPIC, caller_smn_certificate=path), host or nobody)
+    nobody = Host(NoAnswer(sent=False, reason=Reason.NO_CONNECTION))
+    return smn_signature.Smn(settings(caller_smn_topics=TOPIC, caller_smn_certificate=path), host or nobody)
 
 
-def fetching(host: Transport) -> smn.Smn:
+def fetching(host: Transport) -> smn_signature.Smn:
     """SMN's way in with the certificate of SMN's host."""
-    return smn.Smn(settings(caller_smn_topics=TOPIC), host)
+    return smn_signature.Smn(settings(caller_smn_topics=TOPIC), host)
 
 
 def written(path: Path, content: str | bytes) -> str:
@@ -81,7 +82,7 @@ def written(path: Path, content: str | bytes) -> str:
     return str(path)
 
 
-def covered(way: smn.Smn, message: Any, received_at: datetime = THEN) -> Any:
+def covered(way: smn_signature.Smn, message: Any, received_at: datetime = THEN) -> Any:
     """The authenticated part of a message, read as JSON; None if nothing does."""
     delivery = Delivery("POST", "/", {"x-smn-topic-urn": TOPIC}, json.dumps(message).encode())
     found = asyncio.run(way.authenticate(delivery, context(received_at)))
@@ -95,28 +96,28 @@ def covered(way: smn.Smn, message: Any, received_at: datetime = THEN) -> Any:
 @pytest.mark.parametrize("name", SIGNED)
 def test_the_string_to_sign_is_the_one_that_was_signed(name: str) -> None:
     text = (SAMPLES / f"{name}.string_to_sign").read_bytes()
-    assert smn.strings_to_sign(sample(name))[0] == text
+    assert smn_signature.strings_to_sign(sample(name))[0] == text
     assert signers.string_to_sign(sample(name)) == text
 
 
 def test_each_type_that_is_signed_has_a_sample() -> None:
-    assert {sample(name)["type"] for name in SIGNED} == set(smn.SIGNED)
+    assert {sample(name)["type"] for name in SIGNED} == set(smn_signature.SIGNED)
 
 
 def test_an_empty_subject_is_looked_for_in_the_text_first_and_left_out_then() -> None:
-    with_it, without = smn.strings_to_sign(sample("notification_empty_subject_signed_without"))
+    with_it, without = smn_signature.strings_to_sign(sample("notification_empty_subject_signed_without"))
     assert b"\nsubject\n\ntimestamp\n" in with_it
     assert without == with_it.replace(b"subject\n\n", b"")
 
 
 @pytest.mark.parametrize("name", ["notification", "notification_no_subject", "subscription_confirmation"])
 def test_all_else_has_one_form_only(name: str) -> None:
-    assert len(smn.strings_to_sign(sample(name))) == 1
+    assert len(smn_signature.strings_to_sign(sample(name))) == 1
 
 
 @pytest.mark.parametrize("name", GOOD)
 def test_a_good_sample_is_proved_by_the_pinned_certificate(name: str, tmp_path: Path) -> None:
-    host = Host(NoAnswer(sent=False, reason="none"))
+    host = Host(NoAnswer(sent=False, reason=Reason.NO_CONNECTION))
     message = sample(name)
     found = covered(pinned(PEM.read_bytes(), tmp_path, host), message)
     unsigned = {"signature_version", "signing_cert_url", "unsubscribe_url"}
@@ -240,7 +241,7 @@ def _pem(der: bytes) -> bytes:
 @pytest.mark.parametrize("name", ["elliptic curve", "unknown curve", "even exponent"])
 def test_a_certificate_of_no_rsa_key_proves_nothing(name: str, tmp_path: Path) -> None:
     pem = odd_certificates()[name]
-    assert len(certificates.read(pem)) == 1
+    assert len(smn_certificates.read(pem)) == 1
     way = pinned(pem, tmp_path)
     assert covered(way, sign_smn(smn_message(), rsa_key("smn")), datetime.now(UTC)) is None
 
@@ -256,12 +257,12 @@ def test_what_is_no_certificate_is_read_as_none() -> None:
         _pem(der[:-1]),
         _pem(der.replace(VERSION, VERSION[:-1] + b"\x09")),
     ):
-        assert certificates.read(pem) == []
+        assert smn_certificates.read(pem) == []
 
 
 def test_sixteen_certificates_are_kept_and_the_oldest_goes() -> None:
     host = Host(Answer(200, PEM.read_bytes()))
-    kept = certificates.Certificates(settings(caller_smn_topics=TOPIC), host)
+    kept = smn_certificates.Certificates(settings(caller_smn_topics=TOPIC), host)
     urls = [CERTIFICATE_URL.replace("SMN_", f"SMN_{number}_") for number in range(17)]
 
     async def ask(*asked: str) -> None:
@@ -284,8 +285,8 @@ def test_a_certificate_that_smn_does_not_have_proves_nothing(status: int) -> Non
 @pytest.mark.parametrize(
     "answer",
     [
-        NoAnswer(sent=False, reason="no_connection"),
-        NoAnswer(sent=True, reason="timeout"),
+        NoAnswer(sent=False, reason=Reason.NO_CONNECTION),
+        NoAnswer(sent=True, reason=Reason.TIMEOUT),
         Answer(302, PEM.read_bytes()),
         Answer(206, PEM.read_bytes()),
         Answer(500, PEM.read_bytes()),
@@ -342,7 +343,7 @@ OTHER_CERTIFICATES = [
 @pytest.mark.parametrize("url", [*signers.look_alikes(CERTIFICATE_URL), *OTHER_CERTIFICATES], ids=ascii)
 def test_an_address_that_only_looks_like_smns_certificate_is_none(url: str) -> None:
     assert url != CERTIFICATE_URL
-    assert not certificates.is_smn_url(url, TOPIC, DOMAINS)
+    assert not smn_certificates.is_smn_url(url, TOPIC, DOMAINS)
 
 
 @pytest.mark.parametrize(
@@ -356,8 +357,8 @@ def test_an_address_that_only_looks_like_smns_certificate_is_none(url: str) -> N
     ],
 )
 def test_the_certificates_of_smn_are_found_in_the_region_of_the_topic(url: str, region: str) -> None:
-    assert certificates.is_smn_url(url, f"urn:smn:{region}:{PROJECT}:t", DOMAINS)
-    assert not certificates.is_smn_url(url, f"urn:smn:la-south-2:{PROJECT}:t", DOMAINS)
+    assert smn_certificates.is_smn_url(url, f"urn:smn:{region}:{PROJECT}:t", DOMAINS)
+    assert not smn_certificates.is_smn_url(url, f"urn:smn:la-south-2:{PROJECT}:t", DOMAINS)
 
 
 OTHER_CONFIRMATIONS = [
@@ -423,9 +424,9 @@ def test_the_confirmations_of_console_and_api_are_found(url: str) -> None:
 def test_the_domains_of_a_partner_cloud_replace_those_of_huawei() -> None:
     partner = ("cloud.example",)
     for url in (CERTIFICATE_URL.replace("myhuaweicloud.com", "cloud.example"),):
-        assert certificates.is_smn_url(url, TOPIC, partner)
-        assert not certificates.is_smn_url(url, TOPIC, DOMAINS)
-        assert not certificates.is_smn_url(url.replace("cloud.example", "cloudxexample"), TOPIC, partner)
+        assert smn_certificates.is_smn_url(url, TOPIC, partner)
+        assert not smn_certificates.is_smn_url(url, TOPIC, DOMAINS)
+        assert not smn_certificates.is_smn_url(url.replace("cloud.example", "cloudxexample"), TOPIC, partner)
     for url in (
         API_CONFIRM_URL.replace("myhuaweicloud.com", "cloud.example"),
         CONFIRM_URL.replace("huaweicloud.com", "cloud.example"),
@@ -433,14 +434,16 @@ def test_the_domains_of_a_partner_cloud_replace_those_of_huawei() -> None:
         assert is_confirmation_url(url, TOPIC, partner)
         assert not is_confirmation_url(url, TOPIC, DOMAINS)
         assert not is_confirmation_url(url.replace("cloud.example", "cloudxexample"), TOPIC, partner)
-    assert not certificates.is_smn_url(CERTIFICATE_URL, TOPIC, partner)
+    assert not smn_certificates.is_smn_url(CERTIFICATE_URL, TOPIC, partner)
     assert not is_confirmation_url(API_CONFIRM_URL, TOPIC, partner)
 
 
 # Tokens and secrets
 
 
-def proved(way: bearer.Bearer | webhook.StandardWebhook, headers: dict[str, str], body: bytes = b"{}") -> bool:
+def proved(
+    way: bearer.Bearer | standard_webhooks.StandardWebhook, headers: dict[str, str], body: bytes = b"{}"
+) -> bool:
     delivery = Delivery("POST", "/", headers, body)
     found = asyncio.run(way.authenticate(delivery, context()))
     assert found is None or found.body == delivery.body
@@ -470,7 +473,7 @@ def test_the_vector_of_standard_webhooks_is_signed_as_its_authors_do() -> None:
 
 
 def test_the_vector_itself_is_too_old_to_get_in() -> None:
-    way = webhook.StandardWebhook(settings(caller_webhook_secrets=signers.WEBHOOK_SECRET))
+    way = standard_webhooks.StandardWebhook(settings(caller_webhook_secrets=signers.WEBHOOK_SECRET))
     body = b'{"test": 2432232314}'
     assert proved(way, signers.webhook_headers(body), body)
     assert not proved(way, signers.webhook_headers(body, timestamp=1614265330), body)

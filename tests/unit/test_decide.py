@@ -12,7 +12,9 @@ from example import PROJECT, TASK
 from restarter.decide.failure_reasons import BY_CODE, FailureClass, classify_failure
 from restarter.decide.policy import Policy
 from restarter.decide.rules import admit, decide, decide_unseen, group_to_ask
-from restarter.model import Event, Intent, Kind, Outcome, RestartRequest, Start, Task, TaskGroup
+from restarter.model.outcome import Kind, Outcome, Reason
+from restarter.model.request import Event, Intent, RestartRequest
+from restarter.model.task import Start, Task, TaskGroup
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 EVENT = Event(request=RestartRequest(task_id=str(TASK)), dialect="cloudevent", intent=Intent.FAILED, project_id=PROJECT)
@@ -56,7 +58,7 @@ def test_the_kill_switch_comes_first() -> None:
     old = EVENT._replace(occurred_at=NOW - timedelta(days=9))
     for event in (EVENT, ASKED, old):
         stopped = admit(event, replace(POLICY, enabled=False), NOW)
-        assert stopped == Outcome(kind=Kind.REFUSED, reason="disabled")
+        assert stopped == Outcome(kind=Kind.REFUSED, reason=Reason.DISABLED)
 
 
 ROWS: list[tuple[str, Task, tuple[float, ...], Policy, str, str]] = [

@@ -9,7 +9,7 @@ import pytest
 pytestmark = pytest.mark.usefixtures("unmeasured")
 HOUSE = Path(__file__).parents[2] / "function"
 # What sends calls; everything else describes them and reads their answers.
-TRANSPORT = ("transport.py", "connections.py", "connection.py")
+TRANSPORT = ("transport.py", "pool.py", "stream.py")
 SOURCES = sorted(HOUSE.rglob("*.py"))
 
 

@@ -27,7 +27,7 @@ from restarter.ledger import (
     open_ledger,
 )
 from restarter.ledger.memory import EVENT_CACHE_SIZE, MemoryLedger
-from restarter.model import Event, Intent, RestartRequest
+from restarter.model.request import Event, Intent, RestartRequest
 from simulator import Simulator
 
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from restarter.http.call import Call
 from restarter.ledger.obs_signing import sign
-from restarter.model import AccessKey
+from restarter.model.delivery import AccessKey
 
 obs = pytest.importorskip("obs", reason="esdk-obs-python, the official client, is not installed")
 

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 import schemas
 from readmes import ROOT, Document
 from restarter.cli.command import cli
-from restarter.cli.rules import RULES
-from restarter.model import Kind
+from restarter.model.outcome import Kind
+from restarter.reporting.reasons import RULES
 from restarter.settings.model import Settings
 
 README = Document.read("README.md")

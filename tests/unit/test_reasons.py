@@ -11,12 +11,15 @@ import pytest
 
 from example import ENVIRONMENT, PROJECT, TASK, settings, shown
 from restarter.decide.failure_reasons import BY_CODE, UNKNOWN, FailureClass, classify_failure, explain_failure
-from restarter.errors import Malformed
 from restarter.http.call import Answer
-from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, RestartRequest, Task
+from restarter.model.delivery import DeliveryContext
+from restarter.model.errors import Malformed
+from restarter.model.outcome import Kind, Outcome, Reason
+from restarter.model.request import Event, Intent, RestartRequest
+from restarter.model.task import Task
 from restarter.oms import tasks
-from restarter.receipt import build
-from restarter.reply import reply_to
+from restarter.reporting.receipt import build
+from restarter.reporting.reply import reply_to
 from restarter.settings.model import Settings
 
 # Huawei's list, by the measures it recommends; made without a look at the table in the function.
@@ -57,7 +60,7 @@ def test_the_table_has_exactly_the_codes_of_the_list() -> None:
 
 @pytest.mark.parametrize("code", [row["code"] for row in ROWS if expected_class(row) is FailureClass.PERMANENT])
 def test_a_permanent_failure_is_named_in_words_of_ours_with_what_to_do(code: str) -> None:
-    outcome = Outcome(kind=Kind.REFUSED, reason="permanent_failure", task_id=str(TASK), failure_reason=code)
+    outcome = Outcome(kind=Kind.REFUSED, reason=Reason.PERMANENT_FAILURE, task_id=str(TASK), failure_reason=code)
     receipt = receipt_of(outcome)
     reason = BY_CODE[code]
     assert receipt["message"] == f"Did not start task {TASK}: {code}, {reason.clause}"
@@ -69,7 +72,7 @@ def test_a_permanent_failure_is_named_in_words_of_ours_with_what_to_do(code: str
 
 
 def test_the_sentence_of_a_bucket_without_space() -> None:
-    outcome = Outcome(kind=Kind.REFUSED, reason="permanent_failure", task_id="123", failure_reason="TRF.0055")
+    outcome = Outcome(kind=Kind.REFUSED, reason=Reason.PERMANENT_FAILURE, task_id="123", failure_reason="TRF.0055")
     assert receipt_of(outcome)["message"] == "Did not start task 123: TRF.0055, the destination bucket has no space"
 
 
@@ -91,7 +94,7 @@ def test_a_code_of_another_shape_is_not_taken_and_the_text_never(code: Any) -> N
     assert task.failure_reason is None
     for error_reason in (code, [code], {"error_code": {"error_code": code}}):
         assert seen(error_reason=error_reason).failure_reason is None
-    outcome = Outcome(kind=Kind.REFUSED, reason="budget_exhausted", failure_reason=task.failure_reason)
+    outcome = Outcome(kind=Kind.REFUSED, reason=Reason.BUDGET_EXHAUSTED, failure_reason=task.failure_reason)
     assert not {"failure_reason", "failure_class"} & set(receipt_of(outcome))
 
 
@@ -144,29 +147,34 @@ ERRORS: list[tuple[Outcome, Event, Settings, list[str]]] = [
     (Outcome(kind=Kind.NOT_FOUND), NAME_EVENT, settings(), ["task_name"]),
     (Outcome(kind=Kind.NOT_FOUND, group_id="g-1"), EVENT, settings(), ["group_id", "task group"]),
     (Outcome(kind=Kind.NOT_FOUND), GROUP_EVENT, settings(), ["group_id", "task group"]),
-    (Outcome(kind=Kind.REJECTED, reason="ambiguous_task_name"), NAME_EVENT, settings(), ["task_id", "task_name"]),
-    (Outcome(kind=Kind.REJECTED, reason="credentials"), EVENT, settings(), ["HUAWEICLOUD_SDK_AK", "restarter check"]),
+    (Outcome(kind=Kind.REJECTED, reason=Reason.AMBIGUOUS_TASK_NAME), NAME_EVENT, settings(), ["task_id", "task_name"]),
+    (Outcome(kind=Kind.REJECTED, reason=Reason.OMS_KEY), EVENT, settings(), ["HUAWEICLOUD_SDK_AK", "restarter check"]),
     (
-        *(Outcome(kind=Kind.REJECTED, reason="credentials"), EVENT, without_key(oms_auth_token="t")),
+        *(Outcome(kind=Kind.REJECTED, reason=Reason.OMS_KEY), EVENT, without_key(oms_auth_token="t")),
         ["OMS_AUTH_TOKEN", "restarter check"],
     ),
     (
-        *(Outcome(kind=Kind.REJECTED, reason="credentials"), EVENT, without_key(iam_user="u")),
+        *(Outcome(kind=Kind.REJECTED, reason=Reason.OMS_KEY), EVENT, without_key(iam_user="u")),
         ["IAM_USER and IAM_PASSWORD", "restarter check"],
     ),
-    (Outcome(kind=Kind.REJECTED, reason="credentials"), EVENT, without_key(), ["agency", "restarter check"]),
-    (Outcome(kind=Kind.REJECTED, reason="iam"), EVENT, settings(), ["IAM_ENDPOINT", "restarter check"]),
-    (Outcome(kind=Kind.REJECTED, reason="group_permission"), GROUP_EVENT, settings(), ["oms:taskgroup:update", "g-1"]),
-    (Outcome(kind=Kind.REJECTED, reason="redirect"), EVENT, settings(), ["OMS_ENDPOINT"]),
-    (Outcome(kind=Kind.REJECTED, reason="subscription"), EVENT, settings(), ["SMN"]),
+    (Outcome(kind=Kind.REJECTED, reason=Reason.OMS_KEY), EVENT, without_key(), ["agency", "restarter check"]),
+    (Outcome(kind=Kind.REJECTED, reason=Reason.IAM), EVENT, settings(), ["IAM_ENDPOINT", "restarter check"]),
     (
-        *(Outcome(kind=Kind.REJECTED, reason="refused_by_oms", oms_error_code="OMS.0064"), EVENT, settings()),
+        Outcome(kind=Kind.REJECTED, reason=Reason.GROUP_PERMISSION),
+        GROUP_EVENT,
+        settings(),
+        ["oms:taskgroup:update", "g-1"],
+    ),
+    (Outcome(kind=Kind.REJECTED, reason=Reason.REDIRECT), EVENT, settings(), ["OMS_ENDPOINT"]),
+    (Outcome(kind=Kind.REJECTED, reason=Reason.SUBSCRIPTION), EVENT, settings(), ["SMN"]),
+    (
+        *(Outcome(kind=Kind.REJECTED, reason=Reason.REFUSED_BY_OMS, oms_error_code="OMS.0064"), EVENT, settings()),
         ["OMS.0064", f"task_id {TASK}"],
     ),
-    (Outcome(kind=Kind.REJECTED, reason="refused_by_oms"), NAME_EVENT, settings(), ["direct call"]),
+    (Outcome(kind=Kind.REJECTED, reason=Reason.REFUSED_BY_OMS), NAME_EVENT, settings(), ["direct call"]),
     (Outcome(kind=Kind.REJECTED, reason="a word of tomorrow"), EVENT, settings(), ["direct call"]),
     (
-        *(Outcome(kind=Kind.REFUSED, reason="budget_exhausted", restarts=3), EVENT, settings()),
+        *(Outcome(kind=Kind.REFUSED, reason=Reason.BUDGET_EXHAUSTED, restarts=3), EVENT, settings()),
         ["Find out", "3 restarts within 24h", "none are listed", f"task_id {TASK}"],
     ),
     (
@@ -180,7 +188,7 @@ ERRORS: list[tuple[Outcome, Event, Settings, list[str]]] = [
         settings(restart_budget="4/2h"),
         ["4 restarts within 2h", "oms/list.txt", "OMS_PROFILES__ARCHIVE__DST_AK and OMS_PROFILES__ARCHIVE__DST_SK"],
     ),
-    (Outcome(kind=Kind.REFUSED, reason="permanent_failure"), EVENT, settings(), [f"task_id {TASK}"]),
+    (Outcome(kind=Kind.REFUSED, reason=Reason.PERMANENT_FAILURE), EVENT, settings(), [f"task_id {TASK}"]),
 ]
 
 
@@ -216,11 +224,11 @@ def test_a_malformed_event_needs_a_person_and_a_direct_caller_hears_it_himself(
 def test_every_other_outcome_has_no_advice() -> None:
     for kind in set(Kind) - {Kind.NOT_FOUND, Kind.REJECTED, Kind.MALFORMED}:
         assert "advice" not in receipt_of(Outcome(kind=kind, reason="word"))
-    assert "advice" not in receipt_of(Outcome(kind=Kind.REFUSED, reason="budget_exhausted", repeated=True))
+    assert "advice" not in receipt_of(Outcome(kind=Kind.REFUSED, reason=Reason.BUDGET_EXHAUSTED, repeated=True))
 
 
 def test_an_exhausted_budget_names_the_rule_and_the_failure() -> None:
-    outcome = Outcome(kind=Kind.REFUSED, reason="budget_exhausted", failure_reason="TRF.0003")
+    outcome = Outcome(kind=Kind.REFUSED, reason=Reason.BUDGET_EXHAUSTED, failure_reason="TRF.0003")
     assert receipt_of(outcome)["message"] == (
         f"Did not start task {TASK}: budget_exhausted; TRF.0003, the task waited too long to be run"
     )

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from restarter.model import Kind, Outcome
-from restarter.receipt import SENTENCES, severity_of
-from restarter.reply import reply_to, status_of
-from restarter.telemetry.trace import trace_id_of
+from restarter.model.outcome import Kind, Outcome
+from restarter.reporting.receipt import SENTENCES, severity_of
+from restarter.reporting.reply import reply_to, status_of
+from restarter.telemetry.trace_context import trace_id_of
 
 TABLE = {
     Kind.STARTED: (200, 204, "INFO"),

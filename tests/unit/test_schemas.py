@@ -18,8 +18,10 @@ import schemas
 from door import Function
 from example import TASK
 from example import settings as example_settings
-from restarter.model import DeliveryContext, DirectRequest, Event, Intent, Kind, Outcome, RestartRequest, SweepCounts
-from restarter.receipt import build
+from restarter.model.delivery import DeliveryContext
+from restarter.model.outcome import Kind, Outcome, SweepCounts
+from restarter.model.request import DirectRequest, Event, Intent, RestartRequest
+from restarter.reporting.receipt import build
 
 README = (Path(__file__).parents[2] / "function" / "README.md").read_text("utf-8")
 REQUEST = json.loads((schemas.SCHEMAS / "restart_request.schema.json").read_text("utf-8"))

@@ -13,17 +13,17 @@ import pytest
 import uvicorn
 import uvicorn_worker
 
-from restarter import server
+from restarter.serving import worker as http_worker
 
-HANDLED = [*server.Worker.SIGNALS, signal.SIGTERM]
+HANDLED = [*http_worker.Worker.SIGNALS, signal.SIGTERM]
 
 
 @pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[server.Worker]:
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[http_worker.Worker]:
     """The worker that the framework starts, without a server; the signals of this process are put back."""
     monkeypatch.setattr(uvicorn_worker, "UvicornWorker", uvicorn_worker.UvicornWorker)
     monkeypatch.setattr(uvicorn.config, "HTTP_PROTOCOLS", dict(uvicorn.config.HTTP_PROTOCOLS))
-    server.install()
+    http_worker.install()
     before = {number: signal.getsignal(number) for number in HANDLED}
     yield uvicorn_worker.UvicornWorker.__new__(uvicorn_worker.UvicornWorker)
     for number, handler in before.items():
@@ -32,7 +32,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[server.Worker]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_uvicorn_raises_again_after_the_last_reply_ends_the_program_and_the_next_signal_does_nothing(
-    number: int, worker: server.Worker
+    number: int, worker: http_worker.Worker
 ) -> None:
     worker.init_signals()
     with pytest.raises(SystemExit) as ended:
@@ -42,7 +42,7 @@ def test_what_uvicorn_raises_again_after_the_last_reply_ends_the_program_and_the
     signal.raise_signal(signal.SIGINT)
 
 
-def test_a_quick_stop_of_gunicorn_is_the_stop_that_uvicorn_knows(worker: server.Worker) -> None:
+def test_a_quick_stop_of_gunicorn_is_the_stop_that_uvicorn_knows(worker: http_worker.Worker) -> None:
     heard: list[int] = []
 
     def hear(number: int, _frame: FrameType | None) -> None:
@@ -64,7 +64,7 @@ async def hello(_scope: Any, _receive: Any, send: Any) -> None:
 async def say(*parts: bytes) -> bytes:
     """What a server answers to these bytes until it closes the connection."""
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(hello, http=server.Http, lifespan="off", log_config=None)
+    config = uvicorn.Config(hello, http=http_worker.Http, lifespan="off", log_config=None)
     running = uvicorn.Server(config)
     serving = asyncio.create_task(running.serve(sockets=[listening]))
     reader, writer = await asyncio.open_connection(*listening.getsockname())
@@ -78,11 +78,11 @@ async def say(*parts: bytes) -> bytes:
     return answer
 
 
-def test_uvicorn_reads_http_in_the_same_way_without_gunicorn(worker: server.Worker) -> None:
+def test_uvicorn_reads_http_in_the_same_way_without_gunicorn(worker: http_worker.Worker) -> None:
     """As `functions-framework --debug` starts it; left to itself, it takes httptools, which bounds nothing."""
     config = uvicorn.Config(hello, log_config=None)
     config.load()
-    assert config.http_protocol_class is server.Http
+    assert config.http_protocol_class is http_worker.Http
 
 
 def test_what_is_no_http_is_refused(caplog: pytest.LogCaptureFixture) -> None:
@@ -133,7 +133,7 @@ def test_the_head_of_a_reply_is_sent_with_what_follows_and_one_that_only_informs
     written: list[bytes], sent: list[bytes]
 ) -> None:
     real = Sent()
-    transport = server.OneWrite(real)
+    transport = http_worker.OneWrite(real)
     for data in written:
         transport.write(data)
     assert real.calls == sent
@@ -148,9 +148,9 @@ def test_a_reply_is_one_call_of_the_system() -> None:
     real = Sent()
 
     async def reply() -> None:
-        config = uvicorn.Config(hello, **(server.Worker.CONFIG_KWARGS | {"log_config": None, "lifespan": "off"}))
+        config = uvicorn.Config(hello, **(http_worker.Worker.CONFIG_KWARGS | {"log_config": None, "lifespan": "off"}))
         config.load()
-        http = server.Http(config=config, server_state=uvicorn.server.ServerState(), app_state={})
+        http = http_worker.Http(config=config, server_state=uvicorn.server.ServerState(), app_state={})
         http.connection_made(real)
         http.data_received(b"GET / HTTP/1.1\r\nHost: f\r\n\r\n")
         await asyncio.sleep(0.1)

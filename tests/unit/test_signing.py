@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from restarter.http.call import Call
-from restarter.model import AccessKey, AuthToken
+from restarter.model.delivery import AccessKey, AuthToken
 from restarter.oms.signing import identify, sign
 
 VECTORS = json.loads((Path(__file__).parent / "signature_vectors.json").read_text())

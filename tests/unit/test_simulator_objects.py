@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from restarter.http.call import Call
 from restarter.ledger.obs_signing import sign
-from restarter.model import AccessKey
+from restarter.model.delivery import AccessKey
 from simulator import Simulator
 from simulator_calls import AK, SK, wait_until
 

@@ -144,7 +144,7 @@ def refused(function: Function, reply: httpx.Response, tried: str) -> None:
         "reason": tried,
     }
     receipt = function.receipt()
-    assert receipt.keys() <= {"severity", "message", "outcome", "reason", "start_called", "duration_ms"}
+    assert receipt.keys() <= {"time", "severity", "message", "outcome", "reason", "start_called", "duration_ms"}
     assert (receipt["severity"], receipt["outcome"], receipt["reason"]) == ("WARNING", "unauthenticated", tried)
 
 
@@ -365,8 +365,8 @@ def test_a_host_that_does_not_answer_is_given_up(
         await asyncio.sleep(60)
         return httpx.Response(200)
 
-    environment.setattr("restarter.callers.certificates.TIMEOUT_S", 0.02)
-    environment.setattr("restarter.callers.oidc.TIMEOUT_S", 0.02)
+    environment.setattr("restarter.callers.smn_certificates.TIMEOUT_S", 0.02)
+    environment.setattr("restarter.callers.google_oidc.TIMEOUT_S", 0.02)
     httpx_mock.add_callback(never, url=CERTIFICATE_URL, is_reusable=True)
     httpx_mock.add_callback(never, url=KEYS_URL, is_reusable=True)
     started_at = time.monotonic()
@@ -595,7 +595,7 @@ class Clock:
 
     def __init__(self, environment: pytest.MonkeyPatch) -> None:
         self.now = 5.0
-        environment.setattr("restarter.callers.oidc.time", SimpleNamespace(time=lambda: self.now))
+        environment.setattr("restarter.callers.google_oidc.time", SimpleNamespace(time=lambda: self.now))
 
 
 def test_the_keys_are_fetched_again_for_an_unknown_one_but_not_at_once(

@@ -19,13 +19,13 @@ from example import BEARER, ENVIRONMENT, PROJECT, TASK, TASK_NAME, shown
 from httpx_transport import HttpxTransport
 from processes import run_python
 from redis_server import RedisServer
-from restarter.callers.oidc import KEYS_URL
+from restarter.callers.google_oidc import KEYS_URL
 from restarter.cli.check import NO_GROUP, NO_TASK, NO_TASK_ID
 from restarter.cli.check_ledger import SHARE_IT
 from restarter.cli.command import cli
-from restarter.cli.rules import RULES
 from restarter.ledger import Claim, Claimed, EventKey
 from restarter.ledger.memory import MemoryLedger
+from restarter.reporting.reasons import RULES
 from signers import TOPIC, certificate, rsa_key, sign_smn, smn_message
 
 EVENTS = Path(__file__).parents[2] / "events"

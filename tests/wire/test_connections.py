@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from restarter.http.answer_parser import MAX_INFORMATIONAL
-from restarter.http.connections import NOT_SENT, ConnectionPool, may_have_been_sent, tls_context
+from restarter.http.pool import NOT_SENT, ConnectionPool, may_have_been_sent, tls_context
+from restarter.http.response_parser import MAX_INFORMATIONAL
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 CLOSES = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi"
@@ -827,7 +827,7 @@ async def test_after_ten_minutes_in_which_the_instance_was_frozen_no_connection_
     async with serving(for_ever) as server, pooling() as pool:
         await fetch(pool, build(server.url))
         later = time.time() + seconds
-        monkeypatch.setattr("restarter.http.connections.time", SimpleNamespace(time=lambda: later))
+        monkeypatch.setattr("restarter.http.pool.time", SimpleNamespace(time=lambda: later))
         await fetch(pool, build(server.url))
         assert server.connections == 2
 

@@ -18,10 +18,10 @@ from door import SHOW, START, Function
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, settings, shown
 from httpx_transport import HttpxTransport
 from restarter.app import Application
-from restarter.model import AccessKey, Delivery, DeliveryContext
+from restarter.model.delivery import AccessKey, Delivery, DeliveryContext
 from restarter.oms.credentials import BREAKER_CACHE_SIZE
 from restarter.pipeline import Pipeline
-from restarter.reply import Reply
+from restarter.reporting.reply import Reply
 
 OTHER = "00000000000000000000000000000001"
 LOGIN = "https://iam.cn-north-4.myhuaweicloud.com/v3/auth/tokens?nocatalog=true"

@@ -18,9 +18,10 @@ from example import ENVIRONMENT, PROJECT, shown
 from httpx_transport import HttpxTransport
 from restarter.cli import table
 from restarter.cli.command import cli
-from restarter.cli.read_only_ledger import ReadOnlyLedger
-from restarter.ledger import Claim, EventKey, LedgerError, LedgerKeys, Restart
+from restarter.ledger import Claim, EventKey, LedgerError, LedgerKeys
 from restarter.ledger.memory import MemoryLedger
+from restarter.ledger.read_only import ReadOnlyLedger
+from restarter.model.task import Restart
 
 NOW = datetime.now(UTC)
 GROUP: dict[str, Any] = {"status": 5, "error_reason": {"error_code": "TRF.0061"}, "fail_num": 9}

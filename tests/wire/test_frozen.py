@@ -13,7 +13,7 @@ from pytest_httpx import HTTPXMock
 from example import BEARER, TASK, settings, shown
 from httpx_transport import HttpxTransport
 from restarter.app import Application
-from restarter.model import Delivery
+from restarter.model.delivery import Delivery
 from restarter.oms.credentials import RENEW_BEFORE
 
 FROZEN = timedelta(minutes=10)

@@ -23,9 +23,9 @@ from door import SHOW, START, TASKS, Function
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, TASK_NAME, settings, shown
 from restarter.app import Application
 from restarter.cli.command import cli
-from restarter.errors import Busy
-from restarter.server import Worker
-from restarter.settings.shown import Mask, printable
+from restarter.model.errors import Busy
+from restarter.reporting.redaction import Mask, printable
+from restarter.serving.worker import Worker
 from signers import (
     AUDIENCE,
     EMAIL,

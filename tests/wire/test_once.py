@@ -15,8 +15,8 @@ from example import BEARER, TASK, settings, shown
 from httpx_transport import HttpxTransport
 from restarter.app import Application
 from restarter.ledger import LedgerError
-from restarter.model import Delivery
-from restarter.reply import Reply
+from restarter.model.delivery import Delivery
+from restarter.reporting.reply import Reply
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
 

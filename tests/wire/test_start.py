@@ -1,8 +1,9 @@
 """What goes over the wire for one delivery, and what comes back."""
 
 import json
+import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -65,7 +66,8 @@ def test_a_direct_call_makes_exactly_one_post_with_every_key_and_answers_with_th
     assert post.headers["authorization"].startswith("SDK-HMAC-SHA256 Access=AKEXAMPLE0000000001, SignedHeaders=")
     assert reply.status_code == 200
     assert reply.json() == function.receipt()
-    assert reply.json() | {"duration_ms": 0} == {
+    assert reply.json() | {"time": "", "duration_ms": 0} == {
+        "time": "",
         "severity": "INFO",
         "message": f"Started task {TASK} (all objects)",
         "outcome": "started",
@@ -86,6 +88,15 @@ def test_a_direct_call_makes_exactly_one_post_with_every_key_and_answers_with_th
         "oms_request_id": "0a-1",
         "duration_ms": 0,
     }
+
+
+def test_the_receipt_begins_with_its_time_in_utc_with_milliseconds(function: Function) -> None:
+    before = datetime.now(UTC)
+    function.post(json={"task_id": TASK, "task_name": "both"})
+    receipt, after = function.receipt(), datetime.now(UTC)
+    assert next(iter(receipt)) == "time"
+    assert re.fullmatch(r"[0-9-]{10}T[0-9:]{8}\.[0-9]{3}Z", receipt["time"])
+    assert before - timedelta(milliseconds=1) <= datetime.fromisoformat(receipt["time"]) <= after
 
 
 def test_one_function_sends_each_start_its_own_body(function: Function, httpx_mock: HTTPXMock) -> None:

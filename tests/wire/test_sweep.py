@@ -14,8 +14,8 @@ from example import BEARER, PROJECT, settings, shown
 from httpx_transport import HttpxTransport
 from restarter.app import Application
 from restarter.ledger.memory import MemoryLedger
-from restarter.model import Delivery
-from restarter.reply import Reply
+from restarter.model.delivery import Delivery
+from restarter.reporting.reply import Reply
 
 NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
 REDIS = "redis://127.0.0.1:9/0"

@@ -25,8 +25,9 @@ from door import SHOW, START, Function
 from example import BEARER, ENVIRONMENT, TASK, TASK_NAME, settings, shown
 from httpx_transport import HttpxTransport
 from restarter.app import Application
-from restarter.model import Delivery, Kind
-from restarter.reply import Reply
+from restarter.model.delivery import Delivery
+from restarter.model.outcome import Kind
+from restarter.reporting.reply import Reply
 from restarter.telemetry.configured import configured_observer
 from restarter.telemetry.observer import NO_OBSERVER
 from restarter.telemetry.opentelemetry import FAILURES, METRICS, OpenTelemetry

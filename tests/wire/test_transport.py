@@ -13,7 +13,9 @@ from pydantic import SecretStr
 from example import PROJECT, TASK
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import MAX_ANSWER_BYTES, Transport
-from restarter.model import AccessKey, Start
+from restarter.model.delivery import AccessKey
+from restarter.model.outcome import Reason
+from restarter.model.task import Start
 from restarter.oms import start_task, tasks
 from restarter.oms.signing import identify
 from restarter.settings.model import StorageCredentials
@@ -80,12 +82,12 @@ def test_a_name_with_odd_characters_goes_over_the_wire_as_it_was_signed(name: st
 @pytest.mark.parametrize(
     ("action", "expected", "starts"),
     [
-        ({"reset_before": "fin"}, NoAnswer(sent=True, reason="connection_lost"), 0),
-        ({"reset_before": "rst"}, NoAnswer(sent=True, reason="connection_lost"), 0),
-        ({"reset_after": "fin"}, NoAnswer(sent=True, reason="connection_lost"), 1),
-        ({"reset_after": "rst"}, NoAnswer(sent=True, reason="connection_lost"), 1),
-        ({"hang": "before"}, NoAnswer(sent=True, reason="timeout"), 0),
-        ({"hang": "after"}, NoAnswer(sent=True, reason="timeout"), 1),
+        ({"reset_before": "fin"}, NoAnswer(sent=True, reason=Reason.CONNECTION_LOST), 0),
+        ({"reset_before": "rst"}, NoAnswer(sent=True, reason=Reason.CONNECTION_LOST), 0),
+        ({"reset_after": "fin"}, NoAnswer(sent=True, reason=Reason.CONNECTION_LOST), 1),
+        ({"reset_after": "rst"}, NoAnswer(sent=True, reason=Reason.CONNECTION_LOST), 1),
+        ({"hang": "before"}, NoAnswer(sent=True, reason=Reason.TIMEOUT), 0),
+        ({"hang": "after"}, NoAnswer(sent=True, reason=Reason.TIMEOUT), 1),
     ],
 )
 def test_a_start_without_an_answer_may_have_been_sent_and_is_sent_once(
@@ -119,7 +121,7 @@ def test_a_transport_can_be_closed_and_used_again_and_closed_before_it_was_used(
 
 
 def test_a_connection_that_nobody_takes_proves_that_nothing_was_sent() -> None:
-    assert send(start("http://127.0.0.1:9")) == [NoAnswer(sent=False, reason="no_connection")]
+    assert send(start("http://127.0.0.1:9")) == [NoAnswer(sent=False, reason=Reason.NO_CONNECTION)]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ Talk = Callable[[asyncio.StreamWriter], Any]
 @pytest.mark.parametrize(
     ("spoken", "expected"),
     [
-        (b"garbage\r\n\r\n", NoAnswer(sent=True, reason="connection_lost")),
+        (b"garbage\r\n\r\n", NoAnswer(sent=True, reason=Reason.CONNECTION_LOST)),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", Answer(200, None)),
         (b"HTTP/1.1 200 OK\r\nX-Request-Id: <a b>\r\nContent-Length: 0\r\n\r\n", Answer(200, b"")),
         (b"HTTP/1.1 200 OK\r\nX-Request-Id: r-1\r\nContent-Length: 0\r\n\r\n", Answer(200, b"", "r-1")),

@@ -3,13 +3,13 @@
 from typing import Protocol
 
 from restarter.callers.bearer import Bearer
-from restarter.callers.oidc import Oidc
+from restarter.callers.google_oidc import Oidc
 from restarter.callers.platform import Platform
-from restarter.callers.smn import Smn
-from restarter.callers.webhook import StandardWebhook
-from restarter.errors import Unauthenticated
+from restarter.callers.smn_signature import Smn
+from restarter.callers.standard_webhooks import StandardWebhook
 from restarter.http.transport import Sender
-from restarter.model import AuthenticatedDelivery, Delivery, DeliveryContext
+from restarter.model.delivery import AuthenticatedDelivery, Delivery, DeliveryContext
+from restarter.model.errors import Unauthenticated
 from restarter.settings.model import Settings
 
 

@@ -2,7 +2,7 @@
 
 import hmac
 
-from restarter.model import Delivery, DeliveryContext
+from restarter.model.delivery import Delivery, DeliveryContext
 from restarter.settings.model import Settings
 
 

@@ -1,6 +1,6 @@
 """Accepts deliveries whose caller the platform has authenticated (Cloud Run IAM, FunctionGraph). No I/O here."""
 
-from restarter.model import Delivery, DeliveryContext
+from restarter.model.delivery import Delivery, DeliveryContext
 
 
 class Platform:

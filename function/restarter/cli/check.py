@@ -12,7 +12,8 @@ from restarter.cli.check_ledger import check_ledger
 from restarter.cli.check_surroundings import ClockWatch, check_sources_of_keys, platform
 from restarter.cli.finding import Finding
 from restarter.http.transport import Transport
-from restarter.model import DeliveryContext, Kind, Outcome
+from restarter.model.delivery import DeliveryContext
+from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
 from restarter.settings.errors import SettingsError
@@ -111,7 +112,7 @@ async def _right_to_groups(oms: Oms, project_id: str, context: DeliveryContext) 
     """Whether the key may read task groups. It is no fault that it may not: a project may have none."""
     found = await oms.show_group(project_id, NO_GROUP, context)
     reason = found.reason if isinstance(found, Outcome) else None
-    if reason == "group_permission":
+    if reason is Reason.GROUP_PERMISSION:
         text, to_do = f"not permitted; {WITHOUT_GROUPS}", "grant both, if the project has task groups"
         return Finding(check="task groups", found=f"project {project_id}: {text}", to_do=to_do)
     text = f"not known whether they can be read: {reason}" if reason else "can be read (oms:taskgroup:get)"

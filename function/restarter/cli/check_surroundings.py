@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-from restarter.callers.oidc import KEYS_URL
+from restarter.callers.google_oidc import KEYS_URL
 from restarter.cli.finding import Finding
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import Sender

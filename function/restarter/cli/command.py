@@ -11,7 +11,7 @@ import click
 from restarter import __version__
 
 if TYPE_CHECKING:
-    from restarter.cli.failed import Wanted
+    from restarter.cli.failed_tasks import Wanted
     from restarter.settings.model import Settings
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -92,12 +92,12 @@ def failed(  # noqa: PLR0913  # one for each option
     Starts nothing without --start, and writes nothing to the ledger. Exit status: 0 with none, 1 with some; with
     --start, 0 when each was started.
     """
-    from restarter.cli import failed_command  # noqa: PLC0415  # as above
+    from restarter.cli import failed as command  # noqa: PLC0415  # as above
 
     settings = _settings()
     wanted = _wanted(settings, project, prefix, since, credentials)
-    options = failed_command.Options(as_json=as_json, start=start, yes=yes)
-    raise SystemExit(asyncio.run(failed_command.run(settings, wanted, options)))
+    options = command.Options(as_json=as_json, start=start, yes=yes)
+    raise SystemExit(asyncio.run(command.run(settings, wanted, options)))
 
 
 @cli.command("report", short_help="Tell from receipts what happened last night.")
@@ -142,7 +142,7 @@ def _wanted(
     settings: "Settings", project: str | None, prefix: str | None, since: str | None, credentials: str
 ) -> "Wanted":
     """What the options of `failed` ask for; what they leave out is as for a sweep."""
-    from restarter.cli.failed import Wanted  # noqa: PLC0415  # as above
+    from restarter.cli.failed_tasks import Wanted  # noqa: PLC0415  # as above
 
     project_id = project or settings.oms_project_id
     if project_id not in (settings.oms_project_id, *settings.oms_projects):

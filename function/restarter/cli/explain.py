@@ -9,21 +9,15 @@ from typing import Any
 from pydantic import SecretStr
 
 from restarter.app import Application
-from restarter.cli.rules import RULES, rule_behind
 from restarter.http.call import Answer, Call, NoAnswer
-from restarter.model import (
-    AccessKey,
-    AuthenticatedDelivery,
-    Delivery,
-    Event,
-    Kind,
-    Start,
-    Task,
-    TaskGroup,
-)
-from restarter.reply import Reply
+from restarter.model.delivery import AccessKey, AuthenticatedDelivery, Delivery
+from restarter.model.outcome import Kind, Reason
+from restarter.model.request import Event
+from restarter.model.task import Start, Task, TaskGroup
+from restarter.reporting.reasons import rule_behind
+from restarter.reporting.redaction import Mask
+from restarter.reporting.reply import Reply
 from restarter.settings.model import Settings
-from restarter.settings.shown import Mask
 from restarter.telemetry.observer import NoObserver
 
 TIMEOUT_S = 30.0
@@ -69,7 +63,7 @@ class Explanation(NoObserver):
                 self.lines.append(("group", f"{found.id}, status {found.status}, {reason}"))
             case "decided", Start():
                 word = "retry the group" if found.of_group else "start"
-                self.lines.append(("decided", f"{word}: {RULES['start']}"))
+                self.lines.append(("decided", f"{word}: no rule forbids it"))
             case _:
                 pass
 
@@ -78,7 +72,9 @@ class Explanation(NoObserver):
         for receipt in receipts:
             outcome, reason = receipt["outcome"], receipt.get("reason")
             rule = rule_behind(outcome, reason)
-            self.outcomes.append(("outcome", " ".join(filter(None, [outcome, reason])) + (f": {rule}" if rule else "")))
+            self.outcomes.append(
+                ("outcome", " ".join(filter(None, [outcome, reason])) + (f": {rule.en}" if rule else ""))
+            )
             if "advice" in receipt:
                 self.outcomes.append(("advice", receipt["advice"]))
         self.outcomes.append(("reply", f"{status} {HTTPStatus(status).phrase}"))
@@ -109,7 +105,7 @@ class OfflineTransport:
             case "ConfirmSubscription":
                 self._explanation.lines.append(("confirmed", "by one GET of the subscription's address"))
                 return Answer(200)
-        return NoAnswer(sent=False, reason="offline")
+        return NoAnswer(sent=False, reason=Reason.OFFLINE)
 
     async def close(self) -> None:
         """There is nothing to close."""
@@ -118,7 +114,7 @@ class OfflineTransport:
 def _answer_from(shown: bytes | None, *, as_list: bool) -> Answer | NoAnswer:
     """OMS's answer, where a file has it; a row of ListTasks is what ShowTask answers."""
     if shown is None:
-        return NoAnswer(sent=False, reason="offline")
+        return NoAnswer(sent=False, reason=Reason.OFFLINE)
     if b'"error_code"' in shown and b'"status"' not in shown:  # an error body of OMS
         return Answer(400, shown)
     return Answer(200, b'{"tasks": [' + shown + b"]}" if as_list else shown)

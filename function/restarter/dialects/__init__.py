@@ -4,7 +4,7 @@ from typing import Protocol
 
 from restarter.dialects import (
     alertmanager,
-    cloudevent,
+    cloudevents,
     cloudevents_batch,
     direct,
     functiongraph_other,
@@ -15,7 +15,7 @@ from restarter.dialects import (
     webhook,
 )
 from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, Subscription, parse
-from restarter.model import Event
+from restarter.model.request import Event
 
 __all__ = ["DIALECTS", "DecodeOptions", "Decoded", "Subscription", "decode", "is_direct", "parse"]
 
@@ -33,7 +33,7 @@ class Dialect(Protocol):
 # The first that recognises a delivery decodes it; the direct call is any other JSON object.
 DIALECTS: tuple[Dialect, ...] = (
     cloudevents_batch,
-    cloudevent,
+    cloudevents,
     webhook,
     smn,
     pubsub,

@@ -15,8 +15,9 @@ from restarter.dialects.parsing import (
     timestamp,
 )
 from restarter.dialects.payload import EventAttributes, read_request, refuse_secrets, to_event
-from restarter.errors import Malformed
-from restarter.model import Ignored, Intent
+from restarter.model.errors import Malformed
+from restarter.model.outcome import Reason
+from restarter.model.request import Ignored, Intent
 
 NAME = "alertmanager"
 TARGET_LABELS = ("task_id", "task_name", "group_id")
@@ -36,7 +37,7 @@ def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     """One part for each alert; a bad one does not spoil the good ones beside it."""
     alerts = parsed.document["alerts"]
     check_event_count(alerts, NAME)
-    return [_read(alert, options) for alert in alerts] or [Ignored(reason="empty_batch", dialect=NAME)]
+    return [_read(alert, options) for alert in alerts] or [Ignored(reason=Reason.EMPTY_BATCH, dialect=NAME)]
 
 
 def _read(alert: Any, options: DecodeOptions) -> Decoded:
@@ -44,9 +45,9 @@ def _read(alert: Any, options: DecodeOptions) -> Decoded:
         if not isinstance(alert, dict) or not isinstance(alert.get("labels"), dict):
             raise Malformed("labels: must be an object")
         if alert.get("status") == "resolved":
-            return Ignored(reason="alert_resolved", dialect=NAME)
+            return Ignored(reason=Reason.ALERT_RESOLVED, dialect=NAME)
         if not any(alert["labels"].get(name) for name in TARGET_LABELS):  # an empty label is none (Prometheus)
-            return Ignored(reason="alert_without_task", dialect=NAME)
+            return Ignored(reason=Reason.ALERT_WITHOUT_TASK, dialect=NAME)
         return _read_firing(alert, options)
     except Malformed as error:
         return Malformed(error.reason, dialect=NAME)

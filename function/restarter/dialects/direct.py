@@ -2,8 +2,8 @@
 
 from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, identifier, is_json
 from restarter.dialects.payload import EventAttributes, read_direct_request, to_event
-from restarter.errors import Malformed, UnsupportedMediaType
-from restarter.model import DirectRequest, Intent
+from restarter.model.errors import Malformed, UnsupportedMediaType
+from restarter.model.request import DirectRequest, Intent
 
 NAME = "direct"
 ID_HEADERS = ("idempotency-key", "webhook-id")

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from restarter.dialects.parsing import ParsedDelivery
-from restarter.errors import Malformed
-from restarter.model import AuthenticatedDelivery, Delivery
+from restarter.model.delivery import AuthenticatedDelivery, Delivery
+from restarter.model.errors import Malformed
 
 
 def recognises(parsed: ParsedDelivery) -> bool:

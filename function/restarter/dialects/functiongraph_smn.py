@@ -4,7 +4,7 @@ from typing import Any
 
 from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, check_event_count
 from restarter.dialects.smn_message import read_notice
-from restarter.errors import Malformed
+from restarter.model.errors import Malformed
 
 NAME = "functiongraph_smn"
 

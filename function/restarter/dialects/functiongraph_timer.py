@@ -7,8 +7,8 @@ from typing import Any
 
 from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, identifier, read_json, timestamp
 from restarter.dialects.payload import TARGET_FIELDS, EventAttributes, read_request, to_event
-from restarter.errors import Malformed
-from restarter.model import Intent, RestartRequest
+from restarter.model.errors import Malformed
+from restarter.model.request import Intent, RestartRequest
 
 NAME = "functiongraph_timer"
 

@@ -9,8 +9,9 @@ from typing import Any, Self
 
 from pydantic_core import from_json
 
-from restarter.errors import ContentTooLarge, Malformed, UnsupportedMediaType
-from restarter.model import AuthenticatedDelivery, Delivery, Event, Ignored
+from restarter.model.delivery import AuthenticatedDelivery, Delivery
+from restarter.model.errors import ContentTooLarge, Malformed, UnsupportedMediaType
+from restarter.model.request import Event, Ignored
 from restarter.settings.model import Settings
 
 CLOUDEVENTS = ("application/cloudevents+json", "application/cloudevents-batch+json")

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from restarter.dialects.parsing import DecodeOptions
-from restarter.errors import Malformed
-from restarter.model import DirectRequest, Event, Ignored, Intent, RestartRequest
+from restarter.model.errors import Malformed
+from restarter.model.outcome import Reason
+from restarter.model.request import DirectRequest, Event, Ignored, Intent, RestartRequest
 
 Request = TypeVar("Request", bound=RestartRequest)
 
@@ -89,7 +90,7 @@ class EventAttributes(NamedTuple):
 def to_event(request: RestartRequest, attributes: EventAttributes, options: DecodeOptions) -> Event | Ignored:
     """The event around a request; ignored where the sender says that the task succeeded."""
     if says_success(request):
-        return Ignored(reason="task_succeeded", dialect=attributes.dialect, event_id=attributes.event_id)
+        return Ignored(reason=Reason.TASK_SUCCEEDED, dialect=attributes.dialect, event_id=attributes.event_id)
     return Event(
         request=request,
         dialect=attributes.dialect,

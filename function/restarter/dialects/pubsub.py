@@ -8,8 +8,8 @@ from typing import Any
 
 from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, identifier, read_json, timestamp
 from restarter.dialects.payload import EventAttributes, read_request, to_event
-from restarter.errors import Malformed
-from restarter.model import Intent
+from restarter.model.errors import Malformed
+from restarter.model.request import Intent
 
 NAME = "pubsub"
 EVENTARC_TYPE = "google.cloud.pubsub.topic.v1.messagePublished"

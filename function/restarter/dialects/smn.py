@@ -9,8 +9,9 @@ from typing import Any
 from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, Subscription, identifier
 from restarter.dialects.payload import shown
 from restarter.dialects.smn_message import read_notice
-from restarter.errors import Malformed
-from restarter.model import Ignored
+from restarter.model.errors import Malformed
+from restarter.model.outcome import Reason
+from restarter.model.request import Ignored
 
 NAME = "smn"
 # Where Huawei's own console is; the domains in the settings are those of SMN itself.
@@ -31,9 +32,9 @@ def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
         _check_fields(document, message_id)
         return [read_notice(document, NAME, options, by_smn=parsed.authenticated.authenticated_by == NAME)]
     if document["type"] != "SubscriptionConfirmation":  # of the others none is an event; no URL in them is followed
-        return [Ignored(reason="smn_type", dialect=NAME, event_id=message_id)]
+        return [Ignored(reason=Reason.SMN_TYPE, dialect=NAME, event_id=message_id)]
     if parsed.authenticated.authenticated_by != NAME:
-        return [Ignored(reason="subscription_not_signed", dialect=NAME, event_id=message_id)]
+        return [Ignored(reason=Reason.SUBSCRIPTION_NOT_SIGNED, dialect=NAME, event_id=message_id)]
     url = document.get("subscribe_url")
     if not isinstance(url, str) or not is_confirmation_url(url, document["topic_urn"], options.smn_domains):
         raise Malformed("subscribe_url: not an address of SMN", dialect=NAME, event_id=message_id)

@@ -6,8 +6,8 @@ from typing import Any
 
 from restarter.dialects.parsing import Decoded, DecodeOptions, identifier, read_json, timestamp
 from restarter.dialects.payload import EventAttributes, read_request, to_event
-from restarter.errors import Malformed
-from restarter.model import Event, Intent, RestartRequest
+from restarter.model.errors import Malformed
+from restarter.model.request import Event, Intent, RestartRequest
 
 # «source bucket, destination bucket, time sequence», e.g. bucket3-bucket3-20161027211637786_544 (ShowTask, name).
 TIME_SEQUENCE = re.compile(r"-[0-9]{17}_[0-9]{1,20}(?![0-9])")

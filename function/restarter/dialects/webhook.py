@@ -4,11 +4,12 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 Such a delivery may as well hold a bare request or a structured CloudEvent, which their own dialects read.
 """
 
-from restarter.dialects.cloudevent import REQUESTED_TYPE
+from restarter.dialects.cloudevents import REQUESTED_TYPE
 from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, identifier, timestamp
 from restarter.dialects.payload import EventAttributes, read_request, to_event
-from restarter.errors import Malformed
-from restarter.model import Ignored, Intent
+from restarter.model.errors import Malformed
+from restarter.model.outcome import Reason
+from restarter.model.request import Ignored, Intent
 
 NAME = "webhook"
 
@@ -35,7 +36,7 @@ def _read(parsed: ParsedDelivery, event_id: str, options: DecodeOptions) -> Deco
     document = parsed.document
     kind = identifier(document["type"], "type")
     if kind != REQUESTED_TYPE and kind not in options.failed_types:
-        return Ignored(reason="event_type", dialect=NAME, event_id=event_id)
+        return Ignored(reason=Reason.EVENT_TYPE, dialect=NAME, event_id=event_id)
     stated = document.get("timestamp")
     attributes = EventAttributes(
         dialect=NAME,

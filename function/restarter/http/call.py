@@ -9,6 +9,8 @@ from urllib.parse import quote, urlencode
 from pydantic import SecretStr
 from pydantic_core import from_json
 
+from restarter.model.outcome import Reason
+
 PRINTABLE = re.compile(r"[!-~]{1,16384}")  # a key or token that can be sent in a header; as in settings
 MAX_ERROR_BYTES = 64 * 1024  # a longer body is no error of OMS, and is not parsed to look for one
 
@@ -83,4 +85,4 @@ class NoAnswer:
     """No answer came back. `sent`: the request may have arrived."""
 
     sent: bool
-    reason: str
+    reason: Reason

@@ -10,7 +10,8 @@ import httpx
 from pydantic import SecretStr
 
 from restarter.http.call import PRINTABLE, Answer, Call, NoAnswer
-from restarter.http.connections import NOT_SENT, ConnectionPool, may_have_been_sent
+from restarter.http.pool import NOT_SENT, ConnectionPool, may_have_been_sent
+from restarter.model.outcome import Reason
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024  # a task with the keys of thousands of objects
 KEPT_HEADERS = (b"x-request-id", b"x-subject-token", b"date", b"last-modified", b"x-goog-generation")
@@ -127,5 +128,5 @@ def _no_answer(request: httpx.Request, error: Exception) -> NoAnswer:
     """Whether the request can have arrived: only a connection that was never made proves that it did not."""
     timed_out = isinstance(error, TimeoutError | httpx.TimeoutException)
     if isinstance(error, NOT_SENT) or not may_have_been_sent(request):
-        return NoAnswer(sent=False, reason="no_connection")
-    return NoAnswer(sent=True, reason="timeout" if timed_out else "connection_lost")
+        return NoAnswer(sent=False, reason=Reason.NO_CONNECTION)
+    return NoAnswer(sent=True, reason=Reason.TIMEOUT if timed_out else Reason.CONNECTION_LOST)

@@ -28,8 +28,9 @@ from enum import Enum
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
-from restarter.model import AccessKey, Event
-from restarter.model import Restart as Restart
+from restarter.model.delivery import AccessKey
+from restarter.model.request import Event
+from restarter.model.task import Restart
 
 SETTLED_TTL_S = 7 * 24 * 3600
 """As long as any sender may redeliver (Pub/Sub keeps a message for seven days)."""

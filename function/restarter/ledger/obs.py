@@ -33,7 +33,7 @@ from restarter.ledger import (
     new_token,
 )
 from restarter.ledger.splitter import Read, Split, Store, split
-from restarter.model import Restart
+from restarter.model.task import Restart
 
 EVENT_DAYS = 8  # one more than SETTLED_TTL_S
 # A restart outlives the number that it is found by, and that the longest window. OBS may delete two days late.

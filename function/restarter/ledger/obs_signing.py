@@ -12,7 +12,7 @@ from email.utils import format_datetime
 from urllib.parse import quote
 
 from restarter.http.call import Call
-from restarter.model import AccessKey
+from restarter.model.delivery import AccessKey
 
 
 def sign(call: Call, resource: str, key: AccessKey, now: datetime) -> dict[str, str]:

@@ -14,7 +14,7 @@ from restarter.http.transport import Sender
 from restarter.ledger import LedgerError, Stores
 from restarter.ledger.obs_signing import sign
 from restarter.ledger.splitter import Read
-from restarter.model import AccessKey
+from restarter.model.delivery import AccessKey
 from restarter.settings.bucket_address import BucketAddress
 
 TIMEOUT_S = 2.0  # for one call

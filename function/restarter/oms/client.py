@@ -7,7 +7,10 @@ from pydantic import Secret
 
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import Sender
-from restarter.model import DeliveryContext, Event, Kind, Outcome, Start, Task, TaskGroup
+from restarter.model.delivery import DeliveryContext
+from restarter.model.outcome import Kind, Outcome, Reason
+from restarter.model.request import Event
+from restarter.model.task import Start, Task, TaskGroup
 from restarter.oms import start_task, task_groups, tasks
 from restarter.oms.credentials import Credential, CredentialProvider
 from restarter.oms.error_codes import is_of_gateway, read_error
@@ -18,7 +21,7 @@ from restarter.settings.model import Settings
 MIN_START_TIME_S = 1.0  # that must remain for a start
 SECOND_LOOK_TIME_S = 0.5  # of it kept back, to look again where a start gets no answer
 MAX_PAGES = 20  # of a list of failed tasks
-MORE_PAGES = Outcome(kind=Kind.SWEPT, reason="more_pages")
+MORE_PAGES = Outcome(kind=Kind.SWEPT, reason=Reason.MORE_PAGES)
 ACTIVE = (1, 2, 6)  # waiting, running, retrying
 
 
@@ -146,7 +149,7 @@ class Oms:
                     return cooling_down(cooldown_left)
                 remaining = context.remaining()
                 if remaining <= min_time:
-                    return NoAnswer(sent=False, reason="deadline")
+                    return NoAnswer(sent=False, reason=Reason.DEADLINE)
                 headers = identify(call, credential.identity, self._now())
                 seconds = min(remaining - kept_back, self._settings.oms_timeout)
                 answer = await self._transport.send(call, headers, seconds)
@@ -154,7 +157,7 @@ class Oms:
                     credential.breaker.record_permission(answer, project_id, task, self._now())
                 return self._record(answer, credential, called=call.method != "GET")
         except TimeoutError:  # of the guard
-            return NoAnswer(sent=False, reason="deadline")
+            return NoAnswer(sent=False, reason=Reason.DEADLINE)
 
     def _record(
         self, answer: Answer | NoAnswer, credential: Credential, *, called: bool
@@ -164,7 +167,7 @@ class Oms:
             return answer
         if credential.renewable and answer.status == 401:
             self._credentials.forget(credential)
-            return Outcome(kind=Kind.UNAVAILABLE, reason="token_refused", oms_status=401, start_called=called)
+            return Outcome(kind=Kind.UNAVAILABLE, reason=Reason.TOKEN_REFUSED, oms_status=401, start_called=called)
         credential.breaker.record(answer, self._now())
         return answer
 

@@ -8,7 +8,8 @@ from hashlib import sha256
 
 from restarter.http.call import PRINTABLE, Answer
 from restarter.http.transport import Sender
-from restarter.model import AccessKey, AuthToken, DeliveryContext, Kind, Outcome
+from restarter.model.delivery import AccessKey, AuthToken, DeliveryContext
+from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.oms import iam
 from restarter.oms.key_breaker import KeyBreaker, cooling_down
 from restarter.oms.signing import Identity
@@ -58,7 +59,7 @@ class CredentialProvider:
             return await self._iam_token(settings, project_id, context, task)
         if context.platform_key and all(PRINTABLE.fullmatch(part) for part in _parts(context.platform_key)):
             return self._with_breaker(context.platform_key)
-        return Outcome(kind=Kind.UNAVAILABLE, reason="no_key_for_oms")
+        return Outcome(kind=Kind.UNAVAILABLE, reason=Reason.NO_KEY_FOR_OMS)
 
     def forget(self, credential: Credential) -> None:
         """Drop a token of IAM that was refused; the next delivery asks for another."""
@@ -87,7 +88,7 @@ class CredentialProvider:
                 async with asyncio.timeout(context.remaining()):
                     await self._login.acquire()  # one login for all deliveries that wait
             except TimeoutError:
-                return Outcome(kind=Kind.UNAVAILABLE, reason="iam")
+                return Outcome(kind=Kind.UNAVAILABLE, reason=Reason.IAM)
             try:
                 if self._lifetime(key) < RENEW_BEFORE:
                     fresh = await self._log_in(settings, project_id, context, task)
@@ -115,7 +116,7 @@ class CredentialProvider:
         call = iam.build_login(settings, project_id)
         answer = await self._transport.send(call, call.headers, min(context.remaining(), settings.oms_timeout))
         if not isinstance(answer, Answer):
-            return Outcome(kind=Kind.UNAVAILABLE, reason="iam")
+            return Outcome(kind=Kind.UNAVAILABLE, reason=Reason.IAM)
         breaker.record(answer, self._now())
         breaker.record_permission(answer, project_id, task, self._now())
         return iam.interpret_token(answer)

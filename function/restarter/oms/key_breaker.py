@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from datetime import datetime
 
 from restarter.http.call import Answer
-from restarter.model import Kind, Outcome
+from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.oms.error_codes import refuses_key
 
 NO_GUARD = nullcontext()
@@ -81,4 +81,4 @@ class KeyBreaker:
 
 def cooling_down(seconds: float) -> Outcome:
     """The outcome while a refused key is not used, for so many seconds more."""
-    return Outcome(kind=Kind.DEFERRED, reason="credentials", retry_after=math.ceil(seconds))
+    return Outcome(kind=Kind.DEFERRED, reason=Reason.OMS_KEY, retry_after=math.ceil(seconds))

@@ -13,7 +13,7 @@ from hashlib import sha256
 from urllib.parse import quote, unquote
 
 from restarter.http.call import Call
-from restarter.model import AccessKey, AuthToken
+from restarter.model.delivery import AccessKey, AuthToken
 
 ALGORITHM = "SDK-HMAC-SHA256"
 EMPTY_SHA256 = sha256(b"").hexdigest()

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from pydantic import SecretStr
 
 from restarter.http.call import Answer, Call
-from restarter.model import Kind, Outcome, Start
+from restarter.model.outcome import Kind, Outcome
+from restarter.model.task import Start
 from restarter.oms.error_codes import read_error
 from restarter.settings.model import StorageCredentials
 

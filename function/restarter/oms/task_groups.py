@@ -5,9 +5,10 @@ A retry is for a group that failed, and acts on its failed tasks.
 """
 
 from restarter.http.call import Answer, Call
-from restarter.model import Outcome, Start, TaskGroup
-from restarter.oms.documents import failure_of, integer, text
+from restarter.model.outcome import Outcome, Reason
+from restarter.model.task import Start, TaskGroup
 from restarter.oms.error_codes import read_error, refuses_key, unreadable
+from restarter.oms.fields import failure_of, integer, text
 from restarter.oms.start_task import called, start_body, started
 from restarter.settings.model import StorageCredentials
 
@@ -69,6 +70,6 @@ def interpret_retry(answer: Answer, start: Start) -> Outcome:
 def read_group_error(answer: Answer) -> Outcome:
     """As for a task, but for a 403: a key that may start tasks need not have the rights to groups."""
     outcome = read_error(answer)
-    if answer.status == 403 and outcome.reason == "credentials" and not refuses_key(answer):
-        return outcome._replace(reason="group_permission")
+    if answer.status == 403 and outcome.reason is Reason.OMS_KEY and not refuses_key(answer):
+        return outcome._replace(reason=Reason.GROUP_PERMISSION)
     return outcome

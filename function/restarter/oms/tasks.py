@@ -6,9 +6,10 @@ https://support.huaweicloud.com/intl/en-us/api-oms/ShowTask.html, ListTasks.html
 from typing import Any
 
 from restarter.http.call import Answer, Call
-from restarter.model import Kind, Outcome, Task
-from restarter.oms.documents import count, failure_of, integer, member, text
+from restarter.model.outcome import Kind, Outcome, Reason
+from restarter.model.task import Task
 from restarter.oms.error_codes import read_error, unreadable
+from restarter.oms.fields import count, failure_of, integer, member, text
 
 # A page of 50 tasks stays well under the bound on answers (`transport.MAX_ANSWER_BYTES`); OMS allows 100.
 PAGE_SIZE = 50
@@ -30,7 +31,7 @@ def interpret_show(answer: Answer, task_id: str) -> Task | Outcome:
     task = _task(answer.document)
     if task is None:
         return unreadable(answer)
-    return task if task.id == task_id else unreadable(answer, reason="another_task")
+    return task if task.id == task_id else unreadable(answer, reason=Reason.WRONG_TASK)
 
 
 def list_named(origin: str, project_id: str, name: str, offset: int) -> Call:
@@ -62,7 +63,7 @@ def only_match(tasks: list[Task], name: str) -> Task | Outcome:
     if len(matches) == 1:
         return matches.popitem()[1]
     if matches:
-        return Outcome(kind=Kind.REJECTED, reason="ambiguous_task_name")
+        return Outcome(kind=Kind.REJECTED, reason=Reason.AMBIGUOUS_TASK_NAME)
     return Outcome(kind=Kind.NOT_FOUND)
 
 

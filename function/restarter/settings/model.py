@@ -128,6 +128,7 @@ class Settings(BaseSettings, CollectedErrors):
     restart_sweep_limit: int = Field(5, ge=1, le=1000)
     restart_sweep_prefix: str | None = Field(None, max_length=1024)
     restart_enabled: bool = True
+    restart_language: Literal["en", "zh-cn"] = "en"
     restart_dry_run: bool = False
 
     caller_bearer_tokens: Annotated[tuple[CallerToken, ...], NoDecode, BeforeValidator(comma_separated)] = ()

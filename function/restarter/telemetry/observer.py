@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import Sender
-from restarter.model import Delivery
+from restarter.model.delivery import Delivery
 
 
 class CallSpan(Protocol):

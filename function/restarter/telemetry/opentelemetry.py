@@ -23,8 +23,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from restarter import __version__
 from restarter.decide.failure_reasons import BY_CODE
 from restarter.http.call import Answer, Call, NoAnswer
-from restarter.model import Delivery
-from restarter.telemetry.trace import traceparent_of
+from restarter.model.delivery import Delivery
+from restarter.telemetry.trace_context import traceparent_of
 
 REQUESTS = "restarter.requests"
 FAILURES = "restarter.failures"

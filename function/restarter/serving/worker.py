@@ -17,7 +17,7 @@ import uvicorn.config
 import uvicorn_worker
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from restarter.errors import MAX_HEADER_BYTES
+from restarter.model.errors import MAX_HEADER_BYTES
 
 HEADS = tuple(b"HTTP/1.1 %d" % first for first in (2, 3, 4, 5))  # a reply with 1xx has no end
 

@@ -14,8 +14,9 @@ from urllib.parse import unquote_to_bytes
 from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, identifier, is_json, read_json, timestamp
 from restarter.dialects.payload import EventAttributes, read_request, to_event
 from restarter.dialects.pubsub import EVENTARC_TYPE, read_push
-from restarter.errors import Malformed, UnsupportedMediaType
-from restarter.model import Ignored, Intent
+from restarter.model.errors import Malformed, UnsupportedMediaType
+from restarter.model.outcome import Reason
+from restarter.model.request import Ignored, Intent
 
 NAME = "cloudevent"
 STRUCTURED = "application/cloudevents+json"
@@ -62,11 +63,11 @@ def read_event(event: Any, options: DecodeOptions, dialect: str = NAME) -> Decod
 def _read_identified(event: Mapping[str, Any], event_id: str, options: DecodeOptions, dialect: str) -> Decoded:
     source, kind = identifier(event.get("source"), "source"), identifier(event.get("type"), "type")
     if any(name in event for name in DEAD_LETTER_ATTRIBUTES):
-        return Ignored(reason="dead_letter", dialect=dialect, event_id=event_id)
+        return Ignored(reason=Reason.DEAD_LETTER, dialect=dialect, event_id=event_id)
     if kind == EVENTARC_TYPE:
         return read_push(_data(event), options, otherwise=event_id)
     if kind != REQUESTED_TYPE and kind not in options.failed_types:
-        return Ignored(reason="event_type", dialect=dialect, event_id=event_id)
+        return Ignored(reason=Reason.EVENT_TYPE, dialect=dialect, event_id=event_id)
     occurred_at = timestamp(event["time"], "time") if event.get("time") is not None else None
     request = read_request(_data(event), options)
     attributes = EventAttributes(

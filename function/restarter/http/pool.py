@@ -27,8 +27,8 @@ from typing import Final
 
 import httpx
 
-from restarter.http.answer_parser import AnswerParser
-from restarter.http.connection import MAX_READ_BYTES, Connection, Origin
+from restarter.http.response_parser import AnswerParser
+from restarter.http.stream import MAX_READ_BYTES, Connection, Origin
 
 NOT_SENT: Final = (
     httpx.LocalProtocolError,

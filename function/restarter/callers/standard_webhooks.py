@@ -4,7 +4,7 @@ No I/O here. The library reads the clock itself, and allows five minutes. Svix, 
 same three headers by names of its own.
 """
 
-from restarter.model import Delivery, DeliveryContext
+from restarter.model.delivery import Delivery, DeliveryContext
 from restarter.settings.model import Settings
 
 PREFIXES = ("webhook", "svix")  # the first that signs

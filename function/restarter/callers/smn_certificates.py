@@ -7,10 +7,10 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
-from restarter.errors import AuthenticationUnavailable
 from restarter.http.call import Answer, Call
 from restarter.http.transport import Sender
-from restarter.model import DeliveryContext
+from restarter.model.delivery import DeliveryContext
+from restarter.model.errors import AuthenticationUnavailable
 from restarter.settings.model import Settings
 
 if TYPE_CHECKING:

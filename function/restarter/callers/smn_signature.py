@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import from_json, to_json
 
-from restarter.callers.certificates import Certificates
+from restarter.callers.smn_certificates import Certificates
 from restarter.http.transport import Sender
-from restarter.model import Delivery, DeliveryContext
+from restarter.model.delivery import Delivery, DeliveryContext
 from restarter.settings.model import Settings
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 import re
 
-from restarter.model import Delivery
+from restarter.model.delivery import Delivery
 
 IN_BODY = re.compile(rb'"traceparent"\s{0,8}:\s{0,8}"([0-9a-f-]{55})"')
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Secret, SecretStr
 from pydantic_core import from_json
 
-from restarter.model import AccessKey
+from restarter.model.delivery import AccessKey
 from restarter.settings.model import Settings
 
 MASK = "***"

@@ -9,10 +9,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from restarter.callers.bearer import bearer_token
-from restarter.errors import AuthenticationUnavailable
 from restarter.http.call import Answer, Call
 from restarter.http.transport import Sender
-from restarter.model import Delivery, DeliveryContext
+from restarter.model.delivery import Delivery, DeliveryContext
+from restarter.model.errors import AuthenticationUnavailable
 from restarter.settings.model import Settings
 
 if TYPE_CHECKING:

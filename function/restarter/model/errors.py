@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from restarter.model import Kind
+from restarter.model.outcome import Kind
 
 MAX_BODY_BYTES = 512 * 1024
 MAX_HEADER_BYTES = 64 * 1024  # names and values

@@ -4,9 +4,9 @@ import json
 import re
 
 from restarter import __version__
-from restarter.errors import MethodNotAllowed
-from restarter.model import Delivery
-from restarter.reply import JSON, Reply
+from restarter.model.delivery import Delivery
+from restarter.model.errors import MethodNotAllowed
+from restarter.reporting.reply import JSON, Reply
 
 
 def control_reply(delivery: Delivery, origins: tuple[str, ...]) -> Reply | None:
