@@ -186,7 +186,7 @@ def reservations(tokens: Callable[[int], None]) -> Callable[[int], Coroutine[Any
     def make(who: int) -> Coroutine[Any, Any, bool]:
         tokens(who)
         keys = LedgerKeys(f"event {who}", "task")
-        return ObsLedger(Steps()).reserve(keys, History((), "0 "), 3600, f"attempt {who}")
+        return ObsLedger(Steps()).reserve(keys, History((), ""), 3600, f"attempt {who}")
 
     return make
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from restarter.decide.failure_reasons import explain_failure
 from restarter.http.transport import Transport
-from restarter.ledger import Ledger, open_ledger
+from restarter.ledger import Ledger, Stores, open_ledger
 from restarter.ledger.read_only import ReadOnlyLedger
 from restarter.model.delivery import DeliveryContext
 from restarter.model.outcome import Outcome
@@ -87,7 +87,8 @@ class Operator:
         self._settings = settings
         self._wanted = wanted
         self._transport = Transport()
-        self._ledger: Ledger = open_ledger(settings.restart_ledger.get_secret_value(), time.time)
+        stores = Stores.of(settings, settings.access_key)
+        self._ledger: Ledger = open_ledger(settings.restart_ledger.get_secret_value(), time.time, stores)
         self._oms = Oms(settings, self._transport, CredentialProvider(self._transport, _now), _now)
         self._stack = AsyncExitStack()
         self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)

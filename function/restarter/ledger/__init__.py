@@ -26,11 +26,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 from restarter.model.delivery import AccessKey
 from restarter.model.request import Event
 from restarter.model.task import Restart
+from restarter.settings.model import Settings
 
 SETTLED_TTL_S = 7 * 24 * 3600
 """As long as any sender may redeliver (Pub/Sub keeps a message for seven days)."""
@@ -194,6 +195,12 @@ class Stores(NamedTuple):
     """In the place of Cloud Storage, which then asks for no token; unless there is a `metadata_host`."""
     metadata_host: str | None = None
     """In the place of Google's metadata server: host, or host and port."""
+
+    @classmethod
+    def of(cls, settings: Settings, key: Callable[[], AccessKey | None]) -> Self:
+        """The stores as the settings name them."""
+        obs = settings.obs_endpoint or f"https://obs.{settings.oms_region}.myhuaweicloud.com"
+        return cls(key, obs, settings.storage_emulator_host, settings.gce_metadata_host)
 
 
 def open_ledger(address: str, clock: Callable[[], float], stores: Stores = Stores()) -> Ledger:  # noqa: B008  # a value

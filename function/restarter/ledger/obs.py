@@ -98,19 +98,19 @@ class ObsLedger:
 
     async def history(self, keys: LedgerKeys, window_s: float) -> History:
         """The restarts within the window."""
-        last, now, records = await self._records(keys.task, window_s)
+        _, now, records = await self._records(keys.task, window_s)
         restarts = [
             Restart(max(now - at, 0.0), event == keys.event, state == "under way", note)
             for _, at, event, _, note, state in sorted(records, key=lambda record: record.at)
         ]
-        return History(tuple(restarts), f"{last} {','.join(str(record.number) for record in records)}")
+        return History(tuple(restarts), _version(records))
 
     async def reserve(self, keys: LedgerKeys, expected: History, window_s: float, attempt: str, note: str = "") -> bool:
         """Record a restart by winning the splitter of the next number: whoever saw the same history wants the same."""
-        place, number = f"t/{keys.task}", int(expected.version.partition(" ")[0]) + 1
-        if (await self.history(keys, window_s)).version != expected.version:
-            taken = await self._record(keys.task, number)
-            return taken is not None and taken.attempt == attempt
+        last, _, records = await self._records(keys.task, window_s)
+        if _version(records) != expected.version:
+            return attempt in [record.attempt for record in records]
+        place, number = f"t/{keys.task}", last + 1
         outcome = await split(self._store, f"{place}/{number}", new_token(), attempt, RESTART_DAYS)
         if not outcome.won:
             return False
@@ -221,6 +221,10 @@ class ObsLedger:
         if record is not None:
             name = f"t/{task}/{record.number}/w"
             await self._store.put(name, record._replace(state=state).text(), RESTART_DAYS)
+
+
+def _version(records: list[_Record]) -> str:
+    return " ".join(str(record.number) for record in records)
 
 
 def _fields(text: str | None) -> list[Any] | None:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Secre
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from restarter.model.delivery import AccessKey
 from restarter.settings.errors import CollectedErrors, SettingsError, messages_of, needed
 from restarter.settings.files import Environment, SecretFiles, Unreadable
 from restarter.settings.types import (
@@ -19,7 +20,9 @@ from restarter.settings.types import (
     Domain,
     Duration,
     Email,
+    EmulatorHost,
     Endpoint,
+    HostAndPort,
     JsonAuthFile,
     Key,
     KeySet,
@@ -123,6 +126,9 @@ class Settings(BaseSettings, CollectedErrors):
     restart_budget: RestartBudget = "5/24h"
     restart_backoff: float = Field(60.0, ge=0, le=3600, allow_inf_nan=False)
     restart_ledger: LedgerAddress = SecretStr("memory://")
+    storage_emulator_host: EmulatorHost | None = None
+    gce_metadata_host: HostAndPort | None = None
+    obs_endpoint: Endpoint | None = None
     restart_sweep: Literal["off", "on"] = "off"
     restart_sweep_age: Duration = "3d"
     restart_sweep_limit: int = Field(5, ge=1, le=1000)
@@ -191,7 +197,18 @@ class Settings(BaseSettings, CollectedErrors):
             errors.append(("caller_bearer_tokens", "no way in is configured; set this or another CALLER_ setting"))
         if given.get("restart_sweep") == "on" and not _is_shared(given.get("restart_ledger")):
             errors.append(("restart_sweep", "needs a shared ledger; set RESTART_LEDGER to one that outlives the instance"))
+        if str(_opened(given.get("restart_ledger"))).startswith("obs:"):
+            if not names & {"oms_region", "obs_endpoint"}:
+                errors.append(("obs_endpoint", "required with a ledger in OBS unless OMS_REGION is set"))
+            if not lent and "huaweicloud_sdk_ak" not in names:
+                errors.append(("huaweicloud_sdk_ak", "required with a ledger in OBS unless OMS_AGENCY is set"))
         return errors
+
+    def access_key(self) -> AccessKey | None:
+        """The key that signs requests; None where requests carry a token, or the platform lends a key."""
+        if not self.huaweicloud_sdk_ak or not self.huaweicloud_sdk_sk:
+            return None
+        return AccessKey(self.huaweicloud_sdk_ak, self.huaweicloud_sdk_sk, self.huaweicloud_sdk_security_token)
 
     def profiles(self) -> Mapping[str, StorageCredentials]:
         """Sets of storage credentials by name; `default` is the one of the plain settings."""
@@ -239,8 +256,11 @@ def given_twice() -> list[str]:
 
 def _is_shared(address: Any) -> bool:
     """Whether a ledger's address, as text or masked, is one that instances share."""
-    text = address.get_secret_value() if isinstance(address, SecretStr) else str(address or "memory://")
-    return not text.startswith("memory://")
+    return not str(_opened(address) or "memory://").startswith("memory://")
+
+
+def _opened(address: Any) -> Any:
+    return address.get_secret_value() if isinstance(address, SecretStr) else address
 
 
 def _is_on(value: Any) -> bool:
