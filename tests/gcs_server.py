@@ -14,9 +14,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from processes import free_port
 from oms_simulator.connection import Message, Patience, Receive, Send, read
 from oms_simulator.server import serving
+from processes import free_port
 from restarter.ledger import Ledger, Stores, open_ledger
 
 BUCKET = "example-ledger"
@@ -96,7 +96,9 @@ class MovedClock:
         self.calls += 1
         headers = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
         url = request.path + (f"?{request.query}" if request.query else "")
-        answer = await asyncio.to_thread(self._client.request, request.method, url, content=request.body, headers=headers)
+        answer = await asyncio.to_thread(
+            self._client.request, request.method, url, content=request.body, headers=headers
+        )
         body = self._moved(request.method, answer)
         kept = {name: value for name, value in answer.headers.items() if name in ("content-type", "x-goog-generation")}
         kept |= {"date": formatdate(self._clock(), usegmt=True), "content-length": str(len(body))}

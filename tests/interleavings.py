@@ -72,12 +72,14 @@ class Explorer:
     def states(self) -> Iterator[State]:
         """Every state that can be reached."""
         nothing: tuple[Any, ...] = ((),) * self.number
-        todo = [State(frozenset(), frozenset(), (None,) * self.number, 1000.0, int(self.jump_s > 0), self.losing, nothing)]
+        todo = [
+            State(frozenset(), frozenset(), (None,) * self.number, 1000.0, int(self.jump_s > 0), self.losing, nothing)
+        ]
         self.seen.update(todo)
         while todo:
             state = todo.pop()
             yield state
-            new = {each for each in self._next(state)} - self.seen
+            new = set(self._next(state)) - self.seen
             self.seen |= new
             todo.extend(new)
 

@@ -33,8 +33,8 @@ from restarter.ledger import (
     History,
     Ledger,
     LedgerKeys,
-    Restart,
 )
+from restarter.model.task import Restart
 
 DAY = 86400.0
 PROCESSES = 4

@@ -1,4 +1,4 @@
-"""A night on a platform that scales to zero: a task fails ten minutes after each restart, and no instance sees two events."""
+"""A night on a platform that scales to zero: a task fails after each restart, and no instance sees two events."""
 
 import json
 import time

@@ -7,22 +7,40 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-import httpx
 import pytest
 from pydantic import SecretStr
 
+from example import BEARER, ENVIRONMENT, TASK, settings
 from gcs_server import ADDRESS as GCS
 from gcs_server import BUCKET, empty, gcs_server, open_gcs
 from ledger_suite import DAY, event, reserve
 from obs_bench import ADDRESS as OBS
 from obs_bench import example_key, open_obs
+from restarter.app import Application
+from restarter.cli.check_ledger import check_ledger
+from restarter.cli.finding import Finding
 from restarter.http.call import Call
 from restarter.http.transport import Transport
-from restarter.ledger import Claim, History, Ledger, LedgerError, LedgerKeys, Stores, open_ledger
-from restarter.model.delivery import AccessKey
+from restarter.ledger import (
+    Claim,
+    Claimed,
+    EventKey,
+    History,
+    Ledger,
+    LedgerError,
+    LedgerKeys,
+    Stores,
+    open_ledger,
+)
+from restarter.ledger.memory import MemoryLedger
+from restarter.model.delivery import AccessKey, Delivery
+from restarter.settings.bucket_address import parse_bucket_address
+from restarter.settings.errors import SettingsError
+from restarter.settings.model import load
 from simulator import Simulator
+from simulator_calls import FAILED
 
 KEYS = LedgerKeys("e", "t")
 Steps = Callable[[Ledger], Awaitable[Any]]
@@ -40,7 +58,7 @@ def run(ledger: Ledger, steps: Steps) -> Any:
 
 @pytest.fixture
 def simulator() -> Simulator:
-    return Simulator({})
+    return Simulator({"tasks": [FAILED]})
 
 
 @pytest.fixture
@@ -224,7 +242,9 @@ def test_a_restart_whose_winner_died_before_it_was_written_counts_and_so_does_on
     obs: str, simulator: Simulator
 ) -> None:
     async def steps(ledger: Ledger) -> None:
-        simulator.set_rules([{"operation": "put_object", "object_name": "/w$", "count": 1, "action": {"hang": "before"}}])
+        simulator.set_rules(
+            [{"operation": "put_object", "object_name": "/w$", "count": 1, "action": {"hang": "before"}}]
+        )
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reserve(ledger, KEYS, "dies"), 0.5)
         (restart,) = (await ledger.history(KEYS, DAY)).restarts
@@ -290,7 +310,7 @@ def test_the_bucket_stands_before_a_name_and_in_the_path_of_a_number(endpoint: s
 def test_of_claims_that_race_in_cloud_storage_one_wins_and_where_conditions_are_passed_over_several_do(
     gcs: str,
 ) -> None:
-    """The second server knows no conditions: the negative control. It serves one connection, so one claim after another."""
+    """The second server knows no conditions: the negative control. It serves one connection, so its claims queue."""
 
     async def race(ledger: Ledger) -> int:
         claims = await asyncio.gather(*(ledger.claim(event("raced"), 600) for _ in range(8)))
@@ -333,6 +353,14 @@ def test_google_s_own_client_reads_what_the_ledger_wrote(gcs: str, monkeypatch: 
     assert abs(time.time() - at) < 60
 
 
+class Given(NamedTuple):
+    """An answer: status, headers and body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
 class Google(BaseHTTPRequestHandler):
     """Cloud Storage and the metadata server as a table of answers; what is asked is noted."""
 
@@ -340,7 +368,7 @@ class Google(BaseHTTPRequestHandler):
     asked: ClassVar[list[tuple[str, str | None]]] = []
     tokens: ClassVar[list[Any]] = []
     valid: ClassVar[set[str]] = set()
-    answers: ClassVar[list[tuple[int, dict[str, str], bytes]]] = []
+    answers: ClassVar[list[Given]] = []
 
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -348,12 +376,13 @@ class Google(BaseHTTPRequestHandler):
         if self.path.startswith("/computeMetadata/"):
             assert self.headers["metadata-flavor"] == "Google"
             self.asked.append(("token", None))
-            status, headers, body = 200, {}, json.dumps(self.tokens.pop(0)).encode()
+            status, headers, body = Given(200, {}, json.dumps(self.tokens.pop(0)).encode())
+        elif token is not None and token not in self.valid:
+            self.asked.append((self.command, token))
+            status, headers, body = Given(401, {}, b"")
         else:
             self.asked.append((self.command, token))
-            refused = (401, {}, b"")
-            status, headers, body = self.answers.pop(0) if self.answers else (200, {}, b'{"generation":"5"}')
-            status, headers, body = (status, headers, body) if token in self.valid or token is None else refused
+            status, headers, body = self.answers.pop(0) if self.answers else Given(200, {}, b'{"generation":"5"}')
         self.send_response(status)
         for name, value in ({"content-length": str(len(body))} | headers).items():
             self.send_header(name, value)
@@ -433,23 +462,24 @@ def test_a_token_that_is_not_given_is_an_error_unless_the_one_before_is_good(goo
 
 
 STAT = b'{"generation": "5", "updated": "%b", "metadata": {"seconds": "soon"}}'
-GONE = (404, {}, b"")
+GONE = Given(404, {}, b"")
+LOST = Given(412, {}, b"")
 
 
 @pytest.mark.parametrize(
     ("answers", "text"),
     [
-        ([(503, {}, b"")], "503"),
-        ([(200, {}, b"no JSON")], "200"),
-        ([(412, {}, b""), GONE], "deleted"),
-        ([(412, {}, b""), (200, {}, STAT % b"soon")], "no time"),
-        ([(412, {}, b""), (200, {}, STAT % b"2124-01-01T00:00:00Z"), GONE], "somebody else"),
-        ([(412, {}, b""), (200, {"date": "soon"}, STAT % b"2124-01-01T00:00:00Z")], "no time"),
-        ([(412, {}, b""), (500, {}, b"")], "500"),
+        ([Given(503, {}, b"")], "503"),
+        ([Given(200, {}, b"no JSON")], "200"),
+        ([LOST, GONE], "deleted"),
+        ([LOST, Given(200, {}, STAT % b"soon")], "no time"),
+        ([LOST, Given(200, {}, STAT % b"2124-01-01T00:00:00Z"), GONE], "somebody else"),
+        ([LOST, Given(200, {"date": "soon"}, STAT % b"2124-01-01T00:00:00Z")], "no time"),
+        ([LOST, Given(500, {}, b"")], "500"),
     ],
 )
 def test_an_answer_of_cloud_storage_that_does_not_tell_is_an_error(
-    google: tuple[type[Google], str], answers: list[tuple[int, dict[str, str], bytes]], text: str
+    google: tuple[type[Google], str], answers: list[Given], text: str
 ) -> None:
     handler, host = google
     handler.answers[:] = answers
@@ -459,7 +489,11 @@ def test_an_answer_of_cloud_storage_that_does_not_tell_is_an_error(
 
 @pytest.mark.parametrize(
     ("answer", "text"),
-    [((500, {}, b""), "500"), ((200, {"x-goog-generation": "5"}, b"no JSON"), "else"), ((200, {}, b"[]"), "200")],
+    [
+        (Given(500, {}, b""), "500"),
+        (Given(200, {"x-goog-generation": "5"}, b"no JSON"), "else"),
+        (Given(200, {}, b"[]"), "200"),
+    ],
 )
 def test_restarts_in_cloud_storage_that_cannot_be_read_are_an_error(
     google: tuple[type[Google], str], answer: tuple[int, dict[str, str], bytes], text: str
@@ -482,14 +516,13 @@ def test_an_expired_claim_or_mark_that_another_takes_first_is_lost(google: tuple
     handler, host = google
     old = b'{"generation": "5", "updated": "2100-01-01T00:00:00Z", "metadata": {"seconds": "1", "owner": "%b"}}'
     date = {"date": "Fri, 01 Jan 2100 01:00:00 GMT"}
-    lost = (412, {}, b"")
-    handler.answers[:] = [lost, (200, date, old % b"x"), GONE, lost]
+    handler.answers[:] = [LOST, Given(200, date, old % b"x"), GONE, LOST]
 
     async def steps(ledger: Ledger) -> None:
         assert (await ledger.claim(event("e"), 10)).state is Claim.HELD
-        handler.answers[:] = [lost, (200, date, old % b"x"), lost, (200, date, old % b"other")]
+        handler.answers[:] = [LOST, Given(200, date, old % b"x"), LOST, Given(200, date, old % b"other")]
         assert not await ledger.mark("m", "mine", 10)
-        handler.answers[:] = [lost, (200, date, old % b"x"), lost, (200, date, old % b"mine")]
+        handler.answers[:] = [LOST, Given(200, date, old % b"x"), LOST, Given(200, date, old % b"mine")]
         assert await ledger.mark("m", "mine", 10)
 
     run(open_gcs(f"http://{host}"), steps)
@@ -504,3 +537,139 @@ def test_an_attempt_that_was_taken_back_before_its_write_landed_does_not_count(g
         assert not await ledger.reserve(KEYS, History((), ""), DAY, "attempt")
 
     run(open_gcs(gcs), steps)
+
+
+# ---- Settings, and whose key it is
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"restart_ledger": "obs://b"}, "must be like"),
+        ({"restart_ledger": "obs://bucket/a//b"}, "must be like"),
+        ({"restart_ledger": "gs://Bucket/p"}, "must be like"),
+        ({"restart_ledger": f"gs://bucket/{'p' * 513}"}, "must be like"),
+        ({"restart_ledger": "s3://bucket/p"}, "gs://, obs://"),
+        ({"obs_endpoint": "http://obs.example.com"}, "OBS_ENDPOINT: must be https"),
+        ({"storage_emulator_host": "http://storage.example.com"}, "STORAGE_EMULATOR_HOST: must be https"),
+        ({"storage_emulator_host": "storage.example.com:80"}, "STORAGE_EMULATOR_HOST: must be https"),
+        ({"gce_metadata_host": "http://host"}, "GCE_METADATA_HOST"),
+        (
+            {"restart_ledger": OBS, "oms_region": None, "oms_endpoint": "https://oms.example.com"},
+            "OBS_ENDPOINT: required",
+        ),
+        (
+            {"restart_ledger": OBS, "HUAWEICLOUD_SDK_AK": None, "HUAWEICLOUD_SDK_SK": None, "oms_auth_token": "token"},
+            "HUAWEICLOUD_SDK_AK: required with a ledger in OBS",
+        ),
+    ],
+)
+def test_an_address_or_a_setting_of_a_bucket_that_cannot_be_used_is_named(
+    changes: dict[str, Any], fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (ENVIRONMENT | {name.upper(): value for name, value in changes.items()}).items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as raised:
+        load()
+    assert any(fault in message for message in raised.value.messages)
+    assert "some/prefix" not in str(raised.value)
+
+
+def test_buckets_are_reached_as_the_settings_say() -> None:
+    def stores(**changes: object) -> Stores:
+        return Stores.of(settings(**changes), example_key)
+
+    assert stores().obs_endpoint == "https://obs.cn-north-4.myhuaweicloud.com"
+    assert stores(obs_endpoint="http://localhost:1").obs_endpoint == "http://localhost:1"
+    assert stores(storage_emulator_host="127.0.0.1:1").gcs_endpoint == "http://127.0.0.1:1"
+    assert (stores().gcs_endpoint, stores(gce_metadata_host="m:80").metadata_host) == (None, "m:80")
+    assert parse_bucket_address("gs://bucket") == parse_bucket_address("gs://bucket/") == ("gs", "bucket", "")
+    assert parse_bucket_address("obs://my.bucket/a/b/") == ("obs", "my.bucket", "a/b/")
+
+
+async def deliver(application: Application, name: str, key: AccessKey | None, token: str = BEARER) -> tuple[int, Any]:
+    """The status and the reason of a delivery with which the platform lends a key."""
+    body = json.dumps({"task_id": TASK, "intent": "failed", "id": name}).encode()
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    pipeline = application.pipeline()
+    reply = await pipeline.handle(Delivery("POST", "/", headers, body), pipeline.begin(platform_key=key))
+    return reply.status, json.loads(reply.body).get("reason")
+
+
+def test_the_ledger_uses_the_key_that_the_platform_lent_last_with_a_delivery_whose_caller_was_authenticated(
+    obs: str,
+) -> None:
+    lending = settings(
+        HUAWEICLOUD_SDK_AK=None,
+        HUAWEICLOUD_SDK_SK=None,
+        oms_agency=True,
+        oms_endpoint=obs,
+        obs_endpoint=obs,
+        restart_ledger=OBS,
+    )
+    application = Application(lambda: lending, write=lambda _lines: None)
+
+    async def steps(ledger: Ledger) -> None:
+        lent = AccessKey(example_key().ak, example_key().sk, SecretStr("lent-token"))
+        assert (await deliver(application, "1", lent, "a" * 24))[0] == 401
+        assert await deliver(application, "1", None) == (503, "ledger")
+        assert await deliver(application, "1", lent) == (200, None)
+        assert await deliver(application, "2", None) == (503, "no_key_for_oms")
+        assert (await deliver(application, "1", None))[0] == 200
+        await application.transport.close()
+
+    run(application.ledger, steps)
+
+
+def test_the_ledger_uses_the_key_in_the_settings_before_one_that_is_lent(obs: str) -> None:
+    own = settings(oms_endpoint=obs, obs_endpoint=obs, restart_ledger=OBS)
+    application = Application(lambda: own, write=lambda _lines: None)
+
+    async def steps(ledger: Ledger) -> None:
+        wrong = AccessKey(SecretStr("AKOTHER"), SecretStr("SKOTHER"))
+        assert (await deliver(application, "1", wrong))[0] == 200
+        await application.transport.close()
+
+    run(application.ledger, steps)
+
+
+# ---- check --all
+
+
+@pytest.mark.parametrize("kind", ["obs", "gs"])
+def test_check_races_sixteen_claims_of_a_probe_in_the_bucket_and_says_how_many_won(
+    kind: str, obs: str, gcs: str
+) -> None:
+    addresses = {"obs": {"restart_ledger": OBS, "obs_endpoint": obs}, "gs": {"restart_ledger": GCS}}
+    reached = settings(storage_emulator_host=gcs, **addresses[kind])
+
+    async def findings() -> list[Finding]:
+        return [finding async for finding in check_ledger(reached, everything=True)]
+
+    *_, raced = asyncio.run(findings())
+    assert raced.ok
+    won = int(raced.found.removeprefix("of 16 claims at once ").split()[0])
+    assert won == 1 if kind == "gs" else won <= 1
+
+
+class Anybodys(MemoryLedger):
+    """A ledger whose every claim is OURS, as where the store passes conditions over."""
+
+    async def claim(self, event: EventKey, seconds: float) -> Claimed:
+        return Claimed(Claim.OURS, "token")
+
+
+def test_check_finds_a_bucket_where_several_claims_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("restarter.cli.check_ledger.open_ledger", lambda _address, clock, _stores: Anybodys(clock))
+
+    async def findings() -> list[Finding]:
+        return [finding async for finding in check_ledger(settings(restart_ledger=GCS), everything=True)]
+
+    *_, raced = asyncio.run(findings())
+    assert not raced.ok
+    assert raced.found.startswith("of 16 claims at once 16 won")
+    assert raced.to_do
+    assert "gs://" in raced.to_do

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from example import PROJECT
-from ledger_suite import DAY, Bench, LedgerSuite, SharedLedgerSuite, event, reserve
 from gcs_server import MovedClock, empty, gcs_server, open_gcs
+from ledger_suite import DAY, Bench, LedgerSuite, SharedLedgerSuite, event, reserve
 from obs_bench import open_obs
 from redis_server import RedisServer
 from restarter.ledger import (

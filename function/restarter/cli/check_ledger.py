@@ -59,7 +59,9 @@ async def _raced(ledger: Ledger, scheme: str) -> Finding:
     won = [claimed.token for claimed in claims if not isinstance(claimed, BaseException) and claimed.token]
     failed = sum(isinstance(claimed, LedgerError) for claimed in claims)
     text = f"of {RACERS} claims at once {len(won)} won, {failed} had no answer; at most one may win, and none at times"
-    return Finding(check="ledger", found=text, ok=len(won) <= 1, to_do=RACE_LOST.format(scheme) if len(won) > 1 else None)
+    return Finding(
+        check="ledger", found=text, ok=len(won) <= 1, to_do=RACE_LOST.format(scheme) if len(won) > 1 else None
+    )
 
 
 def _written(scheme: str, *, ok: bool) -> Finding:

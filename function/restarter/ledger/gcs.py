@@ -96,7 +96,9 @@ class GcsLedger:
         """The restarts within the window."""
         found = await self._restarts(keys.task, window_s)
         restarts = [
-            Restart(max(found.now - entry.at, 0.0), entry.event == keys.event, entry.attempt in found.under_way, entry.note)
+            Restart(
+                max(found.now - entry.at, 0.0), entry.event == keys.event, entry.attempt in found.under_way, entry.note
+            )
             for entry in sorted(found.counted, key=lambda entry: entry.at)
         ]
         return History(tuple(restarts), found.version)

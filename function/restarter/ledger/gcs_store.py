@@ -52,9 +52,7 @@ class GcsStore:
     Every method raises LedgerError where the result is not known.
     """
 
-    def __init__(
-        self, address: BucketAddress, stores: Stores, transport: Sender, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, address: BucketAddress, stores: Stores, transport: Sender, clock: Callable[[], float]) -> None:
         self._address = address
         self._origin = stores.gcs_endpoint or ENDPOINT
         self._asks_token = stores.gcs_endpoint is None or stores.metadata_host is not None
@@ -73,7 +71,10 @@ class GcsStore:
         """
         boundary = new_token()
         head = to_json({"name": self._address.prefix + name, "metadata": fields, "contentType": "application/json"})
-        parts = [b"--%b\r\nContent-Type: application/json\r\n\r\n%b\r\n" % (boundary.encode(), part) for part in (head, content)]
+        parts = [
+            b"--%b\r\nContent-Type: application/json\r\n\r\n%b\r\n" % (boundary.encode(), part)
+            for part in (head, content)
+        ]
         query = [("uploadType", "multipart"), ("fields", "generation")]
         if generation is not None:
             query.append(("ifGenerationMatch", generation))
@@ -122,16 +123,19 @@ class GcsStore:
 
     async def _send(self, call: Call) -> Answer:
         """Send a call; one whose token was refused was not carried out, and is made with a new one."""
-        for _ in range(2):
-            token = await self._current_token() if self._asks_token else ""
-            headers = {**call.headers, **({"Authorization": f"Bearer {token}"} if token else {})}
-            answer = await self._transport.send(call, headers, TIMEOUT_S)
-            if not isinstance(answer, Answer):
-                raise LedgerError(answer.reason)
-            if answer.status != 401 or not token:
-                break
-            if token == self._token:
-                self._token_ends_at = 0.0
+        token = await self._current_token() if self._asks_token else ""
+        answer = await self._try(call, token)
+        if answer.status != 401 or not token:
+            return answer
+        if token == self._token:
+            self._token_ends_at = 0.0
+        return await self._try(call, await self._current_token())
+
+    async def _try(self, call: Call, token: str) -> Answer:
+        headers = {**call.headers, **({"Authorization": f"Bearer {token}"} if token else {})}
+        answer = await self._transport.send(call, headers, TIMEOUT_S)
+        if not isinstance(answer, Answer):
+            raise LedgerError(answer.reason)
         return answer
 
     async def _current_token(self) -> str:

@@ -14,7 +14,6 @@ Nothing is deleted, appended or listed, and no write is sent twice. `x-obs-expir
 A splitter that was begun and not finished counts as a restart: its winner may have died.
 """
 
-import math
 import re
 from typing import Any, NamedTuple
 

@@ -1,7 +1,7 @@
 """OBS's own signature. Pure: it reads no clock and edits no input.
 
 Rule: https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0010.html
-«Authorization: OBS AccessKeyID:signature; signature = Base64(HMAC-SHA1(SecretAccessKey, UTF-8-Encoding-Of(StringToSign)))».
+«Authorization: OBS AccessKeyID:signature», where the signature is the base64 of an HMAC-SHA1 of StringToSign.
 With `x-obs-date`, which is always sent, the line of the date is empty.
 """
 

@@ -68,13 +68,15 @@ class ObsStore:
         """Close all connections."""
         await self._transport.close()
 
-    async def _send(self, method: str, name: str, content: bytes = b"", headers: dict[str, str] | None = None) -> Answer:
+    async def _send(
+        self, method: str, name: str, content: bytes = b"", headers: dict[str, str] | None = None
+    ) -> Answer:
         key = self._key()
         if key is None or not all(map(PRINTABLE.fullmatch, _parts(key))):
             raise LedgerError("no key for OBS")
         path = f"/{self._address.prefix}{name}"
         call = Call(method, self._origin, self._root + quote(path), headers=headers or {}, content=content)
-        signed = call.headers | sign(call, f"/{self._address.bucket}{path}", key, self._now())
+        signed = dict(call.headers) | sign(call, f"/{self._address.bucket}{path}", key, self._now())
         answer = await self._transport.send(call, signed, TIMEOUT_S)
         if not isinstance(answer, Answer):
             raise LedgerError(answer.reason)

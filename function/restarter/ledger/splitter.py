@@ -50,7 +50,7 @@ class Split(NamedTuple):
     """Seconds from then to the end, by the same clock."""
 
 
-async def split(store: Store, place: str, token: str, content: str, days: int) -> Split:  # noqa: PLR0913, PLR0917  # a write
+async def split(store: Store, place: str, token: str, content: str, days: int) -> Split:  # a write
     """Contend for a place once. `token`: one that was never used before; `content`: what those who come later read.
 
     A loser knows only that it has lost: of several that contend at the same moment it may be that none wins.

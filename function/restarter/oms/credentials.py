@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from restarter.http.call import PRINTABLE, Answer
 from restarter.http.transport import Sender
-from restarter.model.delivery import AccessKey, AuthToken, DeliveryContext
+from restarter.model.delivery import AuthToken, DeliveryContext
 from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.oms import iam
 from restarter.oms.key_breaker import KeyBreaker, cooling_down

@@ -196,7 +196,9 @@ class Settings(BaseSettings, CollectedErrors):
         if not trusting and not any(comma_separated(given.get(name, "")) for name in LISTS_OF_CALLERS):
             errors.append(("caller_bearer_tokens", "no way in is configured; set this or another CALLER_ setting"))
         if given.get("restart_sweep") == "on" and not _is_shared(given.get("restart_ledger")):
-            errors.append(("restart_sweep", "needs a shared ledger; set RESTART_LEDGER to one that outlives the instance"))
+            errors.append(
+                ("restart_sweep", "needs a shared ledger; set RESTART_LEDGER to one that outlives the instance")
+            )
         if str(_opened(given.get("restart_ledger"))).startswith("obs:"):
             if not names & {"oms_region", "obs_endpoint"}:
                 errors.append(("obs_endpoint", "required with a ledger in OBS unless OMS_REGION is set"))

@@ -245,7 +245,9 @@ def _check_tls_files(options: Mapping[str, str]) -> None:
 
 Endpoint = Annotated[str, AfterValidator(_origin)]
 EmulatorHost = Annotated[str, AfterValidator(_emulator)]
-HostAndPort = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(:[0-9]{1,5})?$")]
+HostAndPort = Annotated[
+    str, StringConstraints(pattern=r"^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(:[0-9]{1,5})?$")
+]
 Region = Annotated[str, AfterValidator(_known_region)]
 # It becomes part of a path and of a header.
 ProjectId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,1024}$")]

@@ -11,8 +11,8 @@ from oms_simulator.documents import Count, Document, Seconds, parse
 from oms_simulator.faults import Rule, Rules
 from oms_simulator.gateway import Auth, Gateway
 from oms_simulator.groups import GroupDocument
-from oms_simulator.objects import Objects, StoreDocument
 from oms_simulator.listing import Listing, ListingDocument
+from oms_simulator.objects import Objects, StoreDocument
 from oms_simulator.tasks import TaskDocument
 from oms_simulator.throttle import Bucket, Limit
 from oms_simulator.world import World

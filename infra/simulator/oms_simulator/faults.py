@@ -17,7 +17,8 @@ from oms_simulator.task_fields import TaskId
 class Rule(Document):
     """Which calls, how often (None is always), how likely, and what then.
 
-    A task, a group, a page or an object that is None matches every one; the name of an object is a pattern. The first `skip` calls that match pass untouched.
+    A task, a group, a page or an object that is None matches every one;
+    the name of an object is a pattern. The first `skip` calls that match pass untouched.
     """
 
     action: Action

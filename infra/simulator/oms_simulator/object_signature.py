@@ -46,7 +46,9 @@ def string_to_sign(request: Request, resource: str) -> str:
     headers = request.headers
     date = "" if "x-obs-date" in headers else headers.get("date", "")
     own = "".join(f"{name}:{headers[name].strip()}\n" for name in sorted(headers) if name.startswith("x-obs-"))
-    named = [(name, value) for name, value in parse_qsl(request.query, keep_blank_values=True) if name in SIGNED_QUERIES]
+    named = [
+        (name, value) for name, value in parse_qsl(request.query, keep_blank_values=True) if name in SIGNED_QUERIES
+    ]
     query = "&".join(f"{name}={value}" if value else name for name, value in sorted(named))
     parts = (request.method, headers.get("content-md5", ""), headers.get("content-type", ""), date)
     return "\n".join(parts) + f"\n{own}{resource}" + (f"?{query}" if query else "")

@@ -1,4 +1,4 @@
-"""The objects of an object store, and the ways in which they change. Every call is told the time, since 1970. No I/O."""
+"""The objects of an object store, and the ways in which they change. Every call is told the time. No I/O here."""
 
 import hashlib
 from dataclasses import dataclass
@@ -83,7 +83,9 @@ class Objects:
 
     def described(self) -> dict[str, str]:
         """What each object holds, by bucket and name."""
-        return {f"{bucket}/{name}": found.body.decode("utf-8", "replace") for (bucket, name), found in self._objects.items()}
+        return {
+            f"{bucket}/{name}": found.body.decode("utf-8", "replace") for (bucket, name), found in self._objects.items()
+        }
 
     def _found(self, bucket: str, name: str, now: float) -> StoredObject | None:
         """The object; one whose days are over is deleted first."""
