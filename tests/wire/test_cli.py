@@ -348,7 +348,7 @@ class Forgetful(MemoryLedger):
 def test_a_ledger_that_does_not_keep_a_probe_is_a_failed_check(
     network: HTTPXMock, environment: pytest.MonkeyPatch
 ) -> None:
-    environment.setattr("restarter.cli.check_ledger.open_ledger", lambda _address, clock: Forgetful(clock))
+    environment.setattr("restarter.cli.check_ledger.open_ledger", lambda _address, clock, _stores: Forgetful(clock))
     add_oms(network)
     status, output = run("check", "--all")
     assert (status, "FAILED ledger: a probe was not kept, or not removed. To do: see that" in output) == (1, True)

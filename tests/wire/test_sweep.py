@@ -97,7 +97,7 @@ class World:
 def make_world(httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch) -> Callable[..., World]:
     """A world whose ledger is in memory, where a real one would be shared."""
     monkeypatch.setattr("restarter.http.transport.connections", HttpxTransport)
-    monkeypatch.setattr("restarter.app.open_ledger", lambda _address, clock: MemoryLedger(clock))
+    monkeypatch.setattr("restarter.app.open_ledger", lambda _address, clock, _stores: MemoryLedger(clock))
     return lambda **changes: World(httpx_mock, **changes)
 
 

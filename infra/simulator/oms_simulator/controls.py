@@ -12,6 +12,7 @@ from oms_simulator.faults import Rule, Rules
 from oms_simulator.gateway import Auth, Gateway
 from oms_simulator.groups import GroupDocument
 from oms_simulator.listing import Listing, ListingDocument
+from oms_simulator.objects import Objects, StoreDocument
 from oms_simulator.task_fields import DAYS_AGO_S
 from oms_simulator.tasks import TaskDocument
 from oms_simulator.throttle import Bucket, Limit
@@ -62,6 +63,7 @@ class WorldDocument(Document):
     generate: list[Generated] = Field(default_factory=list)
     groups: list[GroupDocument] = Field(default_factory=list)
     listing: ListingDocument = ListingDocument()
+    objects: StoreDocument = StoreDocument()
     rules: list[Rule] = Field(default_factory=list)
     throttle: Limit = Limit()
     auth: Auth = Auth()
@@ -90,6 +92,7 @@ class Controls:
             self._world.add_tasks(generated.documents(), self._now())
         self._world.put_groups(initial.groups, self._now())
         self._world.listing = Listing(initial.listing)
+        self._objects = Objects(initial.objects)
         self._rules = Rules(initial.rules)
         self._bucket = Bucket(initial.throttle)
 
@@ -154,6 +157,14 @@ class Controls:
     def set_listing(self, listing: object) -> None:
         """Change how ListTasks comes out, and count its calls from 0."""
         self._world.listing = Listing(parse(ListingDocument, listing, "listing"))
+
+    def set_objects(self, document: object) -> None:
+        """Change the object store; it is empty then."""
+        self._objects = Objects(parse(StoreDocument, document, "objects"))
+
+    def objects(self) -> dict[str, str]:
+        """What each object holds, by bucket and name."""
+        return self._objects.described()
 
     def calls(self) -> list[dict[str, Any]]:
         """What was asked and answered, oldest first."""
