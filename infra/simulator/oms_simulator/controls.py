@@ -142,7 +142,7 @@ class Controls:
         return self._world.smn.document.model_dump()
 
     def set_smn(self, smn: object) -> None:
-        """Replace the topics and templates. What is on its way is still delivered."""
+        """Replace the topics and templates. A notice that has left is still delivered."""
         self._world.smn.document = parse(SmnDocument, smn, "smn")
 
     def notices(self) -> list[dict[str, Any]]:
