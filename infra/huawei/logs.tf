@@ -8,20 +8,17 @@ resource "huaweicloud_lts_stream" "receipts" {
   stream_name = "receipts"
 }
 
-# The mail holds the receipts, and with them the `advice`: what to do next. A semicolon ends each variable's name.
+# The mail holds the receipts, and with them the `advice`: what to do next. A semicolon has to follow each variable, or it
+# is not replaced.
+# https://github.com/huaweicloud/terraform-provider-huaweicloud/blob/master/docs/resources/lts_notification_template.md
 resource "huaweicloud_lts_notification_template" "receipts" {
   name   = "${replace(var.name, "-", "_")}_receipts"
   source = "LTS"
-  locale = "en-us"
+  locale = var.locale
 
   templates {
     sub_type = "email"
-
-    content = <<-EOT
-      $${event_name}: "advice" in each receipt below says what to do.
-      Time: $${starts_at};
-      Receipts: $event.annotations.results[0].raw_results;
-    EOT
+    content  = local.mail[var.locale]
   }
 }
 
@@ -54,7 +51,7 @@ resource "huaweicloud_lts_keywords_alarm_rule" "error" {
     content {
       template_name = huaweicloud_lts_notification_template.receipts.name
       user_name     = notification_rule.value
-      language      = "en-us"
+      language      = var.locale
 
       topics {
         name      = huaweicloud_smn_topic.dead.name
@@ -95,7 +92,7 @@ resource "huaweicloud_lts_keywords_alarm_rule" "swept" {
     content {
       template_name = huaweicloud_lts_notification_template.receipts.name
       user_name     = notification_rule.value
-      language      = "en-us"
+      language      = var.locale
 
       topics {
         name      = huaweicloud_smn_topic.dead.name

@@ -412,6 +412,44 @@ def _dead_letter_sinks(root: Path) -> Iterator[str]:
             yield f"knative: trigger {name} has no subscriber"
 
 
+# ---- notices
+
+
+def notices(root: Path) -> Faults:
+    """OMS may publish to the topic that calls the function, nobody else's service to another; mails fill in."""
+    topics = {n: b for t, n, b in blocks(root, "huawei", "resource") if t == "huaweicloud_smn_topic"}
+    trigger = next(b for t, n, b in blocks(root, "huawei", "resource") if (t, n) == (TRIGGER, "failed"))
+    called = {name for name in topics if f"huaweicloud_smn_topic.{name}.topic_urn" in trigger["event_data"]}
+    default = next((b.get("default", "") for n, _, b in blocks(root, "huawei", "variable") if n == "publishers"), "")
+    faults = ["huawei: no topic calls the function"] if not called else []
+    for name, body in topics.items():
+        publishers = str(body.get("services_publish_allowed", "")).replace("${var.publishers}", default)
+        if (name in called) != ("oms" in publishers.split(",")):
+            faults.append(f"huawei: topic {name} is {'closed for OMS' if name in called else 'open for services'}")
+    for language, text in values_of(root, "huawei")["mail"].items():
+        loose = re.findall(r"\$\$?(?:\{\w+\}|event[\w.\[\]]++)(?!;)", re.sub(r"\\n", "\n", str(text)))
+        faults += [f"huawei: the mail in {language}: no semicolon after {variable}" for variable in loose]
+    return faults
+
+
+TRIGGER = "huaweicloud_fgs_function_trigger"
+# https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0021.html
+BUCKET_NAME = 63
+
+
+def lengths(root: Path) -> Faults:
+    """With the longest name that is accepted, and a project id of 32 characters, OBS takes the name of the bucket."""
+    variable = next(b for n, _, b in blocks(root, "huawei", "variable") if n == "name")
+    pattern = re.search(r'regex\("(.+?)", var.name\)', str(variable["validation"]))
+    assert pattern
+    longest = max(n for n in range(100) if re.fullmatch(pattern[1], "a" * n))
+    buckets = [b["bucket"] for t, _, b in blocks(root, "huawei", "resource") if t == "huaweicloud_obs_bucket"]
+    names_ = [b.replace("${var.name}", "a" * longest).replace("${var.project_id}", "0" * 32) for b in buckets]
+    return [
+        f"huawei: a bucket's name has {len(name)} characters" for name in names_ if not 3 <= len(name) <= BUCKET_NAME
+    ]
+
+
 # ---- sweeps
 
 
@@ -615,6 +653,8 @@ CHECKS: dict[Callable[[Path], Faults], tuple[str, ...]] = {
     secrets: ("*",),
     dead_letters: ("*.tf", "knative/*.yaml"),
     rights: ("*.tf",),
+    notices: ("huawei/*.tf",),
+    lengths: ("huawei/*.tf",),
     sweeps: ("*/sweep.tf", "knative/sweep/*"),
     kubernetes: ("knative/*.yaml",),
     kustomization: ("knative/*.yaml", "knative/dead_letters.py"),
@@ -808,6 +848,40 @@ PLANTED = [
         "huaweicloud_fgs_function.this.arn",
         "arn",
     ),
+    (
+        "closed topic",
+        notices,
+        "huawei/notices.tf",
+        "  services_publish_allowed = var.publishers\n",
+        "",
+        "failed is closed",
+    ),
+    (
+        "no publisher",
+        notices,
+        "huawei/variables.tf",
+        'default     = "oms"',
+        'default     = ""',
+        "failed is closed for OMS",
+    ),
+    (
+        "other publisher",
+        notices,
+        "huawei/variables.tf",
+        'default     = "oms"',
+        'default     = "obs"',
+        "failed is closed",
+    ),
+    (
+        "dead letters open",
+        notices,
+        "huawei/notices.tf",
+        '  display_name = "Events that',
+        '  services_publish_allowed = "oms"\n  display_name = "Events that',
+        "dead is open",
+    ),
+    ("mail not filled in", notices, "huawei/locals.tf", "$${event_name};", "$${event_name}:", "no semicolon after"),
+    ("name of 26 characters", lengths, "huawei/variables.tf", "{1,23}", "{1,24}", "has 64 characters"),
     ("column", form, "huawei/function.tf", "memory_size      =", "memory_size =", "column of ="),
     ("indentation", form, "google/messages.tf", "    ttl", "  ttl", "indentation"),
     ("not sensitive", words, "huawei/variables.tf", "  sensitive   = true\n", "", "is not sensitive"),
