@@ -8,6 +8,19 @@ resource "huaweicloud_lts_stream" "receipts" {
   stream_name = "receipts"
 }
 
+# One line for each message of the topic of notices and what became of its delivery: the proof that OMS published.
+# https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_0036.html
+resource "huaweicloud_lts_stream" "notices" {
+  group_id    = huaweicloud_lts_group.this.id
+  stream_name = "notices"
+}
+
+resource "huaweicloud_smn_logtank" "failed" {
+  topic_urn     = huaweicloud_smn_topic.failed.topic_urn
+  log_group_id  = huaweicloud_lts_group.this.id
+  log_stream_id = huaweicloud_lts_stream.notices.id
+}
+
 # The mail holds the receipts, and with them the `advice`: what to do next. A semicolon has to follow each variable, or it
 # is not replaced.
 # https://github.com/huaweicloud/terraform-provider-huaweicloud/blob/master/docs/resources/lts_notification_template.md
