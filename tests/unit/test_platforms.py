@@ -210,7 +210,8 @@ def test_one_line_in_the_kustomization_switches_sweeps_on(tmp_path: Path) -> Non
 
 
 READMES = [
-    INFRA / folder / "README.md" for folder in ("google", "huawei", "image", "knative", "observability", "package")
+    INFRA / folder / "README.md"
+    for folder in ("google", "host", "huawei", "image", "knative", "observability", "package")
 ]
 PLATFORMS = [readme for readme in READMES if readme.parent.name not in ("observability", "package")]
 
@@ -234,8 +235,11 @@ def test_commands_of_a_readme_are_a_shells_and_name_files_and_targets_that_exist
         assert (readme.parent / example).exists()
 
 
+PINNED = [INFRA / "knative" / "kustomization.yaml", INFRA / "host" / "compose.yaml"]
+
+
 def test_pages_and_manifests_name_the_version_that_is_built() -> None:
-    texts = [path.read_text("utf-8") for path in [*READMES, INFRA / "knative" / "kustomization.yaml"]]
+    texts = [path.read_text("utf-8") for path in [*READMES, *PINNED]]
     versions = {
         one for text in texts for one in re.findall(r"(?:oms-task-restarter:|newTag: |version\":\")(\d[\d.]*\d)", text)
     }
