@@ -349,8 +349,8 @@ def secrets(root: Path) -> Faults:
             re.findall(r'"?\b([A-Z][A-Z0-9_]+)"?[ \t]*[=:][ \t]*"?([^\s",}]+)', text) if path.suffix != ".py" else []
         )
         written = [(name, value) for name, value in given if value not in {'"', "{", "["} and "…" not in value]
-        # The path of a ledger's file opens nothing.
-        loud = [name for name, value in written if _is_secret(name) and not value.startswith("sqlite:")]
+        # The path of a ledger's file opens nothing, and neither does a command that reads a secret.
+        loud = [name for name, value in written if _is_secret(name) and not value.startswith(("sqlite:", "$("))]
         faults += [f"{path.relative_to(root)}: {name} is written down" for name in loud]
         if LOOKS_SECRET.search(text) or KEY_ARGUMENT.search(text):
             faults.append(f"{path.relative_to(root)}: something looks like a secret")
