@@ -82,7 +82,7 @@ def test_a_topic_of_another_region_gets_no_notice(sim: Simulator) -> None:
     assert sim.task(ID)["smn_info"] == not_sent("OMS.0168")
 
 
-def test_a_task_without_a_topic_fails_in_silence(sim: Simulator) -> None:
+def test_a_task_without_a_topic_fails_without_a_notice(sim: Simulator) -> None:
     sim.set_tasks([TASK | {"smn_config": None, "smn_info": None}])
     sim.fail({"task_id": ID})
     assert (sim.task(ID)["status"], sim.task(ID)["smn_info"], sim.notices()) == (4, None, [])
