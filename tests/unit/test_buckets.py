@@ -11,7 +11,6 @@ from typing import Any, ClassVar, NamedTuple
 
 import pytest
 from pydantic import SecretStr
-from restarter.cli.output import Finding
 
 from example import BEARER, ENVIRONMENT, TASK, settings
 from gcs_server import ADDRESS as GCS
@@ -21,6 +20,7 @@ from obs_bench import ADDRESS as OBS
 from obs_bench import example_key, open_obs
 from restarter.app import Application
 from restarter.cli.check_ledger import check_ledger
+from restarter.cli.output import Finding
 from restarter.http.call import Call
 from restarter.http.transport import Transport
 from restarter.ledger import (
