@@ -26,6 +26,7 @@ controls:
 import argparse
 import asyncio
 import json
+import os
 import secrets
 import signal
 import sys
@@ -41,6 +42,7 @@ from oms_simulator.connection import Message, Patience, Receive, Send, drop, rea
 from oms_simulator.control_calls import PREFIX, control
 from oms_simulator.controls import Clock, Controls
 from oms_simulator.courier import Courier
+from oms_simulator.fast_clock import clock
 from oms_simulator.fault_actions import Hang, Late, Reset, Say
 from oms_simulator.messages import Answer, Request, turned_away
 from oms_simulator.object_calls import is_object_call, object_route, serve_object
@@ -167,7 +169,8 @@ def main() -> None:
     parser.add_argument("--world", type=Path, help="a JSON file; see world.json beside this script")
     arguments = parser.parse_args()
     try:
-        simulator = Simulator(None if arguments.world is None else json.loads(arguments.world.read_text("utf-8")))
+        world = None if arguments.world is None else json.loads(arguments.world.read_text("utf-8"))
+        simulator = Simulator(world, clock(os.environ))
         listening, url = listen(arguments.port)
     except (OSError, ValueError) as error:
         parser.error(str(error))

@@ -82,7 +82,7 @@ def test_a_delivery_that_oms_was_too_busy_for_is_repeated_and_starts_once(oms: R
     topic(oms, restarter, "oms")
     oms.control("PUT", "/_sim/rules", [{"operation": "start", "count": 1, "action": {"answer": "throttled"}}])
     oms.control("POST", "/_sim/fail", {"task_id": 7})
-    first, second = restarter.receipt(), restarter.reporting.receipt()
+    first, second = restarter.receipt(), restarter.receipt()
     assert (first["reason"], second["outcome"], first["event_id"]) == ("throttled", "started", second["event_id"])
     assert task(oms)["starts"] == 1
 

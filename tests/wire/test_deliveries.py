@@ -24,6 +24,22 @@ def test_health_says_the_version_and_leaves_no_receipt(function: Function) -> No
     assert function.receipts() == []
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_browser_reads_in_one_sentence_what_this_is(method: str, function: Function) -> None:
+    reply = function.request(method, "/", headers={"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"})
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert reply.text.endswith("; /healthz says whether it is well.\n") or method == "HEAD"
+    assert reply.text.count("\n") <= 1
+    assert function.receipts() == []
+
+
+@pytest.mark.parametrize(("path", "accept"), [("/", "*/*"), ("/", "application/json"), ("/invoke", "text/html")])
+def test_whoever_asks_for_no_page_gets_405(path: str, accept: str, function: Function) -> None:
+    reply = function.request("GET", path, headers={"Accept": accept})
+    assert (reply.status_code, reply.headers["allow"]) == (405, "POST")
+    assert function.receipt()["outcome"] == "method_not_allowed"
+
+
 def test_the_first_call_of_functiongraph_is_answered_without_work(function: Function) -> None:
     assert function.request("POST", "/init").status_code == 200
     assert function.receipts() == []
