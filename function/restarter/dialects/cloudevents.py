@@ -91,17 +91,9 @@ def _read(attributes: Mapping[str, Any], read_data: Callable[[], Any], options: 
             return Ignored(reason=Reason.EVENT_TYPE, dialect=dialect, event_id=event_id)
         occurred_at = timestamp(attributes["time"], "time") if attributes.get("time") is not None else None
         request = read_request(read_data(), options)
-    return unless_succeeded(
-        Event(
-            request=request,
-            dialect=dialect,
-            intent=Intent.REQUESTED if kind == REQUESTED_TYPE else Intent.FAILED,
-            project_id=options.project_of(request),
-            event_id=event_id,
-            identity=(NAME, source, event_id),
-            occurred_at=occurred_at,
-        )
-    )
+    intent = Intent.REQUESTED if kind == REQUESTED_TYPE else Intent.FAILED
+    project_id, identity = options.project_of(request), (NAME, source, event_id)
+    return unless_succeeded(Event(request, dialect, intent, project_id, event_id, identity, occurred_at))
 
 
 def _attributes(headers: Mapping[str, str]) -> Mapping[str, Any]:
