@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -218,8 +219,18 @@ def chunks(body: bytes, size: int) -> bytes:
     ids=lambda value: ascii(value[:24]) if isinstance(value, bytes) else "",
 )
 def test_framing_may_exceed_content_by_4_kib(body: bytes, taken: bool, public: Running) -> None:  # noqa: FBT001
-    answered = spoken(public, CHUNKED + b"\r\n", body, NEXT)
-    receipt = public.receipt()
+    with connected(public) as connection:
+        connection.sendall(CHUNKED + b"\r\n")
+        time.sleep(0.05)
+        connection.sendall(body)
+        receipt = public.receipt()
+        connection.settimeout(SILENCE_S)
+        answered = b""
+        for packet in (b"", NEXT):
+            connection.sendall(packet)
+            with contextlib.suppress(TimeoutError):
+                while part := connection.recv(65536):
+                    answered += part
     if taken:
         assert (statuses(answered), receipt["outcome"]) == ([200, 200], "started")
     else:
@@ -472,6 +483,32 @@ def test_a_body_that_goes_on_as_garbage_after_its_reply_leaves_no_traceback(
         assert running.receipt()["outcome"] == "content_too_large"
         assert httpx.get(f"{running.url}/healthz").status_code == 200
     assert capfd.readouterr().err == ""
+
+
+# What waits for OMS
+
+
+def test_bodies_of_tiny_members_stay_small_while_oms_is_slow(public: Running, oms: Running) -> None:
+    """60 of 512 KiB took 1 GB: each held what its body was parsed to until its reply."""
+    members = "".join(f'"{number}":0,' for number in range(45_000))
+    attributes = '"specversion":"1.0","type":"oms.task.failed","source":"/s","id":"1"'
+    body = f'{{{attributes},"data":{{{members}"task_id":{TASK}}}}}'.ljust(512 * 1024 - 8).encode()
+    oms.control("PUT", "/_sim/rules", [{"action": {"delay": 2.0}}])
+    before, most = memory_kib(public), 0
+    headers = {"Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}"}
+    headers |= {"Content-Type": "application/cloudevents+json"}
+
+    def deliver(number: int) -> int:
+        named = body.replace(b'"id":"1"', b'"id":"%d"' % number)
+        return httpx.post(public.url, content=named, headers=headers, timeout=30).status_code
+
+    with ThreadPoolExecutor(60) as senders:
+        replies = [senders.submit(deliver, number) for number in range(100, 160)]
+        while not all(reply.done() for reply in replies):
+            most = max(most, memory_kib(public) - before)
+            time.sleep(0.05)
+    assert {reply.result() for reply in replies} <= {204, 503}
+    assert most < 200 * 1024
 
 
 # Lines as Google has them
