@@ -26,8 +26,8 @@ from restarter.model.delivery import AccessKey, Delivery, DeliveryContext
 from restarter.model.errors import (
     MAX_BODY_BYTES,
     BodyTimeout,
+    DeliveryError,
     Malformed,
-    Rejected,
     check_body_size,
     check_headers,
 )
@@ -76,7 +76,7 @@ async def restart(request: Request) -> Response:
             body = await _body(request, headers.get("content-length", ""), context, hold)
             method, path = request.scope[worker.ASKED]
             delivery = Delivery(method, path, headers, body)
-        except Rejected as error:
+        except DeliveryError as error:
             reply = pipeline.error_reply(error, context, trace_id_of(headers.get("traceparent", "")))
             reply = reply._replace(headers={**reply.headers, "Connection": "close"})
         else:

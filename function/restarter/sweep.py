@@ -19,6 +19,7 @@ from restarter.oms.client import FailedList, Oms
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
 from restarter.settings.types import parse_duration
+from restarter.siblings import Siblings
 
 MIN_TIME_S = 1.0  # that must remain for the next candidate
 NEVER_MS = 10**15  # for a task that does not say when it failed: it comes last
@@ -47,7 +48,9 @@ class Sweeper:
         self._restarter = restarter
         self._now = now
 
-    async def sweep(self, tick: Event, context: DeliveryContext) -> list[tuple[Event, Outcome]]:
+    async def sweep(
+        self, tick: Event, context: DeliveryContext, siblings: Siblings | None = None
+    ) -> list[tuple[Event, Outcome]]:
         """What became of each task that was handled, and last of the sweep itself. `tick` is what asked for it."""
         not_admitted = admit(tick, self._policy, context.received_at) if self._is_on else OFF
         if not_admitted is not None:
@@ -61,7 +64,7 @@ class Sweeper:
             if started >= self._limit or context.remaining() < MIN_TIME_S:
                 break
             event = _event(tick, target, identity)
-            handled.append((event, await self._restarter.restart(event, context)))
+            handled.append((event, await self._restarter.restart(event, context, siblings)))
         summary = _summary(counts, len(targets), [outcome for _, outcome in handled], failed)
         return [*((event, outcome) for event, outcome in handled if outcome.reason not in ROUTINE), (tick, summary)]
 
