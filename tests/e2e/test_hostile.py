@@ -21,7 +21,7 @@ TOKEN = f"Authorization: Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}\r\n".encode()
 CALL = json.dumps({"task_id": TASK}).encode()
 TIMEOUT_S = 10.0
 SILENCE_S = 0.4  # after a reply, in which a second one would come
-FLOOD_WAIT_S = 0.5 + SILENCE_S
+FLOOD_WAIT_S = 0.5
 STALL_S = 2.0  # for which /healthz may wait on a busy machine; what is measured without a network is in test_fuzz.py
 
 
@@ -264,9 +264,9 @@ def test_a_body_in_chunks_costs_at_most_ten_times_as_much_as_another(size: int, 
         return cpu_s(public) - before
 
     body = CALL.ljust(512 * 1024)
-    whole = post(body=body)
+    whole = post(b"Connection: close", body=body)
     plain = cost(whole[: -len(body)], body)
-    assert cost(CHUNKED + b"\r\n", chunks(body, size)) < 10 * max(plain, 0.03)
+    assert cost(CHUNKED + b"Connection: close\r\n\r\n", chunks(body, size)) < 10 * max(plain, 0.03)
 
 
 FLOODS = {
@@ -276,6 +276,7 @@ FLOODS = {
     "a head of 64 KiB": [b"POST / HTTP/1.1\r\nHost: f\r\n" + b"a:\r\n" * 16_000 + b"\r\n"],
     "a head of 900 lines": [b"POST / HTTP/1.1\r\nHost: f\r\n" + b"a:\r\n" * 900 + b"\r\n"],
     "trailers": [CHUNKED + b"\r\n" + b"0\r\n", b"X: 1\r\n" * 50_000],
+    "tiny JSON": [post(body=b"[" + b'{"":0},' * 60_000 + b"0]")],
     "tiny JSON of strangers": [post(body=b"[" + b'{"":0},' * 60_000 + b"0]").replace(TOKEN, b"")],
 }
 
