@@ -6,6 +6,8 @@ The framework starts this file under gunicorn, with the worker of restarter/serv
 import gc
 import os
 
+# pydantic then searches no installed package for plugins. It reads this at import.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 # What is imported now stays for the life of the process; collecting garbage in between costs a tenth of the start.
 gc.disable()
 # pydantic then searches no installed package for plugins.

@@ -70,9 +70,9 @@ class Keys:
 
     def __init__(self, settings: Settings, transport: Sender) -> None:
         self._transport = transport
-        self._from_file = settings.caller_oidc_keys
+        self._pinned: PyJWKSet | None = settings.caller_oidc_keys
         self._fetches = SingleFlight["PyJWKSet"](1)
-        self._set: PyJWKSet | None = None
+        self._set = self._pinned
         # Seconds since 1970: a monotonic clock may stand still while an instance is frozen.
         self._fetched_at = 0.0
         self._asked_at = 0.0
@@ -95,13 +95,13 @@ class Keys:
 
     def _known(self, kid: str) -> Any:
         """The key of that id, from the file or from a fetch within MAX_KEYS_AGE_S; None where there is none."""
-        is_usable = self._from_file is not None or _since(self._fetched_at) <= MAX_KEYS_AGE_S
+        is_usable = self._pinned is not None or _since(self._fetched_at) <= MAX_KEYS_AGE_S
         keys = self._set.keys if self._set is not None and is_usable else []
         return next((key for key in keys if key.key_id == kid), None)
 
     def _is_due(self, kid: str) -> bool:
         """Whether a delivery has to wait for keys: its own is unknown or an hour old, and Google may be asked."""
-        if self._set is None or self._from_file is not None:
+        if self._set is None or self._pinned is not None:
             return self._set is None
         is_known, is_asked = self._known(kid) is not None, KEYS_URL in self._fetches
         if is_known and (_since(self._fetched_at) <= KEYS_TTL_S or is_asked):
@@ -119,8 +119,6 @@ class Keys:
     async def _read(self, context: DeliveryContext) -> "PyJWKSet | None":
         from jwt import PyJWKSet, PyJWTError  # noqa: PLC0415  # not every deployment needs it
 
-        if self._from_file is not None:
-            return PyJWKSet.from_json(self._from_file)
         answer = await self._transport.send(Call("GET", KEYS_URL, ""), {}, min(TIMEOUT_S, context.remaining()))
         try:
             if isinstance(answer, Answer) and answer.status == 200:

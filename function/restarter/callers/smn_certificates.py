@@ -3,6 +3,7 @@
 https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_a9004.html asks to verify the server it is taken from.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,8 +37,7 @@ class Certificates:
     """The pinned certificates, or those that SMN publishes."""
 
     def __init__(self, settings: Settings, transport: Sender) -> None:
-        pinned = settings.caller_smn_certificate
-        self._pinned = None if pinned is None else read(pinned.encode())
+        self._pinned: tuple[Certificate, ...] | None = settings.caller_smn_certificate
         self._domains = settings.caller_smn_domains
         self._transport = transport
         self._known: dict[str, Fetched] = {}
@@ -90,7 +90,7 @@ def _is_stale(known: Fetched, now: datetime) -> bool:
     return bool(_valid(known.certificates, known.at)) or abs((now - known.at).total_seconds()) > REFETCH_INTERVAL_S
 
 
-def _valid(certificates: "list[Certificate]", now: datetime) -> "list[Certificate]":
+def _valid(certificates: "Sequence[Certificate]", now: datetime) -> "list[Certificate]":
     return [one for one in certificates if one.not_valid_before_utc <= now <= one.not_valid_after_utc]
 
 

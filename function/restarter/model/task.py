@@ -29,6 +29,8 @@ class Task(NamedTuple):
     """When it ended, as far as OMS tells how long it ran; else as `started_at_ms`."""
     notice_sent: bool | None = None
     """Whether OMS's own SMN notice went out; None where OMS does not say."""
+    notice_error: str | None = None
+    """OMS's text for why it did not."""
 
 
 class TaskGroup(NamedTuple):

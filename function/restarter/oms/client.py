@@ -13,11 +13,11 @@ from restarter.model.task import Start, Task, TaskGroup
 from restarter.oms import start_task, task_groups, tasks
 from restarter.oms.credentials import Credential, CredentialProvider
 from restarter.oms.error_codes import is_of_gateway, read_error, refuses_key
+from restarter.oms.failed_list import FailedList, read_all
 from restarter.oms.key_breaker import NO_GUARD, cooling_down
 from restarter.oms.signing import identify
 from restarter.settings.model import Settings, StorageCredentials
 
-MAX_PAGES = 20  # of a list of failed tasks
 T_co = TypeVar("T_co", bound=Task | TaskGroup, covariant=True)
 
 
@@ -63,16 +63,6 @@ START = Timing(MIN_START_TIME_S, reserve=0.5)  # which is kept to look again, wh
 LOOK_AGAIN = Timing(queues=False)
 
 
-class FailedList(NamedTuple):
-    """The failed tasks of a project, each once, as far as they could be listed."""
-
-    tasks: list[Task]
-    more_pages: bool = False
-    """OMS has more of them than are ever listed."""
-    error: Outcome | None = None
-    """What ended the list before its end."""
-
-
 class Oms:
     """The requests to OMS. No method raises: everything that goes wrong comes back as an Outcome."""
 
@@ -101,18 +91,13 @@ class Oms:
                 return tasks.only_match(found, name)
 
     async def failed(self, project_id: str, context: DeliveryContext) -> FailedList:
-        """The failed tasks of up to MAX_PAGES pages."""
-        found: dict[str, Task] = {}
-        for page_number in range(MAX_PAGES):
-            offset = page_number * tasks.FAILED_PAGE_SIZE
+        """The failed tasks of a project, from all pages that OMS gives."""
+
+        async def read(offset: int) -> tasks.Page | Outcome:
             call = tasks.list_failed(self._settings.endpoint_of(project_id), project_id, offset)
-            page = await self._page(call, project_id, context)
-            if isinstance(page, Outcome):
-                return FailedList(list(found.values()), error=page)
-            found |= {task.id: task for task in page.tasks}
-            if page.rows < tasks.FAILED_PAGE_SIZE:
-                return FailedList(list(found.values()))
-        return FailedList(list(found.values()), more_pages=True)
+            return await self._page(call, project_id, context)
+
+        return await read_all(read)
 
     async def show(self, project_id: str, task_id: str, context: DeliveryContext) -> Task | Outcome:
         """The task as ShowTask answers it now."""

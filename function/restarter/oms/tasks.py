@@ -19,6 +19,16 @@ FAILED_PAGE_SIZE = 100  # the most that OMS allows
 MAX_NAME_LENGTH = 255  # of the parameter; matching is fuzzy, so the head of a longer name finds it too
 
 
+class Page(NamedTuple):
+    """A page of ListTasks."""
+
+    tasks: list[Task]
+    rows: int
+    """Of the page, those that are no task included."""
+    total: int | None
+    """Tasks on all pages, where OMS says so."""
+
+
 def show(origin: str, project_id: str, task_id: str) -> Call:
     """GET /v2/{project_id}/tasks/{task_id}; both were checked to be safe in a path when they were read."""
     return Call("GET", origin, f"/v2/{project_id}/tasks/{task_id}", headers=_headers(project_id), operation="ShowTask")
@@ -46,23 +56,15 @@ def list_failed(origin: str, project_id: str, offset: int) -> Call:
     return Call("GET", origin, f"/v2/{project_id}/tasks", query, _headers(project_id), operation="ListTasks")
 
 
-class Page(NamedTuple):
-    """A page of a list of tasks."""
-
-    tasks: list[Task]
-    rows: int
-    """How many it had, with those that are no task."""
-
-
 def interpret_list(answer: Answer) -> Page | Outcome:
-    """The page that was asked for."""
+    """The page."""
     if not 200 <= answer.status < 300:
         return read_error(answer)
     document = answer.document
     rows = document.get("tasks") if isinstance(document, dict) else None
     if not isinstance(rows, list):
         return unreadable(answer)
-    return Page([task for task in map(_task, rows) if task], len(rows))
+    return Page([task for task in map(_task, rows) if task], len(rows), count(document.get("count")))
 
 
 def only_match(tasks: list[Task], name: str) -> Task | Outcome:
@@ -98,6 +100,7 @@ def _task(document: Any) -> Task | None:
         started_at_ms=count(document.get("start_time")),
         ended_at_ms=_ended_at(document),
         notice_sent=member(document.get("smn_info"), "notify_result"),
+        notice_error=text(member(document.get("smn_info"), "notify_error_message")),
         **failure_of(document, "failed_num"),
     )
 

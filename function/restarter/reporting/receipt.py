@@ -28,7 +28,6 @@ FIELDS = (
     *(*SWEEP_FIELDS, "duration_ms", "trace_id"),
 )
 OUTCOME_FIELDS = tuple(name for name in Outcome._fields if name in FIELDS)
-MAX_NAME_IN_SENTENCE = 256
 NOT_COMPLETED = Text("The sweep was not completed", "扫描未完成")
 FAILED_ONLY = Text(" (failed objects only)", "（仅失败对象）")
 ALL_OBJECTS = Text(" (all objects)", "（全部对象）")
@@ -114,7 +113,7 @@ def _target(facts: Mapping[str, Any], language: Language) -> str:
     if facts.get("group_id"):
         return GROUP.in_(language).format(name=facts["group_id"])
     name = facts.get("task_id") or facts.get("task_name")
-    return TASK.in_(language).format(name=name[:MAX_NAME_IN_SENTENCE]) if name else DELIVERY.in_(language)
+    return TASK.in_(language).format(name=name) if name else DELIVERY.in_(language)
 
 
 def _why(outcome: Outcome, language: Language) -> str | None:
