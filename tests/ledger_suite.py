@@ -13,6 +13,7 @@ and run `pytest` on that file with this folder and `function/` on the path.
 import asyncio
 import multiprocessing
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ from restarter.model.task import Restart
 
 DAY = 86400.0
 PROCESSES = 4
-ROUNDS = 25
+SLOT_S = 0.02
 
 
 @dataclass
@@ -48,6 +49,8 @@ class Bench:
     """Of claims that are made at the very same time one wins; False: none may."""
     examples: int = 60
     """How many sequences of operations are tried."""
+    rounds: int = 200
+    """How often processes race for an event and for a restart."""
 
 
 Steps = Callable[[Ledger, Ledger], Awaitable[None]]
@@ -310,7 +313,8 @@ class SharedLedgerSuite(LedgerSuite):
 
     def test_processes_that_race_claim_each_event_once_and_reserve_one_by_one(self, bench: Bench) -> None:
         with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
-            results = pool.map(race, [bench.in_process] * PROCESSES, chunksize=1)
+            jobs = [(bench.in_process, time.time() + 3, bench.rounds)] * PROCESSES
+            results = pool.starmap(race, jobs, chunksize=1)
         for claims in zip(*(claims for claims, _ in results), strict=True):
             assert sum(claims) == 1 if bench.somebody_wins else sum(claims) <= 1
         reserved = sum(reserved for _, reserved in results)
@@ -318,14 +322,18 @@ class SharedLedgerSuite(LedgerSuite):
         assert reserved == len(restarts) > 0
 
 
-def race(opener: Callable[[], Ledger] | None) -> tuple[list[bool], int]:
-    """Which events this process could claim, and how many restarts of one task it could reserve."""
+def race(opener: Callable[[], Ledger] | None, start_at: float, rounds: int) -> tuple[list[bool], int]:
+    """Which events this process could claim, and how many restarts of one task it could reserve.
+
+    `start_at`: when all begin; a round begins so often after that, for all processes that keep up.
+    """
 
     async def run() -> tuple[list[bool], int]:
         assert opener
         ledger, mine, reserved = opener(), secrets.token_hex(4), 0
         claims = []
-        for number in range(ROUNDS):
+        for number in range(rounds):
+            await asyncio.sleep(max(start_at + number * SLOT_S - time.time(), 0))
             claims.append((await ledger.claim(event(f"race {number}"), 600)).state is Claim.OURS)
             reserved += await reserve(ledger, RACED, f"{mine}-{number}")
         await ledger.close()

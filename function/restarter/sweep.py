@@ -19,6 +19,7 @@ from restarter.oms.client import Oms
 from restarter.oms.failed_list import FailedList
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
+from restarter.siblings import Siblings
 
 MIN_TIME_S = 1.0  # that must remain for the next candidate
 LIST_SHARE = 2 / 3  # of the time, after which a list that is not read to its end is left for starts
@@ -48,13 +49,15 @@ class Sweeper:
         self._restarter = restarter
         self._now = now
 
-    async def sweep(self, tick: Event, context: DeliveryContext) -> list[tuple[Event, Outcome]]:
+    async def sweep(
+        self, tick: Event, context: DeliveryContext, siblings: Siblings | None = None
+    ) -> list[tuple[Event, Outcome]]:
         """What became of each task that was handled, and last of the sweep itself. `tick` is what asked for it."""
         not_admitted = admit(tick, self._policy, context.received_at) if self._is_on else OFF
         if not_admitted is not None:
             return [(tick, not_admitted)]
-        found = await self._oms.failed(tick.project_id, _for_the_list(context))
-        counts, targets = select(found.tasks, 1000 * self._now().timestamp() - self._age_ms, self._prefix)
+        failed = await self._oms.failed(tick.project_id, _for_the_list(context))
+        counts, targets = select(failed.tasks, 1000 * self._now().timestamp() - self._age_ms, self._prefix)
         handled: list[tuple[Event, Outcome]] = []
         identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
         for target in targets:
@@ -62,8 +65,8 @@ class Sweeper:
             if started >= self._limit or context.remaining() < MIN_TIME_S:
                 break
             event = _event(tick, target, identity)
-            handled.append((event, await self._restarter.restart(event, context)))
-        summary = _summary(counts, len(targets), [outcome for _, outcome in handled], found)
+            handled.append((event, await self._restarter.restart(event, context, siblings)))
+        summary = _summary(counts, len(targets), [outcome for _, outcome in handled], failed)
         return [*((event, outcome) for event, outcome in handled if outcome.reason not in ROUTINE), (tick, summary)]
 
 
@@ -123,13 +126,13 @@ def _is_incomplete(outcome: Outcome) -> bool:
     return outcome.kind in INCOMPLETE or outcome.reason == IN_PROGRESS
 
 
-def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], found: FailedList) -> Outcome:
+def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], failed: FailedList) -> Outcome:
     """The outcome of the sweep: `swept`, or what makes the sender come again."""
     started = sum(outcome.kind in (Kind.STARTED, Kind.WOULD_START) for outcome in outcomes)
     counts = replace(counts, started=started, held_back=len(outcomes) - started, left=targets - len(outcomes))
-    incomplete = found.error or next(filter(_is_incomplete, outcomes), None)
+    incomplete = failed.error or next(filter(_is_incomplete, outcomes), None)
     if incomplete is None:
-        return Outcome(kind=Kind.SWEPT, reason=Reason.MORE_PAGES if found.more_pages else None, counts=counts)
+        return Outcome(kind=Kind.SWEPT, reason=Reason.MORE_PAGES if failed.more_pages else None, counts=counts)
     kind = incomplete.kind if incomplete.kind in INCOMPLETE else Kind.UNAVAILABLE
     return Outcome(
         kind=kind,

@@ -41,14 +41,14 @@ ALERTS = {
         {
             "status": "firing",
             "labels": {"alertname": "MigrationTaskFailed", "task_id": "191297407830872"},
-            "startsAt": "2026-11-24T00:00:00Z",
+            "startsAt": "2099-11-24T00:00:00Z",
             "fingerprint": "c2c7f0e1e5b8d2a1",
         }
     ],
 }
 TIMER = {
     "version": "v1.0",
-    "time": "2026-11-24T08:30:00+08:00",
+    "time": "2099-11-24T08:30:00+08:00",
     "trigger_type": "TIMER",
     "trigger_name": "Timer_001",
     "user_event": '{"task_id": 191297407830872}',

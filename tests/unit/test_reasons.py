@@ -223,7 +223,7 @@ def test_a_malformed_event_needs_a_person_and_a_direct_caller_hears_it_himself(
     dialect: str | None, severity: str
 ) -> None:
     error = Malformed("task_id: must be 1 to 15 digits", dialect=dialect)
-    receipt = build(Outcome(kind=Kind.MALFORMED, fault=error.reason), error, CONTEXT, settings(), None)
+    receipt = build(Outcome(kind=Kind.MALFORMED, fault=error.fault), error, CONTEXT, settings(), None)
     assert receipt["severity"] == severity
     assert receipt.get("advice") == (
         "Correct what the sender sends (task_id: must be 1 to 15 digits), and test a saved delivery with: "

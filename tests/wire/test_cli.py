@@ -490,7 +490,7 @@ Content-Type: application/json
     [
         ("GET /healthz HTTP/1.1\n\n", "answered  200, without being a delivery"),
         ("GET / HTTP/1.1\n\n", "outcome   method_not_allowed"),
-        ('{"task_id": true}', "outcome   malformed task_id: task_id_type"),
+        ('{"task_id": true}', "outcome   malformed task_id: must be 1 to 15 digits"),
         ('{"task_id": 1, "task_status": "SUCCESS"}', "outcome   ignored task_succeeded"),
         ('{"record": [{"smn": {}}]}', "outcome   malformed message_id"),
         ('{"httpMethod": "POST", "requestContext": {}, "body": "{\\"task_id\\": 7}"}', "envelope  APIG event"),

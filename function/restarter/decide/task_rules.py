@@ -76,7 +76,7 @@ def started_since(case: Case[Task]) -> Outcome | None:
 
 def is_member(task: Task) -> bool:
     """Whether the task belongs to a group, which is retried in its place."""
-    return task.group_type == "GROUP_TASK" or bool(task.group_id)
+    return task.group_type == "GROUP_TASK" or bool(task.group_id) or task.group_id_unreadable
 
 
 def usable_group_id(task: Task) -> str | None:

@@ -11,6 +11,8 @@ class Task(NamedTuple):
     status: int | None
     group_type: str | None = None
     group_id: str | None = None
+    group_id_unreadable: bool = False
+    """OMS gives an id of a group that is no text."""
     task_type: str | None = None
     failure_reason: str | None = None
     """A TRF code; None where OMS gives none, or something else in its place."""

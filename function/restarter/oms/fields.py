@@ -1,4 +1,4 @@
-"""The members that OMS's answers about tasks and about groups share. Any may be null, empty or missing. No I/O here."""
+"""The members that OMS's responses about tasks and groups share. Any may be null, empty or missing. No I/O here."""
 
 import re
 from typing import Any, TypedDict

@@ -9,7 +9,7 @@ from typing import Any
 from restarter.decide.failure_reasons import classify_failure, explain_failure
 from restarter.dialects import Decoded, is_direct
 from restarter.model.delivery import DeliveryContext
-from restarter.model.errors import Rejected
+from restarter.model.errors import DeliveryError
 from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
 from restarter.model.request import Event
 from restarter.model.text import Language, Text
@@ -48,7 +48,7 @@ def write(lines: Sequence[bytes]) -> None:
 
 def build(
     outcome: Outcome,
-    subject: Decoded | Rejected,
+    subject: Decoded | DeliveryError,
     context: DeliveryContext,
     settings: Settings,
     trace_id: str | None,
