@@ -137,8 +137,9 @@ def test_a_task_is_read_once(oms: Oms) -> None:
     assert oms.calls == ["GET tasks"]
 
 
-def test_the_summary_by_cause(oms: Oms) -> None:
+def test_the_summary_by_cause(oms: Oms, environment: pytest.MonkeyPatch) -> None:
     """The most frequent cause first, and in each the task that failed first."""
+    environment.setenv("COLUMNS", "200")
     oms.tasks = [
         row(1, error_reason={"error_code": "TRF.0055"}),
         row(2, hours=2, failed_num=None),
