@@ -56,8 +56,8 @@ class Sweeper:
         not_admitted = admit(tick, self._policy, context.received_at) if self._is_on else OFF
         if not_admitted is not None:
             return [(tick, not_admitted)]
-        failed = await self._oms.failed(tick.project_id, _for_the_list(context))
-        counts, targets = select(failed.tasks, 1000 * self._now().timestamp() - self._age_ms, self._prefix)
+        found = await self._oms.failed(tick.project_id, _for_the_list(context))
+        counts, targets = select(found.tasks, 1000 * self._now().timestamp() - self._age_ms, self._prefix)
         handled: list[tuple[Event, Outcome]] = []
         identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
         for target in targets:
@@ -66,7 +66,7 @@ class Sweeper:
                 break
             event = _event(tick, target, identity)
             handled.append((event, await self._restarter.restart(event, context, siblings)))
-        summary = _summary(counts, len(targets), [outcome for _, outcome in handled], failed)
+        summary = _summary(counts, len(targets), [outcome for _, outcome in handled], found)
         return [*((event, outcome) for event, outcome in handled if outcome.reason not in ROUTINE), (tick, summary)]
 
 
@@ -126,13 +126,13 @@ def _is_incomplete(outcome: Outcome) -> bool:
     return outcome.kind in INCOMPLETE or outcome.reason == IN_PROGRESS
 
 
-def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], failed: FailedList) -> Outcome:
+def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], found: FailedList) -> Outcome:
     """The outcome of the sweep: `swept`, or what makes the sender come again."""
     started = sum(outcome.kind in (Kind.STARTED, Kind.WOULD_START) for outcome in outcomes)
     counts = replace(counts, started=started, held_back=len(outcomes) - started, left=targets - len(outcomes))
-    incomplete = failed.error or next(filter(_is_incomplete, outcomes), None)
+    incomplete = found.error or next(filter(_is_incomplete, outcomes), None)
     if incomplete is None:
-        return Outcome(kind=Kind.SWEPT, reason=Reason.MORE_PAGES if failed.more_pages else None, counts=counts)
+        return Outcome(kind=Kind.SWEPT, reason=Reason.MORE_PAGES if found.more_pages else None, counts=counts)
     kind = incomplete.kind if incomplete.kind in INCOMPLETE else Kind.UNAVAILABLE
     return Outcome(
         kind=kind,

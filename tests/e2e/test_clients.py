@@ -71,8 +71,8 @@ def fresh_world(oms: Running, public: Running, kept: tuple[HTTPConnection, float
 
 
 def said(*command: str, status: int = 0) -> str:
-    """What a program says on stdout; it must end by itself, with this status."""
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=TIMEOUT_S, check=False)  # noqa: S603
+    """What a program says on stdout; it must end by itself, with this status. Java compiles its source first."""
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=3 * TIMEOUT_S, check=False)  # noqa: S603
     assert done.returncode == status, done.stderr
     return done.stdout
 

@@ -101,14 +101,15 @@ def test_an_exhausted_budget_is_told_and_not_marked_as_told(redis: RedisServer) 
 
 
 def test_a_person_starts_all_of_them_at_once() -> None:
+    """The world's first task was started within the default of --since, whatever the day."""
     with simulator() as oms:
         settings = EXAMPLE | {"OMS_ENDPOINT": oms.url}
-        first = failed(settings, "--since", "365d", "--prefix", "photos-photos-")
+        first = failed(settings, "--prefix", "photos-photos-")
         assert (first.returncode, str(TASK) in first.stdout) == (1, True)
-        refused = failed(settings, "--since", "365d", "--prefix", "photos-photos-", "--start")
+        refused = failed(settings, "--prefix", "photos-photos-", "--start")
         assert (refused.returncode, refused.stderr.endswith("[y/N] ")) == (1, True)
         assert not any(task["starts"] for task in oms.control("GET", "/_sim/tasks"))
-        started = failed(settings, "--since", "365d", "--prefix", "photos-photos-", "--start", "--yes")
+        started = failed(settings, "--prefix", "photos-photos-", "--start", "--yes")
         assert f"Started task {TASK} (" in started.stdout
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from child_processes import child_environment
 from processes import EXAMPLE, Running, simulator
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +69,9 @@ def build(output: Path, python: str | None = None) -> Path:
 def run(folder: Path, user_data: dict[str, str], event: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What the handler did, and the receipts that it wrote before; nothing of this machine's Python is on the path."""
     command = [target()[1], "-I", "-S", "-c", RUN, str(folder), json.dumps(user_data), json.dumps(event)]
-    ran = subprocess.run(command, capture_output=True, text=True, env={}, cwd="/", check=True, timeout=60)  # noqa: S603
+    ran = subprocess.run(  # noqa: S603
+        command, capture_output=True, text=True, env=child_environment(), cwd="/", check=True, timeout=60
+    )
     *receipts, said = [json.loads(line) for line in ran.stdout.splitlines()]
     return said, receipts
 

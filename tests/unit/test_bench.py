@@ -47,7 +47,7 @@ def test_the_peak_of_memory_is_the_high_water_mark() -> None:
 
 
 def test_waiting_for_a_core_is_the_second_figure_of_schedstat() -> None:
-    assert waited_seconds("880098 2500000000 17\n") == 2.5
+    assert waited_seconds("880098 1500000000 17\n") == 1.5
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,8 @@ PEM = SAMPLES / "SMN_cn-north-4_00000000000000000000000000000001.pem"
 EXPIRED = SAMPLES / "SMN_cn-north-4_00000000000000000000000000000002_expired.pem"
 GOOD = sorted(path.stem for path in SAMPLES.glob("*.json") if not path.stem.startswith("bad_"))
 SIGNED = sorted(path.stem for path in SAMPLES.glob("*.string_to_sign"))
-THEN = datetime(2026, 11, 24, 0, 1, tzinfo=UTC)
+CERTIFICATE = load_pem_x509_certificate(PEM.read_bytes())
+THEN = CERTIFICATE.not_valid_before_utc + timedelta(days=1)
 VERSION = bytes.fromhex("a003020102")  # the third, as each certificate says in DER
 DOMAINS = ("myhuaweicloud.com", "myhuaweicloud.eu", "myhuaweicloud.cn")
 
@@ -199,7 +200,7 @@ def test_a_signature_of_another_kind_is_none(how: dict[str, Any], tmp_path: Path
 def test_a_certificate_counts_from_its_first_second_to_its_last(place: str, tmp_path: Path) -> None:
     pem, second = PEM.read_bytes(), timedelta(seconds=1)
     way = pinned(pem, tmp_path) if place == "file" else fetching(Host(Answer(200, pem)))
-    first, last = datetime(2020, 1, 1, tzinfo=UTC), datetime(2050, 1, 1, tzinfo=UTC)
+    first, last = CERTIFICATE.not_valid_before_utc, CERTIFICATE.not_valid_after_utc
     times = (first - second, first, last, last + second)
     found = [covered(way, sample("notification"), received_at) is not None for received_at in times]
     assert found == [False, True, True, False]
@@ -560,24 +561,27 @@ def test_a_token_in_any_script_is_compared_and_not_stumbled_over() -> None:
     assert not proved(way, {})
 
 
+VECTOR, VECTOR_TIME = '{"test": 2432232314}', 1614265330  # as the library's authors publish them
+
+
 def test_the_vector_of_standard_webhooks_is_signed_as_its_authors_do() -> None:
-    signed = signers.webhook_headers('{"test": 2432232314}', timestamp=1614265330)
+    signed = signers.webhook_headers(VECTOR, timestamp=VECTOR_TIME)
     assert signed == {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
-        "webhook-timestamp": "1614265330",
+        "webhook-timestamp": str(VECTOR_TIME),
         "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
     }
     by_library = Webhook(signers.WEBHOOK_SECRET).sign(
-        "msg_p5jXN8AQM9LWM0D4loKWxJek", datetime.fromtimestamp(1614265330, UTC), '{"test": 2432232314}'
+        "msg_p5jXN8AQM9LWM0D4loKWxJek", datetime.fromtimestamp(VECTOR_TIME, UTC), VECTOR
     )
     assert signed["webhook-signature"] == by_library
 
 
 def test_the_vector_itself_is_too_old_to_get_in() -> None:
     way = standard_webhooks.StandardWebhook(settings(caller_webhook_secrets=signers.WEBHOOK_SECRET))
-    body = b'{"test": 2432232314}'
+    body = VECTOR.encode()
     assert proved(way, signers.webhook_headers(body), body)
-    assert not proved(way, signers.webhook_headers(body, timestamp=1614265330), body)
+    assert not proved(way, signers.webhook_headers(body, timestamp=VECTOR_TIME), body)
 
 
 # Settings

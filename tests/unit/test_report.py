@@ -64,14 +64,14 @@ def test_json_has_the_same_facts_one_object_a_line() -> None:
 @pytest.mark.parametrize(
     "wrapped",
     [
-        {"jsonPayload": receipt(), "timestamp": "2026-11-25T03:00:00Z"},
-        {"content": json.dumps(receipt()), "time": "2026-11-25T03:00:00+00:00"},
-        {"log": json.dumps({"message": json.dumps(receipt())}), "collectTime": "2026-11-25T03:00:00Z"},
+        {"jsonPayload": receipt(), "timestamp": "2126-11-25T03:00:00Z"},
+        {"content": json.dumps(receipt()), "time": "2126-11-25T03:00:00+00:00"},
+        {"log": json.dumps({"message": json.dumps(receipt())}), "collectTime": "2126-11-25T03:00:00Z"},
     ],
 )
 def test_exports_are_read_with_their_times(wrapped: dict[str, Any]) -> None:
     found = report.read_line(json.dumps(wrapped))
-    assert found == (receipt(), datetime(2026, 11, 25, 3, tzinfo=UTC))
+    assert found == (receipt(), datetime(2126, 11, 25, 3, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_since_leaves_out_older_lines_and_keeps_those_without_a_time() -> None:
     at = [(now - timedelta(hours=hours)).isoformat() for hours in (1, 13)]
     text = lines([{"jsonPayload": receipt(), "timestamp": one} for one in at] + [receipt(), {"time": "noon"}])
     assert run(text, "--since", "12h")[1].startswith("2 receipts, 1 other lines, 1 older ones left out\n")
-    assert run(lines([{"jsonPayload": receipt(), "timestamp": "2026-11-25T03:00:00"}]), "--since", "1s")[0] == 0
+    assert run(lines([{"jsonPayload": receipt(), "timestamp": "2126-11-25T03:00:00"}]), "--since", "1s")[0] == 0
     assert run("", "--since", "yesterday")[0] == 2
 
 

@@ -374,7 +374,7 @@ def test_a_host_that_does_not_answer_is_given_up(
     unreachable(fetching, fetching.request("POST", content=json.dumps(done())), NO_CERTIFICATE)
     unreachable(fetching, fetching.request("POST", content=DONE, headers=google()), NO_KEYS)
     assert at_once(fetching, *[({}, json.dumps(done()))] * 3, *[(google(), DONE)] * 3) == [503] * 6
-    assert time.monotonic() - started_at < 2
+    assert time.monotonic() - started_at < 20
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
@@ -899,8 +899,8 @@ def webhooks() -> Iterator[Attempt]:
         yield Attempt(f"webhook {seconds} s old", "webhook", partial(_late, seconds))
         yield Attempt(f"webhook {seconds} s early", "webhook", partial(_early, seconds))
     for text in (
-        *("now", "nan", "inf", "-inf", "1e400", "0x65000000", "-1", "0", "", " ", "1,5", "9" * 400, "1614265330"),
-        *("2026-11-24T00:00:00Z", "\\u0661", "1_000", "None", "1e-400", "18446744073709551616"),
+        *("now", "nan", "inf", "-inf", "1e400", "0x65000000", "-1", "0", "", " ", "1,5", "9" * 400, "1014265330"),
+        *("2126-11-24T00:00:00Z", "\\u0661", "1_000", "None", "1e-400", "18446744073709551616"),
     ):
         yield Attempt(f"webhook timestamp {text[:20]!r}", "webhook", partial(_stamped, text))
     for name, garble in {

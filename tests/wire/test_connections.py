@@ -945,7 +945,7 @@ async def test_a_call_cancelled_later_may_have_been_sent(
         for count in (1, 2):
             request = build(server.url)
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.05):
+                async with asyncio.timeout(0.3):
                     await fetch(pool, request)
             assert may_have_been_sent(request)
             assert (server.connections, len(server.requests)) == (count, count)

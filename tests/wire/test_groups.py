@@ -18,7 +18,7 @@ SHOW_GROUP = f"{ENDPOINT}/v2/{PROJECT}/taskgroups/{GROUP}"
 RETRY = f"{SHOW_GROUP}/retry"
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
 MEMBER = shown(group_type="GROUP_TASK", group_id=GROUP)
-LIST_KEY = f"oms/task_group/{GROUP}/failed_object_lists/1793137000000.failed_list.txt"
+LIST_KEY = f"oms/task_group/{GROUP}/failed_object_lists/4948897000000.failed_list.txt"
 Make = Callable[..., Function]
 
 

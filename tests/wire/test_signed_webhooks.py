@@ -90,7 +90,7 @@ def test_the_type_of_an_envelope_decides(make_function: Callable[..., Function],
 
 
 def test_the_time_of_an_envelope_gives_the_age_of_its_event(function: Function) -> None:
-    status, receipt = signed(function, ENVELOPE | {"timestamp": "2020-01-01T00:00:00Z"})
+    status, receipt = signed(function, ENVELOPE | {"timestamp": "2001-01-01T00:00:00Z"})
     assert (status, receipt["outcome"], receipt["reason"]) == (204, "refused", "stale_event")
 
 
@@ -100,7 +100,7 @@ def test_the_time_of_an_envelope_gives_the_age_of_its_event(function: Function) 
         (ENVELOPE | {"type": None}, "type: must be a string of 1 to 1024 characters"),
         (ENVELOPE | {"type": "a\nb"}, "type: must be a string of 1 to 1024 characters"),
         (ENVELOPE | {"timestamp": "yesterday"}, "timestamp: not an RFC 3339 time"),
-        (ENVELOPE | {"timestamp": 1732406400}, "timestamp: not an RFC 3339 time"),
+        (ENVELOPE | {"timestamp": 4732406400}, "timestamp: not an RFC 3339 time"),
         (ENVELOPE | {"data": None}, "request: must be a JSON object"),
         (ENVELOPE | {"data": {}}, "give exactly one of task_id, task_name, group_id, sweep"),
         (ENVELOPE | {"data": REQUEST | {"dst_sk": "x"}}, "dst_sk: credentials never travel in a delivery"),

@@ -17,7 +17,7 @@ from restarter.ledger.memory import MemoryLedger
 from restarter.model.delivery import Delivery
 from restarter.reporting.reply import Reply
 
-NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
+NOW = datetime(2126, 11, 25, 3, tzinfo=UTC)
 REDIS = "redis://127.0.0.1:9/0"
 
 
@@ -97,7 +97,7 @@ class World:
 def make_world(httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch) -> Callable[..., World]:
     """A world whose ledger is in memory, where a real one would be shared."""
     monkeypatch.setattr("restarter.http.transport.connections", HttpxTransport)
-    monkeypatch.setattr("restarter.app.open_ledger", lambda _address, clock: MemoryLedger(clock))
+    monkeypatch.setattr("restarter.app.open_ledger", lambda _address, clock, _stores: MemoryLedger(clock))
     return lambda **changes: World(httpx_mock, **changes)
 
 
@@ -132,7 +132,7 @@ def test_old_tasks_and_those_of_others_are_counted_and_left_alone(make_world: Ca
     world = make_world(restart_sweep_age="2h", restart_sweep_prefix="photos-")
     world.tasks = {
         1: task(1, hours=3),
-        2: task(2, name="films-films-20261027211637782_1"),
+        2: task(2, name="films-films-21261027211637782_1"),
         3: task(3),
         4: task(4, start_time=None, total_time=None),
         5: task(5, name=None),

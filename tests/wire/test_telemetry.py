@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanContext, SpanKind
 from pytest_httpx import HTTPXMock
 
+from child_processes import child_environment
 from door import SHOW, START, Function
 from example import BEARER, ENVIRONMENT, TASK, TASK_NAME, settings, shown
 from httpx_transport import HttpxTransport
@@ -199,7 +199,7 @@ def test_without_the_variable_nothing_is_told_and_nothing_of_it_is_imported(
     code = "import sys, main; sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
 
     def imported(**settings: str) -> int:
-        environment = {"PATH": os.environ["PATH"], **ENVIRONMENT, **settings}
+        environment = child_environment(**ENVIRONMENT, **settings)
         command = [sys.executable, "-c", code]
         return subprocess.run(command, cwd=ROOT / "function", env=environment, check=False).returncode  # noqa: S603
 

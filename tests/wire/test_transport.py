@@ -101,7 +101,7 @@ def test_a_start_without_an_answer_may_have_been_sent_and_is_sent_once(
     assert second == expected
     assert [call["operation"] for call in simulator.calls()] == ["start", "start"]
     assert simulator.starts(TASK) == starts
-    assert time.monotonic() - started_at < 2
+    assert time.monotonic() - started_at < 10
 
 
 def test_a_transport_can_be_closed_and_used_again_and_closed_before_it_was_used(oms: tuple[Simulator, str]) -> None:

@@ -1,0 +1,148 @@
+"""The playground's page under load: 500 failed tasks, 50 events a second for a minute, two browsers that watch.
+
+    PYTHONPATH=infra/simulator:infra/demo:tests .venv/bin/python tests/page_load.py [--seconds 60]
+
+It sends to its own playground on loopback and ends by itself, with 1 where an event was not answered with 204, a
+receipt did not reach the page, or memory grew by more than a tenth after the first third.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from example_settings import BEARER
+from playing import Playing, playing
+
+TASKS, RATE, FIRST = 500, 50, 300_000_000_000_000
+GROWTH = 1.1
+# Tasks that fail again two seconds after each start; their names are hostile.
+TEMPLATE = {
+    "id": FIRST,
+    "name": "<img src=x onerror=alert(1)> load-{n}",
+    "status": 4,
+    "error_reason": {"error_code": "TRF.0001", "error_msg": "System error."},
+    "started_ago": 3600,
+    "after_start": 4,
+    "after_seconds": 2,
+}
+
+
+@dataclass
+class Measured:
+    """What came of it; memory is resident, in MiB, of the playground with all its processes."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+    told: int = 0
+    changes: int = 0
+
+    @property
+    def sent(self) -> int:
+        """How many events."""
+        return sum(self.statuses.values())
+
+    @property
+    def growth(self) -> float:
+        """The last third's memory by that of the second."""
+        third = max(1, len(self.memory) // 3)
+        return max(self.memory[-third:]) / max(self.memory[third : 2 * third] or self.memory)
+
+    def lines(self) -> list[str]:
+        """The figures."""
+        ordered = sorted(self.seconds)
+        return [
+            f"{self.sent} events, statuses {dict(self.statuses)}",
+            f"answered in {1000 * ordered[len(ordered) // 2]:.0f} ms (median), {1000 * ordered[-1]:.0f} ms (slowest)",
+            f"{self.told} receipts on the page, in {self.changes} changes",
+            f"memory {self.memory[0]:.0f} to {self.memory[-1]:.0f} MiB, last third {self.growth:.2f} x the second",
+        ]
+
+
+async def load(playground: Playing, seconds: float, rate: int = RATE) -> Measured:
+    """Send so many events a second for so long, and watch."""
+    measured = Measured()
+    headers = {"Authorization": f"Bearer {BEARER}", "Content-Type": "application/cloudevents+json"}
+    async with httpx.AsyncClient(headers=headers, timeout=30) as client, watching(playground, measured, 2):
+        generated = await client.post(
+            f"{playground.oms}/_sim/generate", content=json.dumps({"count": TASKS, "template": TEMPLATE})
+        )
+        generated.raise_for_status()
+        sending = set()
+        begun = time.monotonic()
+        for n in range(int(seconds * rate)):
+            await asyncio.sleep(max(0.0, begun + n / rate - time.monotonic()))
+            sending.add(asyncio.create_task(send(client, playground, n, measured)))
+            if n % (rate * 2) == 0:
+                measured.memory.append(resident(playground))
+        await asyncio.gather(*sending)
+        give_up = time.monotonic() + 20
+        while measured.told < measured.sent and time.monotonic() < give_up:  # noqa: ASYNC110  # it gives up
+            await asyncio.sleep(0.1)
+        measured.memory.append(resident(playground))
+    return measured
+
+
+async def send(client: httpx.AsyncClient, playground: Playing, n: int, measured: Measured) -> None:
+    """One event of one of the tasks."""
+    event = {"specversion": "1.0", "type": "oms.task.failed", "source": "/load", "id": str(n)}
+    event |= {"data": json.dumps({"task_id": FIRST + n % TASKS, "reason": "<script>alert(1)</script>"})}
+    begun = time.monotonic()
+    answer = await client.post(playground.function, json=event)
+    measured.seconds.append(time.monotonic() - begun)
+    measured.statuses[answer.status_code] += 1
+
+
+@asynccontextmanager
+async def watching(playground: Playing, measured: Measured, browsers: int) -> AsyncIterator[None]:
+    """A block in which so many browsers read what the page is told."""
+
+    async def read() -> None:
+        async with httpx.AsyncClient(timeout=30) as client, client.stream("GET", f"{playground.page}/events") as answer:
+            async for line in answer.aiter_lines():
+                if line:
+                    measured.told = max(measured.told, json.loads(line.removeprefix("data: "))["told"])
+                    measured.changes += 1
+
+    readers = [asyncio.create_task(read()) for _ in range(browsers)]
+    await asyncio.sleep(0.5)
+    yield
+    for reader in readers:
+        reader.cancel()
+    await asyncio.gather(*readers, return_exceptions=True)
+
+
+def resident(playground: Playing) -> float:
+    """The memory of the playground and of its processes, in MiB."""
+    pages = 0
+    for pid in (playground.process.pid, *playground.descendants()):
+        try:
+            pages += int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
+        except FileNotFoundError:
+            continue
+    return pages * 4096 / 2**20
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and say in the exit status whether all is well."""
+    parser = argparse.ArgumentParser(description="The playground's page under load.")
+    parser.add_argument("--seconds", type=float, default=60)
+    seconds = parser.parse_args(arguments).seconds
+    with playing() as playground:
+        measured = asyncio.run(load(playground, seconds))
+    sys.stdout.write("\n".join([*measured.lines(), ""]))
+    well = set(measured.statuses) == {204} and measured.told >= measured.sent and measured.growth <= GROWTH
+    return 0 if well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
