@@ -118,7 +118,7 @@ def test_what_is_known_of_a_task(oms: Oms) -> None:
     result = run()
     *summary, _, head, cause, line = result.stdout.splitlines()
     assert " ".join(map(str.strip, summary)) == (
-        "TRF.0001: 1 task, 3 failed objects; an event starts 1. OMS had an internal error. "
+        "TRF.0001: 1 task, 3 failed objects; an event now: 1 would start. OMS had an internal error. "
         "To do: Ask Huawei's support for the cause."
     )
     assert (result.exit_code, head.split("  ")[0], cause) == (1, "task or group", "TRF.0001")
@@ -137,8 +137,9 @@ def test_a_task_is_read_once(oms: Oms) -> None:
     assert oms.calls == ["GET tasks"]
 
 
-def test_the_summary_by_cause(oms: Oms) -> None:
+def test_the_summary_by_cause(oms: Oms, environment: pytest.MonkeyPatch) -> None:
     """The most frequent cause first, and in each the task that failed first."""
+    environment.setenv("COLUMNS", "200")
     oms.tasks = [
         row(1, error_reason={"error_code": "TRF.0055"}),
         row(2, hours=2, failed_num=None),
@@ -159,8 +160,8 @@ def test_the_summary_by_cause(oms: Oms) -> None:
     assert found[2] == {"kind": "cause", "tasks": 1, "failed_objects": 3, "outcomes": {"refused": 1}}
     assert [one["task_id"] for one in found if one["kind"] == "failed"] == ["3", "2", "1", "4"]
     text = run().stdout
-    assert "no cause known: 1 task, 3 failed objects; an event refuses 1.\n" in text
-    assert "TRF.0055: 1 task, 3 failed objects; an event refuses 1. The destination bucket" in text
+    assert "no cause known: 1 task, 3 failed objects; an event now: 1 refused.\n" in text
+    assert "TRF.0055: 1 task, 3 failed objects; an event now: 1 refused. The destination bucket" in text
     assert [one["task_id"] for one in listed("--cause", "TRF.0055")] == ["1"]
     assert run("--cause", "TRF.9998").exit_code == 0
 

@@ -238,16 +238,6 @@ class Settings(BaseSettings, CheckedTogether):
         return self.oms_endpoint or f"https://oms.{self.region_of(project_id)}.myhuaweicloud.com"
 
 
-class OperatorSettings(Settings):
-    """What a person needs who reads OMS: its address, a project and a key. What else is given is checked and used."""
-
-    REQUIRED: ClassVar[dict[str, str]] = {"oms_project_id": Settings.REQUIRED["oms_project_id"]}
-
-    def faults_of_deployment(self, given: AbstractSet[str]) -> Iterator[Fault]:
-        """None: nobody calls a person."""
-        yield from ()
-
-
 CALLERS = {
     *("caller_bearer_tokens", "caller_webhook_secrets", "caller_smn_topics", "caller_oidc_audience"),
     "caller_trust_platform",
