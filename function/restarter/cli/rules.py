@@ -15,6 +15,8 @@ RULES = {
     "paused_group": "group status 3: resume it in OMS's console; a retry is for a group that failed",
     "temporary_keys": "RetryTaskGroup takes no security tokens, and this profile has one",
     "group_permission": "the key may not read or retry task groups",
+    "started_since": "the task was started after SMN sent the notice, so the failure that it tells is over",
+    "in_progress": "another delivery has the event, or the last restart of the budget is not concluded yet",
     "archive_restore": "each restart pays for retrieval again, and RESTART_ARCHIVED is false",
     "permanent_failure": "only a person can cure what made the task fail",
     "budget_exhausted": "it was restarted as often as RESTART_BUDGET allows",
