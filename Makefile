@@ -16,14 +16,14 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check lock upgrade package fuzz bench clean anew
+.PHONY: help demo run test test-any-day check lock upgrade package fuzz bench clean anew
 
 help: ## this list
 	@echo "Targets; all that they write is in this folder, but for the caches of pip and uv:"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "PYTHON=python3.12 chooses the Python (3.11 or newer), WORKERS=1 the processes that run tests."
 
-demo: .venv/demo ## start simulator and function, play every sample of events/, print what became of each
+demo: .venv/demo ## start simulator and function, play every sample of events/, print each result as it comes
 	$(BIN)/python infra/demo/demo.py
 
 run: .venv/demo ## the playground: simulator and function stay up until Ctrl-C, for every curl of README
@@ -34,8 +34,12 @@ run: .venv/demo ## the playground: simulator and function stay up until Ctrl-C, 
 test: .venv/dev check ## everything that the gate runs: make check, then the tests
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov
 
-check: .venv/dev ## locks, format, lint, docstrings, workflows, layers, types; without the network
+test-any-day: .venv/dev ## the tests with the clock moved: 400 days, midnights, time zones; after make test
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python tests/any_day.py --workers $(WORKERS)
+
+check: .venv/dev ## locks, dates, format, lint, docstrings, workflows, layers, types; without the network
 	$(BIN)/python tests/locks.py
+	$(BIN)/python tests/dates.py
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff check --quiet --preview --select DOC102,DOC202,DOC403 function infra tests

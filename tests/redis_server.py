@@ -143,12 +143,15 @@ def behind_tls(server: RedisServer, certificate: Path, key: Path) -> Iterator[in
 
 
 @contextmanager
-def watched_by_sentinel(password: str) -> Iterator[tuple[str, RedisServer]]:
-    """The host and port of a Sentinel that knows a master and its replica, and the master, which a test may stop."""
+def watched_by_sentinel(password: str, *options: str) -> Iterator[tuple[str, RedisServer]]:
+    """The host and port of a Sentinel that knows a master and its replica, and the master, which a test may stop.
+
+    `options`: further words of the command lines of both.
+    """
     with ExitStack() as stack:
-        master = stack.enter_context(RedisServer(*AT_ONCE, password=password))
+        master = stack.enter_context(RedisServer(*AT_ONCE, *options, password=password))
         of = ("--replicaof", "127.0.0.1", str(master.port))
-        replica = stack.enter_context(RedisServer(*AT_ONCE, *of, password=password))
+        replica = stack.enter_context(RedisServer(*AT_ONCE, *options, *of, password=password))
         config = f"sentinel monitor {MASTER} 127.0.0.1 {master.port} 1\nsentinel auth-pass {MASTER} {password}\n"
         config += f"sentinel down-after-milliseconds {MASTER} 500\nsentinel failover-timeout {MASTER} 3000\n"
         sentinel = stack.enter_context(RedisServer("--sentinel", config=config, password=password))

@@ -26,10 +26,10 @@ ID = 191297407830872
 START = f"{TASKS}/{ID}/start"
 AK, SK = "AKEXAMPLE0000000001", "SKEXAMPLE00000000000000000000000000000001"
 FAILED = {"id": ID, "name": "photos", "status": 4, "error_reason": BROKEN}
-NOON_TEXT = "20261124T120000Z"
+NOON_TEXT = "21261124T120000Z"
 # The official SDK has no types.
 ORACLE: Any = Signer
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
+NOON = datetime(2126, 11, 24, 12, tzinfo=UTC).timestamp()
 
 
 class Clock:

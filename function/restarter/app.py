@@ -1,4 +1,4 @@
-"""Builds what all deliveries share, once, and admits so many requests at once."""
+"""Builds what all deliveries share, once, and limits how much is in flight."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,9 +18,11 @@ from restarter.telemetry.configured import configured_observer
 from restarter.telemetry.observer import Observer, observed
 
 # Requests at once. One takes some 0.6 ms of a core, with a look (tests/README.md), so a small instance with a fifth
-# of a core answers some 700 within half of the default deadline. A third of that is kept for groups, which are looked
-# at besides, and for what Redis takes. A whole core answers 3,600 in that time.
+# of a core handles some 700 within half of the default deadline. A third of that is reserved for groups, which are read
+# besides, and for the ledger. A whole core handles 3,600 in that time.
 MAX_IN_FLIGHT = 480
+# Bytes of bodies that are held at once. Nearly all have under 4 KiB; of the largest, 128 fit.
+MAX_BODY_BYTES_IN_FLIGHT = 64 * 1024 * 1024
 
 
 def utc_now() -> datetime:
@@ -34,8 +36,8 @@ class Application:
     Args:
         source: The settings as they are now; the same object for as long as they do not change.
         now: Current time, UTC.
-        observer: Who is told of each step; by default what the environment configures.
-        transport: What sends calls; by default the network.
+        observer: Observes each step; by default what the environment configures.
+        transport: Sends requests; by default over the network.
         write: Takes the receipts of a delivery, each as a line of JSON; by default they go to stdout.
 
     Raises:
@@ -63,6 +65,7 @@ class Application:
             self.transport, self.credentials, self.ledger, self.observer, now, self.slots, write, self._lend
         )
         self._in_flight = 0
+        self._body_bytes = 0
         self._pipeline = self._build(source())
 
     @contextmanager
@@ -88,6 +91,26 @@ class Application:
     def _lend(self, key: AccessKey | None) -> None:
         """Keep the key that came with a delivery: an agency has one, and renews it."""
         self._lent = key or self._lent
+
+    @contextmanager
+    def bodies(self) -> Iterator[Callable[[int], None]]:
+        """A block that holds the body of a delivery. Gives a function, to be called with the size of each part of it.
+
+        That function raises Busy where all bodies together would be over MAX_BODY_BYTES_IN_FLIGHT.
+        """
+        held = 0
+
+        def hold(size: int) -> None:
+            nonlocal held
+            if self._body_bytes + size > MAX_BODY_BYTES_IN_FLIGHT:
+                raise Busy("busy: too many bytes at once")
+            held += size
+            self._body_bytes += size
+
+        try:
+            yield hold
+        finally:
+            self._body_bytes -= held
 
     def pipeline(self) -> Pipeline:
         """The pipeline by the current settings, to be used for one delivery from its beginning to its end."""

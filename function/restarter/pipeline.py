@@ -11,21 +11,23 @@ from typing import NamedTuple
 from pydantic_core import to_json
 
 from restarter.callers import authenticate, configured_authenticators
-from restarter.dialects import Decoded, DecodeOptions, Subscription, decode, functiongraph_apig, is_direct, parse
+from restarter.dialects import Decoded, DecodeOptions, Subscription, decode, is_direct, parse
 from restarter.http.transport import Sender
 from restarter.ledger import Ledger
 from restarter.model.delivery import AccessKey, AuthenticatedDelivery, Delivery, DeliveryContext
-from restarter.model.errors import Rejected
+from restarter.model.errors import DeliveryError
 from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.model.request import Event, Ignored
 from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
 from restarter.reporting import receipt
 from restarter.reporting.redaction import Mask
-from restarter.reporting.reply import Entry, Reply, apig_response, reply_to
+from restarter.reporting.reply import Entry, Reply, reply_to
 from restarter.restart import Restarter
+from restarter.serving import apig
 from restarter.serving.control_endpoints import control_reply
 from restarter.settings.model import Settings
+from restarter.siblings import Siblings, following, named_by
 from restarter.subscription import confirm
 from restarter.sweep import Sweeper
 from restarter.telemetry.observer import Observer
@@ -35,7 +37,7 @@ from restarter.telemetry.trace_context import trace_id_of, traceparent_of
 class Result(NamedTuple):
     """A part of a delivery, or the task that a sweep found, and its outcome."""
 
-    subject: Decoded | Rejected
+    subject: Decoded | DeliveryError
     outcome: Outcome
     answers_sender: bool = True
     """False for a task that a sweep found: the sweep's own outcome answers."""
@@ -96,11 +98,14 @@ class Pipeline:
                 self._lend(context.platform_key)
                 read = self._read(authenticated, outer)
                 if isinstance(read, Delivery):
-                    return apig_response(await self.handle(read, context, authenticated))
+                    return apig.response(await self.handle(read, context, authenticated))
                 with self._slots(len(read)):
-                    acts = [self._act(part, context) for part in read]
-                    results = await asyncio.gather(*acts) if len(acts) > 1 else [await acts[0]]  # one needs no task
-            except Rejected as error:
+                    if len(read) == 1:  # as nearly always
+                        results = [await self._act(read[0], context, None)]
+                    else:
+                        siblings = Siblings()
+                        results = await asyncio.gather(*(self._act_once(part, context, siblings) for part in read))
+            except DeliveryError as error:
                 return self.error_reply(error, context, trace_id)
             return self._reply([result for of_part in results for result in of_part], context, trace_id)
 
@@ -109,28 +114,35 @@ class Pipeline:
     ) -> Sequence[Decoded] | Delivery:
         """The parts of a delivery, or the request inside an APIG event. The parsed document is gone afterwards."""
         parsed = parse(authenticated)
-        if not functiongraph_apig.recognises(parsed):
+        if not apig.recognises(parsed):
             return decode(parsed, self._options)
-        inside = functiongraph_apig.unwrap(parsed, outer)
+        inside = apig.unwrap(parsed, outer)
         self._observer.step("unwrapped", inside)
         return inside
 
-    def error_reply(self, error: Rejected, context: DeliveryContext, trace_id: str | None) -> Reply:
+    def error_reply(self, error: DeliveryError, context: DeliveryContext, trace_id: str | None) -> Reply:
         """The receipt and reply of a delivery that is not taken."""
         return self._reply([Result(error, _outcome_of(error))], context, trace_id)
 
-    async def _act(self, part: Decoded, context: DeliveryContext) -> Sequence[Result]:
+    async def _act_once(self, part: Decoded, context: DeliveryContext, siblings: Siblings) -> Sequence[Result]:
+        """The results of a part. Where an earlier part names the same event or target, that one alone acts."""
+        if not isinstance(part, Event):
+            return await self._act(part, context, siblings)
+        return await siblings.once(
+            named_by(part),
+            lambda: self._act(part, context, siblings),
+            lambda first: [Result(part, following(first[-1].outcome))],
+        )
+
+    async def _act(self, part: Decoded, context: DeliveryContext, siblings: Siblings | None) -> Sequence[Result]:
         """The result of a part, and before it those of the tasks that a sweep found."""
         self._observer.step("decoded", part)
         match part:
             case Event() if part.request.sweep:
-                *found, (tick, swept) = await self._sweeper.sweep(part, context)
-                return [
-                    *(Result(event, outcome, answers_sender=False) for event, outcome in found),
-                    Result(tick, swept),
-                ]
+                *found, (tick, swept) = await self._sweeper.sweep(part, context, siblings)
+                return [*(Result(task, outcome, answers_sender=False) for task, outcome in found), Result(tick, swept)]
             case Event():
-                outcome = await self._restarter.restart(part, context)
+                outcome = await self._restarter.restart(part, context, siblings)
                 outcome = outcome if not _refused_key(outcome) or self._is_current() else _retry_with_new_key(outcome)
             case Ignored():
                 outcome = Outcome(kind=Kind.IGNORED, reason=part.reason)
@@ -165,5 +177,5 @@ def _retry_with_new_key(outcome: Outcome) -> Outcome:
     return outcome._replace(kind=Kind.UNAVAILABLE, reason=Reason.CREDENTIALS_CHANGED)
 
 
-def _outcome_of(error: Rejected) -> Outcome:
-    return Outcome(kind=error.kind, fault=error.reason)
+def _outcome_of(error: DeliveryError) -> Outcome:
+    return Outcome(kind=error.kind, fault=error.fault)

@@ -19,6 +19,7 @@ from restarter.oms.client import MIN_START_TIME_S, Oms
 from restarter.oms.task_groups import WRONG_STATE
 from restarter.reporting.outcomes import OUTCOMES
 from restarter.settings.model import Settings
+from restarter.siblings import Siblings, following
 from restarter.telemetry.observer import Observer
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ class Restarter:
         self._ledger = ledger
         self._dry_run = settings.restart_dry_run
 
-    async def restart(self, event: Event, context: DeliveryContext) -> Outcome:
+    async def restart(self, event: Event, context: DeliveryContext, siblings: Siblings | None = None) -> Outcome:
         """The outcome of one request: admit, claim, attempt, conclude. Nothing is started without the ledger."""
         outcome = admit(event, self._policy, context.received_at)
         if outcome is not None:
@@ -60,7 +61,7 @@ class Restarter:
             return outcome
         key = event_key(event)
         if key is None:  # without an id a redelivery cannot be recognised, so nothing is remembered
-            outcome, _ = await self._attempt(event, "", context)
+            outcome, _ = await self._attempt(event, "", context, siblings)
             return outcome
         try:
             claimed = await _before_deadline(self._ledger.claim(key, self._policy.claim_s), context)
@@ -69,79 +70,88 @@ class Restarter:
         self._observer.step("claimed", claimed.state)
         if claimed.state is not Claim.OURS:
             return _not_ours(claimed)
-        outcome, reserved = await self._attempt(event, claimed.token, context)
+        outcome, reserved = await self._attempt(event, claimed.token, context, siblings)
         return await self._conclude(key, claimed.token, outcome, reserved, context)
 
-    async def _attempt(self, event: Event, token: str, context: DeliveryContext) -> tuple[Outcome, LedgerKeys | None]:
-        """Read the task or its group, decide, reserve the restart, and start it.
+    async def _attempt(
+        self, event: Event, token: str, context: DeliveryContext, siblings: Siblings | None
+    ) -> tuple[Outcome, LedgerKeys | None]:
+        """Read the task or its group, and act once on it in this delivery.
 
         Gives the outcome, and the keys of what was reserved with the claim's token.
         """
-        found = await self._read(event, context)
+        group_id = event.request.group_id
+        asked = AskGroup(group_id) if group_id is not None else await self._read(event, context)
+        found = await self._read_group(event, asked, context) if isinstance(asked, AskGroup) else asked
         if isinstance(found, Outcome):
             return found, None
         target, decision = found
+        if siblings is None:
+            outcome, reserved = await self._act(event, target, decision, token, context)
+        else:
+            outcome, reserved = await siblings.once(
+                [("target", event.project_id, type(target).__name__, target.id)],
+                lambda: self._act(event, target, decision, token, context),
+                lambda first: (following(first[0]), None),
+            )
+        return _described(outcome, target), reserved
+
+    async def _act(
+        self, event: Event, target: Task | TaskGroup, decision: Start | Outcome, token: str, context: DeliveryContext
+    ) -> tuple[Outcome, LedgerKeys | None]:
+        """Reserve the restart that the rules decided, and start it."""
         try:
             reserved = await self._reserve(event, target, decision, token, context)
         except LedgerError:
             reserved = NO_LEDGER
         if isinstance(reserved, Outcome):
             self._observer.step("decided", reserved)
-            return _described(reserved, target), None
+            return reserved, None
         self._observer.step("decided", reserved.start)
         if self._dry_run:
             outcome = Outcome(kind=Kind.WOULD_START, migrate_failed_object=reserved.start.migrate_failed_object)
         else:
-            outcome = await self._start(event, reserved.start, context)
-        return _described(outcome, target, reserved.attempt), reserved.keys
+            outcome = await self._oms.start(event, reserved.start, context)
+            if outcome.oms_error_code in WRONG_STATE and reserved.start.of_group:
+                outcome = await self._decide_again(event, reserved.start.target_id, outcome, context)
+        return outcome._replace(attempt=reserved.attempt), reserved.keys
 
-    async def _start(self, event: Event, start: Start, context: DeliveryContext) -> Outcome:
-        """Make the one call; where OMS says that the group's state forbids it, the state that it has now decides.
+    async def _decide_again(self, event: Event, group_id: str, rejected: Outcome, context: DeliveryContext) -> Outcome:
+        """The outcome where OMS says that the group's state forbids a retry: the state that it has now decides.
 
         A group that still seems to have failed was rejected.
         """
-        outcome = await self._oms.start(event, start, context)
-        if not start.of_group or outcome.oms_error_code not in WRONG_STATE:
-            return outcome
-        group = await self._oms.show_group(event.project_id, start.target_id, context)
+        group = await self._oms.show_group(event.project_id, group_id, context)
         row = group if isinstance(group, Outcome) else group_status(Case(event, group, self._policy))
         if row is None:
-            return outcome
-        return outcome._replace(kind=row.kind, reason=row.reason, retry_after=row.retry_after)
+            return rejected
+        return rejected._replace(kind=row.kind, reason=row.reason, retry_after=row.retry_after)
 
-    async def _read(self, event: Event, context: DeliveryContext) -> tuple[Task | TaskGroup, Start | Outcome] | Outcome:
-        """What the event names, or the group that decides in its place, and what the rules say of it."""
-        request = event.request
-        if request.group_id is not None:
-            return await self._read_group(event, request.group_id, None, context)
-        task = await self._read_task(event, context)
-        self._observer.step("looked", task)
-        if isinstance(task, Outcome):
-            return task
-        decision = decide_task(Case(event, task, self._policy))
-        if isinstance(decision, AskGroup):
-            return await self._read_group(event, decision.group_id, task, context)
-        return task, decision
-
-    async def _read_task(self, event: Event, context: DeliveryContext) -> Task | Outcome:
-        """The task as it is now; a name is resolved first."""
+    async def _read(self, event: Event, context: DeliveryContext) -> tuple[Task, Start | Outcome] | AskGroup | Outcome:
+        """The task as it is now, and what the rules say of it; a name is resolved first."""
         task_id = event.request.task_id
         if task_id is None:
             named = await self._oms.find(event.project_id, event.request.task_name or "", context)
             if isinstance(named, Outcome):
+                self._observer.step("looked", named)
                 return named
             task_id = named.id
-        return await self._oms.show(event.project_id, task_id, context)
+        task = await self._oms.show(event.project_id, task_id, context)
+        self._observer.step("looked", task)
+        if isinstance(task, Outcome):
+            return task
+        decision = decide_task(Case(event, task, self._policy))
+        return decision if isinstance(decision, AskGroup) else (task, decision)
 
     async def _read_group(
-        self, event: Event, group_id: str, member: Task | None, context: DeliveryContext
+        self, event: Event, asked: AskGroup, context: DeliveryContext
     ) -> tuple[TaskGroup, Start | Outcome] | Outcome:
         """The group that the event names, or that its failed task is a member of, and what the rules say of it."""
-        group = await self._oms.show_group(event.project_id, group_id, context)
+        group = await self._oms.show_group(event.project_id, asked.group_id, context)
         self._observer.step("looked", group)
         if isinstance(group, Outcome):
-            return _described(group, TaskGroup(id=group_id, status=None, member=member))
-        group = group._replace(member=member)
+            return _described(group, TaskGroup(id=asked.group_id, status=None, member=asked.member))
+        group = group._replace(member=asked.member)
         return group, decide_group(Case(event, group, self._policy))
 
     async def _reserve(
@@ -213,11 +223,8 @@ class Restarter:
         return outcome
 
 
-def _described(outcome: Outcome, target: Task | TaskGroup, attempt: int | None = None) -> Outcome:
-    """The outcome with what is known of the task, and of the group that decided in its place.
-
-    `attempt`: which restart within the window it is.
-    """
+def _described(outcome: Outcome, target: Task | TaskGroup) -> Outcome:
+    """The outcome with what is known of the task, and of the group that decided in its place."""
     task = target.member if isinstance(target, TaskGroup) else target
     return outcome._replace(
         task_id=task.id if task else None,
@@ -226,7 +233,6 @@ def _described(outcome: Outcome, target: Task | TaskGroup, attempt: int | None =
         failure_reason=target.failure_reason,
         failed_objects=target.failed_objects,
         failed_objects_list=target.failed_objects_list,
-        attempt=attempt,
     )
 
 

@@ -97,7 +97,7 @@ def function(
     """The function as a platform starts it, with these settings and nothing of this machine's.
 
     Args:
-        settings: Its whole environment but PATH, PORT and HOST.
+        settings: Its whole environment but PORT, HOST and what each child inherits.
         port: Where it listens; None is a free one.
         source: The file that holds the target `restart`.
         stdout: Where its receipts go; None is to `lines`.

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from child_processes import child_environment
+
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 DEMO = "infra/demo/requirements.txt"
@@ -36,8 +38,8 @@ def installable(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run make there, with nothing of this machine's settings but PATH."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PIP_CONFIG_FILE": os.devnull, **more}
+    """Run make there, with none of this machine's settings."""
+    environment = child_environment(**{"HOME": str(folder), "PIP_CONFIG_FILE": os.devnull, **more})
     command = ["make", *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
 
@@ -52,7 +54,7 @@ def python(target: Path, script: str) -> str:
 
 def test_make_alone_lists_every_target_and_what_it_does(folder: Path) -> None:
     said = make(folder)
-    listed = dict(re.findall(r"^  make ([a-z]+) +(\S.*)$", said.stdout, re.MULTILINE))
+    listed = dict(re.findall(r"^  make ([a-z-]+) +(\S.*)$", said.stdout, re.MULTILINE))
     phony = re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)[0].split()
     assert said.returncode == 0
     assert [*listed] == [name for name in phony if name != "anew"]

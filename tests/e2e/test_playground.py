@@ -24,7 +24,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from child_processes import Lines, started
+from child_processes import Lines, child_environment, started
 from example import BEARER, TASK, TASK_NAME
 from markdown_curls import PLAYGROUND, Curl, code_blocks, curls_of
 from ports import UnusablePort, read_ports
@@ -161,7 +161,7 @@ DOCUMENTS = sorted(
 def statuses(curls: list[Curl], playground: Playing, home: Path) -> list[int]:
     """What the playground answers to each command, in order, as bash runs it."""
     urls = {"8080": playground.function, "9090": playground.oms}
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "CALLER_BEARER_TOKENS": BEARER}
+    environment = child_environment(HOME=str(home), CALLER_BEARER_TOKENS=BEARER)
     answered = []
     for curl in curls:
         script = WITH_STATUS + PLAYGROUND.sub(lambda match: urls[match[1]], curl.command)

@@ -21,7 +21,7 @@ ENCODED = quote(PASSWORD, safe="")
 USER = "restarter"
 # What the user of the function must be allowed; README says the same.
 RIGHTS = ["~oms-task-restarter:*", "-@all", "+eval", "+evalsha", "+get", "+set", "+del", "+expire", "+time"]
-RIGHTS += ["+zadd", "+zrem", "+zrangebyscore", "+zremrangebyscore"]
+RIGHTS += ["+pttl", "+zadd", "+zrem", "+zrangebyscore", "+zremrangebyscore"]
 SELECTS = ["+select"]  # another database than 0
 IN_A_CLUSTER = ["+cluster|slots", "+command"]
 
@@ -39,17 +39,21 @@ def keep(address: str, events: int = 30) -> None:
         ledger = open_ledger(address, time.time)
         for number in range(events):
             key, keys = EventKey(f"e{number}", "t"), LedgerKeys(f"e{number}", f"t{number}")
-            assert await ledger.claim(key, 10) is Claim.OURS
+            first = await ledger.claim(key, 10)
+            assert first.state is Claim.OURS
+            assert (await ledger.claim(key, 10)).state is Claim.HELD
             history = await ledger.history(keys, 60)
-            assert history.ages == ()
-            assert await ledger.reserve(keys, history, 60)
-            assert len((await ledger.history(LedgerKeys("other", keys.task), 60)).ages) == 1
-            await ledger.unreserve(keys)
-            assert await ledger.mark_exhausted(keys.task, 60)
-            await ledger.release(key)
-            assert await ledger.claim(key, 10) is Claim.OURS
-            await ledger.settle(key)
-            assert await ledger.claim(key, 10) is Claim.SETTLED
+            assert history.restarts == ()
+            assert await ledger.reserve(keys, history, 60, first.token)
+            await ledger.confirm(keys, first.token)
+            assert len((await ledger.history(LedgerKeys("other", keys.task), 60)).restarts) == 1
+            await ledger.unreserve(keys, first.token)
+            assert await ledger.mark(keys.task, "e", 60)
+            await ledger.release(key, first.token)
+            second = await ledger.claim(key, 10)
+            assert second.state is Claim.OURS
+            await ledger.settle(key, second.token)
+            assert (await ledger.claim(key, 10)).state is Claim.SETTLED
         await ledger.close()
 
     asyncio.run(steps())
@@ -142,13 +146,13 @@ def thaw(address: str, monkeypatch: pytest.MonkeyPatch, server: RedisServer, sec
 
     async def steps() -> set[str]:
         ledger = open_ledger(address, time.time)
-        assert await ledger.claim(EventKey("before", "t"), 10) is Claim.OURS
+        assert (await ledger.claim(EventKey("before", "t"), 10)).state is Claim.OURS
         before = connections(server)
         assert before
         later = time.time() + seconds
         monkeypatch.setattr("restarter.ledger.redis.time", SimpleNamespace(time=lambda: later))
         claims = [ledger.claim(EventKey(f"e{number}", "t"), 10) for number in range(20)]
-        assert set(await asyncio.gather(*claims)) == {Claim.OURS}
+        assert {claimed.state for claimed in await asyncio.gather(*claims)} == {Claim.OURS}
         after = connections(server)
         await ledger.close()
         monkeypatch.undo()

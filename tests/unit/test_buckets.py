@@ -20,7 +20,7 @@ from obs_bench import ADDRESS as OBS
 from obs_bench import example_key, open_obs
 from restarter.app import Application
 from restarter.cli.check_ledger import check_ledger
-from restarter.cli.finding import Finding
+from restarter.cli.output import Finding
 from restarter.http.call import Call
 from restarter.http.transport import Transport
 from restarter.ledger import (
@@ -116,7 +116,7 @@ def test_what_an_event_and_its_redelivery_cost_in_obs(obs: str, monkeypatch: pyt
     """Writes and reads: the figures of the table in function/README.md."""
     counted = Counted(monkeypatch)
     run(open_obs(obs), one_event)
-    assert counted.taken() == (8, 11)
+    assert counted.taken() == (8, 12)
     run(open_obs(obs), redelivered)
     assert counted.taken() == (0, 1)
 

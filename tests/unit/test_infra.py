@@ -44,7 +44,7 @@ NAMES = {
     *("CLOUD_SDK_AK", "CLOUD_SDK_SK", "SECRETS_DIR", "PORT", "FUNCTION_TARGET", "FUNCTION_SOURCE"),
 }
 # Read by libraries that the program stands on.
-NAMES |= {"PYDANTIC_DISABLE_PLUGINS", "OMS_AGENCY"}
+NAMES |= {"PYDANTIC_DISABLE_PLUGINS", "OMS_AGENCY", "LOG_EXECUTION_ID"}
 OF_THE_IMAGE = {"PATH", "HOME", "TMPDIR", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
 SECRET_NAMES = {
     name.upper()
@@ -460,6 +460,8 @@ def rights(root: Path) -> Faults:
         faults.append("google: anybody may call")
     if re.search(r'roles/run\.invoker"\n\s+member\s+= (?!google_service_account\.push\.member)', text):
         faults.append("google: another than Pub/Sub's account may call")
+    if 'LOG_EXECUTION_ID = "false"' not in text:
+        faults.append("google: the framework writes receipts anew")
     return faults
 
 
@@ -737,7 +739,14 @@ PLANTED = [
     ("misspelt in a README", settings, "google/README.md", "OMS_DST_AK", "OMS_DTS_AK", "OMS_DTS_AK is no setting"),
     ("no project", required, "huawei/locals.tf", "OMS_PROJECT_ID =", "OMS_PROJECTS =", "OMS_PROJECT_ID: "),
     ("no destination", required, "google/locals.tf", '    "OMS_DST_SK",\n  ]', "  ]", "google: OMS_DST_SK"),
-    ("no way in", required, "knative/service.yaml", 'value: "true"', 'value: "false"', "no way in is configured"),
+    (
+        "no way in",
+        required,
+        "knative/service.yaml",
+        'value: "true"',
+        'value: "false"',
+        "no authentication method is configured",
+    ),
     ("bad value", required, "local/compose.yaml", "OMS_REGION: cn-north-4", "OMS_REGION: nowhere", "OMS_REGION"),
     (
         "secret in Terraform",
@@ -813,6 +822,7 @@ PLANTED = [
     ("not sensitive", words, "huawei/variables.tf", "  sensitive   = true\n", "", "is not sensitive"),
     ("not described", words, "google/variables.tf", '  description = "Google Cloud project."\n', "", "no description"),
     ("too many rights", rights, "huawei/permissions.tf", "oms:task:update", "oms:*:*", "actions"),
+    ("another log", rights, "google/function.tf", 'EXECUTION_ID = "false"', 'EXECUTION_ID = "true"', "receipts anew"),
     ("anybody", rights, "google/accounts.tf", "google_service_account.push.member", '"allUsers"', "anybody may call"),
     (
         "always swept",

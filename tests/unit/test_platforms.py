@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from child_processes import child_environment
 from restarter import __version__
 
 INFRA = Path(__file__).parents[2] / "infra"
@@ -37,8 +38,8 @@ Ran = subprocess.CompletedProcess[str]
 
 def run(*command: str, folder: Path) -> Ran:
     """One call of a tool, without the settings that the person who runs the tests has for it."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
-    environment |= {"TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"}  # it asks for no newer version
+    environment = child_environment(HOME=str(folder), TF_CLI_CONFIG_FILE=os.devnull)
+    environment["CHECKPOINT_DISABLE"] = "1"  # it asks for no newer version
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
 
 

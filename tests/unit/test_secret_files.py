@@ -10,8 +10,11 @@ import pytest
 from example import ENVIRONMENT
 from restarter.settings import files as secret_files
 from restarter.settings.errors import SettingsError
-from restarter.settings.model import Settings, given_twice, load
+from restarter.settings.model import Settings, load, misspelt_names, names_given_twice
 from restarter.settings.reload import SettingsReloader
+
+TWICE = "{} is given in the environment and differently in a file; the file is used"
+REQUIRED = "required, because OMS keeps no keys and each start sends them"
 
 
 @pytest.fixture
@@ -109,7 +112,7 @@ def test_a_profile_is_put_together_of_files_and_environment(secrets_dir: Path, e
     environment.setenv("OMS_PROFILES__AWS__DST_SK", "not-used")
     keys = load().oms_profiles["aws"]
     assert (keys.dst_ak.get_secret_value(), keys.dst_sk.get_secret_value()) == ("of-the-environment", "of-the-file")
-    assert given_twice() == ["OMS_PROFILES__AWS__DST_SK"]
+    assert names_given_twice() == [TWICE.format("OMS_PROFILES__AWS__DST_SK")]
 
 
 def kubernetes(root: Path, version: str, **texts: str) -> None:
@@ -173,7 +176,7 @@ def test_without_a_folder_of_secrets_the_environment_is_all(
     (tmp_path / "file").write_text("no folder")
     environment.setenv("SECRETS_DIR", str(tmp_path / what))
     assert dst_sk(load()) == ENVIRONMENT["OMS_DST_SK"]
-    assert given_twice() == []
+    assert names_given_twice() == []
 
 
 # -- faults
@@ -204,7 +207,7 @@ def test_a_folder_where_a_file_should_be_is_a_setting_that_is_not_given(
     environment.delenv("OMS_DST_SK")
     (secrets_dir / "OMS_DST_SK").mkdir()
     write(secrets_dir, OMS_DST_SK__inside="secret")
-    assert faults() == ["OMS_DST_SK: Field required"]
+    assert faults() == [f"OMS_DST_SK: {REQUIRED}"]
 
 
 def test_a_file_where_a_profile_should_be_is_a_fault_that_names_it(secrets_dir: Path) -> None:
@@ -254,10 +257,57 @@ def test_a_setting_given_twice_and_differently_is_said_by_name(
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (
             logging.WARNING,
-            "OMS_DST_SK is given in the environment and differently in a file; the file is used",
+            TWICE.format("OMS_DST_SK"),
         )
     ]
     assert dst_sk(rotation.current()) == "of-the-file"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("RESTART_BUGDET", "RESTART_BUGDET is not a setting and has no effect; did you mean RESTART_BUDGET?"),
+        ("OMS_TIMOUT", "OMS_TIMOUT is not a setting and has no effect; did you mean OMS_TIMEOUT?"),
+        ("OMS_TOKEN", "OMS_TOKEN is not a setting and has no effect; did you mean OMS_AUTH_TOKEN?"),
+        ("CALLER_BEARER_TOKEN", "… is not a setting and has no effect; did you mean CALLER_BEARER_TOKENS?"),
+        ("IAM_PASSWROD", "IAM_PASSWROD is not a setting and has no effect; did you mean IAM_PASSWORD?"),
+        ("OMS_PROFILES__AWS__DTS_AK", "… is not a setting and has no effect; did you mean OMS_PROFILES__AWS__DST_AK?"),
+        (
+            "RESTART_LOOK_FIRST",
+            "… is no longer a setting and has no effect: the function looks at every task before it starts one",
+        ),
+    ],
+)
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_a_misspelt_or_former_name_is_warned_of(
+    name: str,
+    said: str,
+    where: str,
+    secrets_dir: Path,
+    environment: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It stops nothing, and its value is not in the warning."""
+    environment.setenv("OMS_PROFILES__AWS__DST_AK", "a")
+    environment.setenv("OMS_PROFILES__AWS__DST_SK", "a")
+    if where == "file":
+        write(secrets_dir, **{name: "the-value"})
+    else:
+        environment.setenv(name, "the-value")
+    SettingsReloader().warn()
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", said.replace("…", name))
+    ]
+
+
+@pytest.mark.parametrize("name", ["OMS_PORT", "RESTART_POLICY", "PATH", "LOG_LEVELS", "OMS_PROFILES__AWS__X", "IAM_"])
+def test_a_name_that_resembles_no_setting_is_none_of_ours(name: str, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv(name, "x")
+    environment.setenv("OMS_PROFILES__AWS__DST_AK", "a")
+    environment.setenv("OMS_PROFILES__AWS__DST_SK", "a")
+    environment.setenv("oms_timeout", "3")
+    environment.setenv("NOTIFY_NOBODY", "x")
+    assert misspelt_names() == []
 
 
 # -- following
@@ -375,7 +425,7 @@ def test_links_in_circles_do_not_keep_the_function_from_looking(
         ({"OMS_PROFILES__aws__SRC_AK": "words"}, "OMS_PROFILES__AWS__SRC_SK: required with SRC_AK"),
         (
             {"OMS_TIMEOUT": "words", "OMS_REGION": "words"},
-            "OMS_REGION: unknown region; OMS has …; OMS_TIMEOUT: Input should be a valid number, …",
+            "OMS_REGION: unknown region; OMS has …; OMS_TIMEOUT: must be a number",
         ),
     ],
 )
@@ -388,7 +438,7 @@ def test_a_broken_file_leaves_the_settings_as_they_were_and_is_named_in_one_line
     write(secrets_dir, **broken)
     assert all(rotation.current() is old for _ in range(10))
     (line,) = errors(caplog)
-    begin = "The settings stay as they were, for a changed file is wrong: "
+    begin = "Keeping the previous settings: a changed file is invalid: "
     assert line.startswith(begin)
     parts = said.split("…")
     assert all(part in line.removeprefix(begin) for part in parts)
@@ -409,7 +459,7 @@ def test_a_folder_that_goes_and_comes_again_is_noticed(
     old = rotation.current()
     secrets_dir.rename(secrets_dir.with_name("gone"))
     assert [rotation.current() is old for _ in range(3)] == [True] * 3
-    assert [line.rpartition(": OMS")[2] for line in errors(caplog)] == ["_DST_SK: Field required"]
+    assert [line.rpartition(": OMS")[2] for line in errors(caplog)] == [f"_DST_SK: {REQUIRED}"]
     write(secrets_dir, OMS_DST_SK="another")
     assert dst_sk(rotation.current()) == "another"
 

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import uvicorn
 import uvicorn_worker
 
+from restarter.serving import http_protocol
 from restarter.serving import worker as http_worker
 
 HANDLED = [*http_worker.Worker.SIGNALS, signal.SIGTERM]
@@ -61,16 +63,23 @@ async def hello(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": b"hello"})
 
 
-async def say(*parts: bytes) -> bytes:
-    """What a server answers to these bytes until it closes the connection."""
+async def say(*parts: bytes, pause: float = 0.1, idle_s: float = 5) -> bytes:
+    """What a server answers to these bytes until it closes the connection.
+
+    Args:
+        parts: Packets.
+        pause: Seconds after each.
+        idle_s: For how long an idle connection stays.
+    """
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(hello, http=http_worker.Http, lifespan="off", log_config=None)
+    config = uvicorn.Config(hello, http=http_protocol.Http, lifespan="off", log_config=None)
+    config.timeout_keep_alive = idle_s  # type: ignore[assignment]  # the loop takes parts of a second, too
     running = uvicorn.Server(config)
     serving = asyncio.create_task(running.serve(sockets=[listening]))
     reader, writer = await asyncio.open_connection(*listening.getsockname())
     for part in parts:
         writer.write(part)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(pause)
     answer = await asyncio.wait_for(reader.read(), 5)
     writer.close()
     running.should_exit = True
@@ -82,7 +91,7 @@ def test_uvicorn_reads_http_in_the_same_way_without_gunicorn(worker: http_worker
     """As `functions-framework --debug` starts it; left to itself, it takes httptools, which bounds nothing."""
     config = uvicorn.Config(hello, log_config=None)
     config.load()
-    assert config.http_protocol_class is http_worker.Http
+    assert config.http_protocol_class is http_protocol.Http
 
 
 def test_what_is_no_http_is_refused(caplog: pytest.LogCaptureFixture) -> None:
@@ -96,69 +105,17 @@ def test_garbage_after_a_reply_closes_the_connection_without_a_traceback(caplog:
     assert [record for record in caplog.records if record.exc_info] == []
 
 
-class Sent(asyncio.Transport):
-    """Keeps each call of the system that a real transport would make."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[bytes | str] = []
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        if data:
-            self.calls.append(bytes(data))
-
-    def close(self) -> None:
-        self.calls.append("close")
-
-    def is_closing(self) -> bool:
-        return "close" in self.calls
+GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
-HEAD = b"HTTP/1.1 204 \r\n\r\n"
-CONTINUE = b"HTTP/1.1 100 \r\n\r\n"
+@pytest.mark.parametrize("parts", [[b""], [b"G"] * 5, [GET, b"G"], [GET, *([b"G"] * 4)], [GET]], ids=ascii)
+def test_a_connection_waits_for_a_head_no_longer_than_idle(parts: list[bytes]) -> None:
+    """Neither one byte nor many that come slowly hold it, before the first request or after a reply."""
+    began = time.monotonic()
+    answered = asyncio.run(say(*parts, pause=0.05, idle_s=0.3))
+    assert answered.count(b"HTTP/1.1 200") == (parts[0] == GET)
+    assert 0.3 <= time.monotonic() - began < 1.5
 
 
-@pytest.mark.parametrize(
-    ("written", "sent"),
-    [
-        ([HEAD, b"body", b""], [HEAD + b"body"]),
-        ([HEAD, b"", b""], [HEAD]),
-        ([HEAD, b"HTTP/1.1 200 in a body", b"more"], [HEAD + b"HTTP/1.1 200 in a body", b"more"]),
-        ([CONTINUE], [CONTINUE]),
-        ([CONTINUE, HEAD, b"a", HEAD, b"b"], [CONTINUE, HEAD + b"a", HEAD + b"b"]),
-        ([HEAD], []),
-    ],
-)
-def test_the_head_of_a_reply_is_sent_with_what_follows_and_one_that_only_informs_is_sent_at_once(
-    written: list[bytes], sent: list[bytes]
-) -> None:
-    real = Sent()
-    transport = http_worker.OneWrite(real)
-    for data in written:
-        transport.write(data)
-    assert real.calls == sent
-    assert not transport.is_closing()
-    transport.close()
-    assert b"".join([call for call in real.calls if isinstance(call, bytes)]) == b"".join(written)
-    assert real.calls[-1] == "close"
-    assert transport.is_closing()
-
-
-def test_a_reply_is_one_call_of_the_system() -> None:
-    real = Sent()
-
-    async def reply() -> None:
-        config = uvicorn.Config(hello, **(http_worker.Worker.CONFIG_KWARGS | {"log_config": None, "lifespan": "off"}))
-        config.load()
-        http = http_worker.Http(config=config, server_state=uvicorn.server.ServerState(), app_state={})
-        http.connection_made(real)
-        http.data_received(b"GET / HTTP/1.1\r\nHost: f\r\n\r\n")
-        await asyncio.sleep(0.1)
-        assert len(real.calls) == 1
-        http.connection_lost(None)
-
-    asyncio.run(reply())
-    only = real.calls[0]
-    assert isinstance(only, bytes)
-    assert only.startswith(b"HTTP/1.1 200")
-    assert only.endswith(b"\r\n\r\nhello")
+def test_a_request_that_takes_longer_than_an_idle_connection_stays_is_answered() -> None:
+    assert asyncio.run(say(GET, idle_s=0.01)).endswith(b"hello")

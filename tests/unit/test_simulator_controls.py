@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,7 @@ def test_a_world_that_is_not_understood_is_refused_at_once() -> None:
 def test_the_demo_world_holds_what_the_demo_needs() -> None:
     sim = Simulator()
     main = sim.task(ID)
+    assert time.time() - main["start_time"] / 1000 < 86_400
     assert (main["name"], main["status"]) == ("photos-photos-20261027211637786_544", 4)
     assert (main["error_reason"]["error_code"], main["failed_object_record"]["result"]) == ("TRF.0001", True)
     tasks = sim.tasks()

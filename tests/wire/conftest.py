@@ -8,6 +8,7 @@ from pytest_httpx import HTTPXMock
 
 from door import Function
 from httpx_transport import HttpxTransport
+from simulated import Simulated
 
 
 @pytest.fixture
@@ -27,3 +28,9 @@ def make_function(environment: pytest.MonkeyPatch, httpx_mock: HTTPXMock) -> Cal
 def function(make_function: Callable[..., Function]) -> Function:
     """The function with the settings of `example`."""
     return make_function()
+
+
+@pytest.fixture
+def make_simulated(environment: pytest.MonkeyPatch, httpx_mock: HTTPXMock) -> Callable[..., Simulated]:
+    environment.setattr("restarter.http.transport.connections", HttpxTransport)
+    return lambda **changes: Simulated(httpx_mock, **changes)

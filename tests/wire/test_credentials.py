@@ -26,6 +26,7 @@ from restarter.reporting.reply import Reply
 OTHER = "00000000000000000000000000000001"
 LOGIN = "https://iam.cn-north-4.myhuaweicloud.com/v3/auth/tokens?nocatalog=true"
 TOKEN = "MIIexample-token"
+BEGIN = datetime(2099, 11, 24, tzinfo=UTC)
 IAM = {"iam_domain": "the-domain", "iam_user": "the-user", "iam_password": "the-password"}
 Answers = Callable[[httpx.Request], httpx.Response]
 
@@ -43,7 +44,7 @@ class World:
     """The pipeline with a clock and settings of the test's own, before an OMS and an IAM that do what it wants."""
 
     def __init__(self, runner: asyncio.Runner, httpx_mock: HTTPXMock, **changes: Any) -> None:
-        self.now = datetime(2026, 11, 24, tzinfo=UTC)
+        self.now = BEGIN
         self.settings = settings(**changes)
         self.oms: Answers = running
         self.iam: Answers = self.grant
@@ -249,27 +250,28 @@ def test_a_refused_key_is_left_alone_in_every_project(answer: Answers, make_worl
 
 
 @pytest.mark.parametrize("answer", [refusing(403, "OMS.0206"), refusing(403, ""), refusing(403, "APIGW.0802")])
-def test_a_403_about_two_tasks_rests_the_key_in_that_project_alone(
-    answer: Answers, make_world: Callable[..., World]
-) -> None:
-    world = make_world(oms_projects={OTHER: "cn-north-1"}, oms_cooldown=300)
-    world.oms = lambda request: answer(request) if OTHER in request.url.path else running(request)
-    assert [world.said(project_id=OTHER, task=task) for task in (1, 1, 2, 3, 1)] == [REFUSED] * 3 + [LEFT_ALONE] * 2
-    assert world.said(10) == GOOD
-    assert [request.url.host for request in world.asked].count("oms.cn-north-1.myhuaweicloud.com") == 3
-    world.now += timedelta(seconds=299)
-    assert world.said(10, OTHER, 3) == LEFT_ALONE
-    world.now += timedelta(seconds=1)
-    world.oms = running
-    assert world.said(10, OTHER, 3) == GOOD
-
-
-def test_of_many_tasks_at_once_that_a_new_key_may_not_start_two_are_tried(make_world: Callable[..., World]) -> None:
+def test_a_403_is_for_its_own_task_and_opens_no_breaker(answer: Answers, make_world: Callable[..., World]) -> None:
+    """Two tasks of another enterprise project kept the key from every other task for 98 % of the time."""
     world = make_world()
-    world.oms = refusing(403, "")
-    replies = world.deliver(100, tasks=range(1, 101))
-    assert sorted(map(told, replies), key=str) == [REFUSED] * 2 + [LEFT_ALONE] * 98
-    assert len(world.asked) == 2
+    world.oms = lambda request: (running if request.url.path.endswith("/9") else answer)(request)
+    assert [world.said(task=task) for task in (1, 2, 3, 1, 9, 2)] == [REFUSED] * 4 + [GOOD, REFUSED]
+    assert len(world.asked) == 6
+
+
+def test_a_403_that_says_something_else_is_read_by_its_code(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.oms = refusing(403, "OMS.0065")
+    assert [world.said(task=task) for task in (1, 2, 3)] == [GOOD] * 3
+    world.oms = refusing(403, "APIGW.0308")
+    assert [world.said(task=task) for task in (1, 2, 3)] == [(503, "unavailable", "throttled")] * 3
+
+
+def test_a_clock_that_is_set_back_keeps_no_breaker_open_for_longer(make_world: Callable[..., World]) -> None:
+    world = make_world(oms_cooldown=300)
+    world.oms = refusing()
+    assert world.said() == REFUSED
+    world.now -= timedelta(hours=1)
+    assert {reply.headers["Retry-After"] for reply in world.deliver(3)} == {"300"}
 
 
 @pytest.mark.parametrize(("status", "code"), [(403, "OMS.0206"), (403, ""), (400, "OMS.0068")])
@@ -279,18 +281,6 @@ def test_one_task_that_oms_refuses_silences_no_other(status: int, code: str, mak
     replies = world.deliver(10, tasks=range(10))
     assert sorted(map(told, replies), key=str) == [GOOD] * 9 + [REFUSED]
     assert [world.said(task=task) for task in (1, 1, 2)] == [REFUSED, REFUSED, GOOD]
-
-
-def test_two_tasks_that_are_refused_with_a_cooldown_between_them_silence_no_other(
-    make_world: Callable[..., World],
-) -> None:
-    world = make_world(oms_cooldown=300)
-    world.oms = refusing(403, "OMS.0206")
-    for task in (1, 2, 3, 4):
-        assert world.said(task=task) == REFUSED
-        world.now += timedelta(seconds=300)
-    world.oms = running
-    assert world.said(task=5) == GOOD
 
 
 @pytest.mark.parametrize("code", ["OMS.0068", "OMS.0072", "OMS.1005", "OMS.0057"])
@@ -311,7 +301,7 @@ def test_what_oms_refuses_with_400_says_nothing_of_the_key(code: str, make_world
         (refusing(503, ""), (503, "unavailable", "oms_error")),
         (lambda _request: httpx.Response(502, html="<h1>Bad gateway</h1>"), (503, "unavailable", "oms_error")),
         (refusing(400, "OMS.0064"), (422, "rejected", "refused_by_oms")),
-        (refusing(404, "OMS.1009"), (422, "not_found", None)),
+        (refusing(404, "OMS.1009"), (422, "not_found", "no_such_task")),
         (lambda _request: httpx.Response(302, headers={"Location": "/"}), (422, "rejected", "redirect")),
     ],
 )
@@ -460,7 +450,7 @@ def tokens(world: World) -> list[str]:
 def test_a_token_is_kept_and_renewed_ten_minutes_before_it_expires(make_world: Callable[..., World]) -> None:
     world = make_world(**NO_KEY, **IAM)
     for hours, minutes, logins in [(0, 0, 1), (12, 0, 1), (23, 50, 1), (23, 51, 2), (47, 40, 2), (47, 42, 3)]:
-        world.now = datetime(2026, 11, 24, tzinfo=UTC) + timedelta(hours=hours, minutes=minutes)
+        world.now = BEGIN + timedelta(hours=hours, minutes=minutes)
         assert world.said(10) == GOOD
         assert len(world.logins) == logins
     assert tokens(world) == [f"{TOKEN}-1", f"{TOKEN}-2", f"{TOKEN}-3"]
@@ -527,11 +517,30 @@ def test_many_refusals_of_an_old_token_do_not_drop_the_new_one(make_world: Calla
     assert len(world.logins) == 2
 
 
-def test_a_token_that_may_not_do_it_is_left_alone_like_any_key(make_world: Callable[..., World]) -> None:
+@pytest.mark.parametrize("answer", [refusing(401, "APIGW.0301"), refusing(401, ""), refusing(403, "APIGW.0302")])
+def test_a_new_token_that_oms_refuses_opens_the_breaker_of_the_login(
+    answer: Answers, make_world: Callable[..., World]
+) -> None:
+    """Each delivery was a login at IAM and a refused request, without end."""
+    world = make_world(**NO_KEY, **IAM, oms_cooldown=300, oms_projects={OTHER: "cn-north-1"})
+    world.oms = answer
+    assert world.said() == (503, "unavailable", "token_refused")
+    assert [world.said(10), world.said(10, OTHER)] == [LEFT_ALONE] * 2
+    world.now += timedelta(seconds=299)
+    assert (world.said(), len(world.logins), len(world.asked)) == (LEFT_ALONE, 1, 1)
+    world.now += timedelta(seconds=1)
+    assert world.said() == (503, "unavailable", "token_refused")
+    assert (world.said(), len(world.logins), len(world.asked)) == (LEFT_ALONE, 2, 2)
+    world.now += timedelta(seconds=300)
+    world.oms = running
+    assert [world.said(), world.said(project_id=OTHER)] == [GOOD] * 2
+
+
+def test_a_token_that_may_not_do_it_is_used_again(make_world: Callable[..., World]) -> None:
     world = make_world(**NO_KEY, **IAM)
     world.oms = refusing(403, "")
-    assert [world.said(task=1), world.said(task=2), world.said(10)] == [REFUSED, REFUSED, LEFT_ALONE]
-    assert (len(world.logins), len(world.asked)) == (1, 2)
+    assert [world.said(task=1), world.said(task=2), world.said(10)] == [REFUSED] * 3
+    assert (len(world.logins), len(world.asked)) == (1, 12)
 
 
 def test_a_wrong_password_is_not_tried_again_for_another_project(make_world: Callable[..., World]) -> None:
@@ -541,10 +550,10 @@ def test_a_wrong_password_is_not_tried_again_for_another_project(make_world: Cal
     assert len(world.logins) == 1
 
 
-def test_a_login_that_is_forbidden_for_one_project_silences_no_other(make_world: Callable[..., World]) -> None:
+def test_a_login_that_is_forbidden_for_one_project_keeps_no_other_waiting(make_world: Callable[..., World]) -> None:
     world = make_world(**NO_KEY, **IAM, oms_projects={OTHER: "cn-north-1"})
     world.iam = lambda request: (refusing(403, "") if OTHER in request.content.decode() else world.grant)(request)
-    assert [world.said(project_id=OTHER, task=task) for task in (1, 1, 2, 3)] == [REFUSED] * 3 + [LEFT_ALONE]
+    assert [world.said(project_id=OTHER, task=task) for task in (1, 1, 2, 3)] == [REFUSED] * 4
     assert world.said() == GOOD
 
 
@@ -590,7 +599,7 @@ def test_after_a_refused_login_another_user_or_password_is_tried_at_once(
     assert world.said(10) == GOOD
 
 
-EXPIRES = "2026-11-25T00:00:00.000000Z"
+EXPIRES = "2099-11-25T00:00:00.000000Z"
 UNUSABLE: dict[str, dict[str, Any]] = {
     "500": {"status_code": 500},
     "503 with a code": {"status_code": 503, "json": {"error_code": "OMS.2004"}},
@@ -612,12 +621,12 @@ UNUSABLE: dict[str, dict[str, Any]] = {
     "a time without a zone": {
         "status_code": 201,
         "headers": {"X-Subject-Token": TOKEN},
-        "json": {"token": {"expires_at": "2026-11-25T00:00:00"}},
+        "json": {"token": {"expires_at": "2099-11-25T00:00:00"}},
     },
     "a number for a time": {
         "status_code": 201,
         "headers": {"X-Subject-Token": TOKEN},
-        "json": {"token": {"expires_at": 1800000000}},
+        "json": {"token": {"expires_at": 4800000000}},
     },
     "no time": {"status_code": 201, "headers": {"X-Subject-Token": TOKEN}, "json": {"token": {}}},
 }

@@ -27,7 +27,7 @@ class Instance:
     """An application whose clock stands while it is frozen, and starts again at the right time."""
 
     def __init__(self, runner: asyncio.Runner, httpx_mock: HTTPXMock, **changes: Any) -> None:
-        self.now = datetime(2026, 11, 24, tzinfo=UTC)
+        self.now = datetime(2126, 11, 24, tzinfo=UTC)
         self.logins = 0
         self.tokens: list[str] = []
         self.refusing = False

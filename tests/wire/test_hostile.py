@@ -300,8 +300,8 @@ def test_a_message_of_several_lines_is_taken(every_way: Function, httpx_mock: HT
         (TASK, "started", None),
         (str(TASK), "started", None),
         (f"000{TASK}", "started", None),
-        (TASK + 1, "unavailable", "another_task"),
-        (0, "unavailable", "another_task"),
+        (TASK + 1, "unavailable", "wrong_task"),
+        (0, "unavailable", "wrong_task"),
         ("²", "unavailable", "unreadable_answer"),
         ("١٢٣", "unavailable", "unreadable_answer"),
         ("9" * 5000, "unavailable", "unreadable_answer"),
@@ -533,6 +533,36 @@ def test_every_spelling_of_a_secret_is_masked_and_no_word_of_ours_is() -> None:
         "start_called": True,
         "attempt": 2,
     }
+
+
+@pytest.mark.parametrize(
+    ("address", "passwords"),
+    [
+        ("redis://:p%40ssw%2Frd-12345@host", ["p%40ssw%2Frd-12345", "p@ssw/rd-12345"]),
+        ("rediss://user:plain-password@host/0?ssl_check_hostname=false", ["plain-password"]),
+        (
+            "redis+sentinel://:of%20the%20server@h/main?sentinel_username=u&sentinel_password=of+the+sentinel%21",
+            ["of the server", "of%20the%20server", "of the sentinel!", "of+the+sentinel%21"],
+        ),
+        ("redis+sentinel://h/main?sentinel_password=with@in%2Dit", ["with@in-it", "with@in%2Dit"]),
+    ],
+)
+def test_passwords_of_the_ledger_are_masked_as_written_and_as_meant(address: str, passwords: list[str]) -> None:
+    mask = Mask(settings(restart_ledger=address))
+    assert [mask.text(f"x {password} y") for password in passwords] == ["x *** y"] * len(passwords)
+    assert mask.text("host user main 6379") == "host user main 6379"
+
+
+@pytest.mark.parametrize("before", [0, 236, 250, 900, 1010, 1023])
+def test_a_secret_is_masked_before_a_name_is_cut(before: int, make_function: Make, httpx_mock: HTTPXMock) -> None:
+    """No head of it is left, wherever the cut falls: in the receipt, in its message and in the reply."""
+    httpx_mock.add_response(method="GET", url=SHOW, json=shown(2, name="x" * before + SECRET))
+    httpx_mock.add_response(method="GET", url=re.compile(rf"{TASKS}\?.*"), json={"tasks": [], "count": 0})
+    function = make_function(OMS_DST_SK=SECRET)
+    by_id = function.post(content=CALL, headers=JSON)
+    by_name = function.post(json={"task_name": "x" * min(before, 980) + SECRET})
+    assert (by_id.status_code, by_name.status_code) == (200, 404)
+    assert SECRET[:6] not in by_id.text + by_name.text + json.dumps(function.receipts())
 
 
 def test_a_lent_key_is_masked_too(make_function: Make, httpx_mock: HTTPXMock) -> None:

@@ -150,8 +150,8 @@ def test_a_name_is_looked_for_on_every_page(function: Function, httpx_mock: HTTP
 @pytest.mark.parametrize(
     ("found", "outcome", "reason", "direct", "event"),
     [
-        ([], "not_found", None, 404, 422),
-        ([shown(id=1, name="x" + TASK_NAME)], "not_found", None, 404, 422),
+        ([], "not_found", "no_such_task", 404, 422),
+        ([shown(id=1, name="x" + TASK_NAME)], "not_found", "no_such_task", 404, 422),
         ([shown(id=1), shown(id=2)], "rejected", "ambiguous_task_name", 422, 422),
     ],
 )
@@ -213,9 +213,9 @@ def test_the_status_and_the_kind_of_a_task_decide(
         ({"status_code": 200, "text": "OK"}, "started", None, 200, 204, "INFO"),
         ({"status_code": 400, "json": {"error_code": "OMS.0065"}}, "already_running", None, 200, 204, "INFO"),
         ({"status_code": 400, "json": {"error_code": "OMS.0070"}}, "nothing_to_do", None, 200, 204, "INFO"),
-        ({"status_code": 400, "json": {"error_code": "OMS.1009"}}, "not_found", None, 404, 422, "ERROR"),
-        ({"status_code": 400, "json": {"error_code": "OMS.0054"}}, "not_found", None, 404, 422, "ERROR"),
-        ({"status_code": 404}, "not_found", None, 404, 422, "ERROR"),
+        ({"status_code": 400, "json": {"error_code": "OMS.1009"}}, "not_found", "no_such_task", 404, 422, "ERROR"),
+        ({"status_code": 400, "json": {"error_code": "OMS.0054"}}, "not_found", "no_such_task", 404, 422, "ERROR"),
+        ({"status_code": 404}, "not_found", "no_such_task", 404, 422, "ERROR"),
         ({"status_code": 401, "json": {"error_code": "APIGW.0301"}}, "rejected", "credentials", 422, 422, "ERROR"),
         ({"status_code": 400, "json": {"error_code": "APIGW.0303"}}, "rejected", "credentials", 422, 422, "ERROR"),
         ({"status_code": 403}, "rejected", "credentials", 422, 422, "ERROR"),
@@ -314,7 +314,7 @@ def test_without_a_connection_nothing_was_started_and_nothing_is_looked_at_again
 @pytest.mark.parametrize(
     ("answer", "outcome", "reason", "status"),
     [
-        ({"status_code": 400, "json": {"error_code": "OMS.1009"}}, "not_found", None, 422),
+        ({"status_code": 400, "json": {"error_code": "OMS.1009"}}, "not_found", "no_such_task", 422),
         ({"status_code": 401, "json": {"error_code": "APIGW.0301"}}, "rejected", "credentials", 422),
         ({"status_code": 429}, "unavailable", "throttled", 503),
         ({"status_code": 503}, "unavailable", "oms_error", 503),

@@ -3,78 +3,98 @@
 https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_a9004.html asks to verify the server it is taken from.
 """
 
-import asyncio
-import re
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
 
+from restarter.callers.single_flight import SingleFlight
 from restarter.http.call import Answer, Call
 from restarter.http.transport import Sender
 from restarter.model.delivery import DeliveryContext
 from restarter.model.errors import AuthenticationUnavailable
+from restarter.model.smn import is_certificate_url
 from restarter.settings.model import Settings
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 MAX_CERTIFICATE_BYTES = 16 * 1024
-TIMEOUT_S = 2.0  # SMN itself waits five seconds for the whole answer
-CERTIFICATE_CACHE_SIZE = 16
+TIMEOUT_S = 2.0  # SMN itself waits five seconds for the whole response
+# Names in flight together: 24 forged messages a second leave room for a genuine one, even if each fetch times out.
+MAX_FETCHES = 64
+MAX_NAMES = 1024  # a name takes some 200 bytes, a certificate some 2 KiB
+REFETCH_INTERVAL_S = 60.0  # of a name that SMN does not have, or whose certificate had expired when it was fetched
+
+
+class Fetched(NamedTuple):
+    """The response to a fetch: certificates, none where SMN has none of that name, and when it came (UTC)."""
+
+    certificates: "list[Certificate]"
+    at: datetime
 
 
 class Certificates:
     """The pinned certificates, or those that SMN publishes."""
 
     def __init__(self, settings: Settings, transport: Sender) -> None:
-        self._pinned = settings.caller_smn_certificate
+        self._pinned: tuple[Certificate, ...] | None = settings.caller_smn_certificate
         self._domains = settings.caller_smn_domains
         self._transport = transport
-        self._cache: dict[str, list[Certificate]] = {}
-        self._fetching = asyncio.Lock()
+        self._known: dict[str, Fetched] = {}
+        self._fetches = SingleFlight[Fetched](MAX_FETCHES)
 
-    async def find(self, url: str, topic_urn: str, context: DeliveryContext) -> list["Certificate"]:
+    async def find(self, url: str, topic_urn: str, context: DeliveryContext) -> "list[Certificate]":
         """The certificates that may have signed a message and are valid now; none for a URL that is not SMN's.
 
         Raises:
-            AuthenticationUnavailable: The certificate could not be fetched.
+            AuthenticationUnavailable: There is none of that name, or it could not be fetched.
         """
+        now = context.received_at
         if self._pinned is not None:
-            found = read(self._pinned.encode())
-        elif is_smn_url(url, topic_urn, self._domains):
-            found = await self._fetched(url, context)
-        else:
-            found = []
-        return [one for one in found if one.not_valid_before_utc <= context.received_at <= one.not_valid_after_utc]
-
-    async def _fetched(self, url: str, context: DeliveryContext) -> list["Certificate"]:
-        """From the cache, or by one fetch that deliveries which need it at the same time share."""
-        if url not in self._cache:
-            async with self._fetching:
-                if url not in self._cache:
-                    return await self._fetch(url, context)
-        return self._cache[url]
-
-    async def _fetch(self, url: str, context: DeliveryContext) -> list["Certificate"]:
-        answer = await self._transport.send(Call("GET", url, ""), {}, min(TIMEOUT_S, context.remaining()))
-        if isinstance(answer, Answer) and answer.status in (400, 403, 404):
+            return _valid(self._pinned, now)
+        if not is_certificate_url(url, topic_urn, self._domains):
             return []
-        body = (answer.body or b"") if isinstance(answer, Answer) and answer.status == 200 else b""
-        found = read(body) if len(body) <= MAX_CERTIFICATE_BYTES else []
-        if not found:
+        known = self._known.get(url)
+        if known is None or _is_stale(known, now):
+            known = await self._fetches.run(url, lambda: self._fetch(url, context), context.remaining())
+        if known is None or not known.certificates:
             raise AuthenticationUnavailable("smn: the certificate could not be fetched")
-        while len(self._cache) >= CERTIFICATE_CACHE_SIZE:
-            del self._cache[next(iter(self._cache))]
-        self._cache[url] = found
-        return found
+        return _valid(known.certificates, now)
+
+    async def _fetch(self, url: str, context: DeliveryContext) -> Fetched | None:
+        """What SMN has under that name; None where nothing is known of it."""
+        answer = await self._transport.send(Call("GET", url, ""), {}, min(TIMEOUT_S, context.remaining()))
+        if not isinstance(answer, Answer):
+            return None
+        is_missing = answer.status in (400, 403, 404)
+        body = (answer.body or b"") if answer.status == 200 else b""
+        found = read(body) if len(body) <= MAX_CERTIFICATE_BYTES else []
+        if not found and not is_missing:
+            return None
+        return self._keep(url, Fetched(found, context.received_at))
+
+    def _keep(self, url: str, fetched: Fetched) -> Fetched:
+        """Remember it. Names that SMN does not have make room first: strangers can invent any number of them."""
+        self._known.pop(url, None)
+        if len(self._known) >= MAX_NAMES:
+            missing = (name for name, known in self._known.items() if not known.certificates)
+            del self._known[next(missing, next(iter(self._known)))]
+        self._known[url] = fetched
+        return fetched
 
 
-def is_smn_url(url: str, topic_urn: str, domains: tuple[str, ...]) -> bool:
-    """Whether the certificate is where SMN keeps those of the topic's region: no port, no query, no other path."""
-    region = topic_urn.split(":")[2]
-    hosts = "|".join(re.escape(f"smn.{region}.{domain}") for domain in domains)
-    return re.fullmatch(rf"https://({hosts})/smn/SMN_[A-Za-z0-9_-]{{1,128}}\.pem", url) is not None
+def _is_stale(known: Fetched, now: datetime) -> bool:
+    """Whether to fetch again: nothing in it is valid now, and something was, or the fetch is a minute ago."""
+    if _valid(known.certificates, now):
+        return False
+    return bool(_valid(known.certificates, known.at)) or abs((now - known.at).total_seconds()) > REFETCH_INTERVAL_S
 
 
-def read(pem: bytes) -> list["Certificate"]:
+def _valid(certificates: "Sequence[Certificate]", now: datetime) -> "list[Certificate]":
+    return [one for one in certificates if one.not_valid_before_utc <= now <= one.not_valid_after_utc]
+
+
+def read(pem: bytes) -> "list[Certificate]":
     """The certificates in a PEM file; none if it is no such file."""
     from cryptography.x509 import InvalidVersion, load_pem_x509_certificates  # noqa: PLC0415  # heavy, for SMN alone
 

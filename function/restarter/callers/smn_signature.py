@@ -1,4 +1,4 @@
-"""Authenticates by SMN's own signature, for the configured topics. No I/O here but what `certificates` does.
+"""Authenticates by SMN's own signature, for the configured topics. The only I/O is that of `smn_certificates`.
 
 Rule: https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_a9003.html
 «name and value of each field, each followed by a newline, in alphabetical order»; RSA PKCS #1 v1.5 with SHA-256.
@@ -7,11 +7,12 @@ Rule: https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_a9003.htm
 from base64 import b64decode
 from typing import TYPE_CHECKING
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from restarter.callers.smn_certificates import Certificates
 from restarter.http.transport import Sender
-from restarter.model.delivery import Delivery, DeliveryContext
+from restarter.model.delivery import AuthenticatedDelivery, Delivery, DeliveryContext
+from restarter.model.json_text import read_json
 from restarter.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ SIGNED = {
 
 
 class Smn:
-    """Accepts messages that SMN signed for a configured topic; anybody can have a topic of his own."""
+    """Accepts messages that SMN signed for a configured topic. SMN signs for everybody: anybody can have a topic."""
 
     name = "smn"
 
@@ -39,7 +40,7 @@ class Smn:
         """The body looks like a signed message; headers are not signed, so they are not read."""
         return b'"signature"' in delivery.body and b'"topic_urn"' in delivery.body
 
-    async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> Delivery | None:
+    async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> AuthenticatedDelivery | None:
         """The signed fields, where the signature is valid and the topic is configured.
 
         The topic is checked first, so that nothing is fetched for another topic. Headers and unsigned fields are
@@ -51,7 +52,7 @@ class Smn:
             return None
         certificates = await self._certificates.find(message.get("signing_cert_url", ""), topic, context)
         is_valid = any(_signature_valid(message, certificate) for certificate in certificates)
-        return _signed_part(delivery, message) if is_valid else None
+        return AuthenticatedDelivery(_signed_part(delivery, message), self.name) if is_valid else None
 
 
 def is_unambiguous(message: dict[str, str]) -> bool:
@@ -106,7 +107,7 @@ def _signature_valid(message: dict[str, str], certificate: "Certificate") -> boo
 def _text_fields(body: bytes) -> dict[str, str]:
     """The fields of a message that are text, as all of SMN's are; nothing of a body that is no object."""
     try:
-        document = from_json(body, allow_inf_nan=False)
+        document = read_json(body)
     except ValueError:
         return {}
     if not isinstance(document, dict):

@@ -4,7 +4,8 @@ No I/O here. The library reads the clock itself, and allows five minutes. Svix, 
 same three headers by names of its own.
 """
 
-from restarter.model.delivery import Delivery, DeliveryContext
+from restarter.callers.bearer import fingerprint
+from restarter.model.delivery import AuthenticatedDelivery, Delivery, DeliveryContext
 from restarter.settings.model import Settings
 
 PREFIXES = ("webhook", "svix")  # the first that signs
@@ -22,17 +23,18 @@ class StandardWebhook:
         """There is a signature header."""
         return any(f"{prefix}-signature" in delivery.headers for prefix in PREFIXES)
 
-    async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> Delivery | None:
+    async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> AuthenticatedDelivery | None:
         """What is signed, where one of the secrets made the signature within the last five minutes: body and id.
 
         All other headers are dropped: whoever saw a genuine delivery could send it again with others.
         """
         headers = _standard_headers(delivery)
-        matches = [_signed_with(secret.get_secret_value(), delivery.body, headers) for secret in self._secrets]
-        if not any(matches):
+        secrets = [secret.get_secret_value() for secret in self._secrets]
+        senders = [fingerprint(secret) for secret in secrets if _signed_with(secret, delivery.body, headers)]
+        if not senders:
             return None
         signed = {"webhook-id": headers["webhook-id"], "content-type": "application/json"}
-        return Delivery(delivery.method, "/", signed, delivery.body)
+        return AuthenticatedDelivery(Delivery(delivery.method, "/", signed, delivery.body), self.name, senders[0])
 
 
 def _standard_headers(delivery: Delivery) -> dict[str, str]:

@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 
-from restarter.cli.finding import Finding
+from restarter.cli.output import Finding
 from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, Stores, open_ledger
 from restarter.settings.model import Settings
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 from restarter.callers.google_oidc import KEYS_URL
-from restarter.cli.finding import Finding
+from restarter.cli.output import Finding
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import Sender
 from restarter.settings.model import Settings

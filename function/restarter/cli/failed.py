@@ -1,78 +1,167 @@
 """`failed` as a command: what it prints, what it asks, and how it ends."""
 
+import asyncio
 import json
-from collections.abc import Mapping
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from restarter.cli.failed_tasks import FailedTarget, Operator, Wanted
-from restarter.cli.table import cells, show
-from restarter.cli.terminal import plain
+from restarter.cli.failed_output import as_csv, as_text, by_cause, question
+from restarter.cli.failed_tasks import FailedTarget, Found, Operator, Wanted
+from restarter.cli.output import interruptible, number, plain
 from restarter.model.outcome import Outcome
+from restarter.oms.failed_list import MAX_TASKS
+from restarter.reporting.redaction import Mask
 from restarter.settings.model import Settings
+from restarter.settings.types import in_words
 
-# What a person wanted is so once a start was requested.
-AS_WANTED = ("started", "already_running", "nothing_to_do")
+# Outcomes that count as success for `--start`.
+AS_WANTED = ("started", "already_running", "nothing_to_do", "would_start")
 MEMORY = "The restarts of a running function are not known here: RESTART_LEDGER is memory://."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How `failed` answers."""
+    """How `failed` answers, and whether it starts something."""
 
     as_json: bool = False
+    as_csv: bool = False
+    is_long: bool = False
     start: bool = False
+    everything: bool = False
     yes: bool = False
 
 
-async def run(settings: Settings, wanted: Wanted, options: Options) -> int:
+def run(settings: Settings, wanted: Wanted, options: Options) -> int:
     """List failed targets, and with `options.start` start them.
 
     Returns:
-        The exit status: 0 with none, or when each was started; else 1.
+        The exit status: 0 with none, or when each start that was asked for was made; else 1.
     """
+    found = asyncio.run(_find(settings, wanted))
+    _print(found.rows, Mask(settings), options)
+    is_whole = _print_notes(found, settings, wanted, options)
+    if found.rows and options.start:
+        return 0 if _start(settings, wanted, found.rows, options) and is_whole else 1
+    return 0 if is_whole and not found.rows else 1
+
+
+async def _find(settings: Settings, wanted: Wanted) -> Found:
     async with Operator(settings, wanted) as operator:
-        rows, interruption = await operator.failed()
-        _print([row.facts(operator.mask) for row in rows], as_json=options.as_json)
-        if not (rows or interruption or options.as_json):
-            click.echo("No failed tasks.")
-        if settings.restart_ledger.get_secret_value() == "memory://" and rows:
-            operator.messages.append(MEMORY)
-        for message in operator.messages:
-            click.echo(plain(message), err=True)
-        if interruption is not None:
-            click.echo(f"The list of failed tasks could not be read to its end: {_words(interruption)}", err=True)
-        all_well = interruption is None
-        if rows and options.start:
-            return 0 if await _start(operator, rows, options) and all_well else 1
-    return 0 if all_well and not rows else 1
+        return await operator.failed()
 
 
-async def _start(operator: Operator, rows: list[FailedTarget], options: Options) -> bool:
-    """Ask once, unless told not to, and request a start of each; whether each was started."""
-    number = f"{len(rows)} task{'s' if len(rows) > 1 else ''}"
-    if not options.yes and not click.confirm(f"Start {number}?", default=False, err=True):
-        return False
-    outcomes = []
-    async for receipt in operator.start(rows):
-        outcomes.append(receipt["outcome"])
-        click.echo(json.dumps({"kind": "start"} | receipt) if options.as_json else plain(_in_words(receipt)))
-    return all(outcome in AS_WANTED for outcome in outcomes)
-
-
-def _in_words(receipt: Mapping[str, Any]) -> str:
-    """The result of a start, and what to do."""
-    return receipt["message"] + (f". To do: {receipt['advice']}" if "advice" in receipt else "")
-
-
-def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    if as_json:
-        for facts in rows:
-            click.echo(json.dumps({"kind": "failed"} | facts))
+def _print(rows: Sequence[FailedTarget], mask: Mask, options: Options) -> None:
+    causes = by_cause(rows)
+    in_order = [row for cause in causes for row in cause.rows]
+    if options.as_csv:
+        click.echo(as_csv([row.facts(mask) for row in in_order]))
+    elif options.as_json:
+        for cause in causes:
+            click.echo(cause.as_json())
+        for row in in_order:
+            click.echo(json.dumps({"kind": "failed"} | row.facts(mask)))
     elif rows:
-        show([cells(facts) for facts in rows])
+        for line in as_text(causes, mask, is_long=options.is_long):
+            click.echo(line)
+
+
+def _print_notes(found: Found, settings: Settings, wanted: Wanted, options: Options) -> bool:
+    """Say what was left out, and what could not be read; whether the list was read whole."""
+    since, counts, listed = in_words(wanted.since_s), found.counts, found.listed
+    is_whole = listed.error is None and not listed.more_pages and not listed.missing
+    if not found.rows and is_whole and not (options.as_json or options.as_csv):
+        older = f"{counts.too_old} older one{' is' if counts.too_old == 1 else 's are'} failed"
+        click.echo(f"None of the last {since}; {older}." if counts.too_old else "No failed tasks.")
+    notes = []
+    if found.rows and counts.too_old:
+        notes.append(f"Left out: {counts.too_old} that failed before the last {since}; --since 365d lists them.")
+    if counts.not_ours:
+        notes.append(f"Left out: {counts.not_ours} whose names do not begin with {wanted.prefix}.")
+    if listed.more_pages:
+        notes.append(
+            f"NOT ALL WAS READ: OMS gives no more than {MAX_TASKS} failed tasks, and there are more. Delete old ones."
+        )
+    if listed.missing:
+        notes.append(
+            f"NOT ALL WAS READ: the list changed meanwhile; run it again for {number(listed.missing, 'task')}."
+        )
+    if listed.error is not None:
+        notes.append(f"NOT ALL WAS READ: the list of failed tasks could not be read to its end: {_words(listed.error)}")
+    if found.rows and settings.restart_ledger.get_secret_value() == "memory://":
+        notes.append(MEMORY)
+    for note in notes:
+        click.echo(plain(note), err=True)
+    return is_whole
+
+
+def _start(settings: Settings, wanted: Wanted, rows: Sequence[FailedTarget], options: Options) -> bool:
+    """Ask once, unless told not to, and request a start of each that was chosen; whether each was made."""
+    chosen = [row for row in rows if row.would_start or options.everything]
+    asked = question(rows, len(chosen))
+    if not chosen:
+        click.echo(f"Nothing was started. {asked.removeprefix(f'Start 0 of {len(rows)}? ')}.", err=True)
+        return False
+    if not options.yes and not _confirmed(asked):
+        return False
+    outcomes: Counter[str] = Counter()
+
+    def done() -> str:
+        others = [f"{count} {kind.replace('_', ' ')}" for kind, count in outcomes.most_common() if kind != "started"]
+        return ", ".join([f"{outcomes['started']} started", *others])
+
+    with interruptible(lambda: f"Interrupted: {done()}. Run it again for the rest."), _bar(len(chosen)) as show:
+        asyncio.run(_start_each(settings, wanted, chosen, lambda one: _note(one, outcomes, show, options)))
+    click.echo(done(), err=True)
+    return set(outcomes) <= set(AS_WANTED)
+
+
+def _confirmed(asked: str) -> bool:
+    """Whether a person types y. It is not asked in the event loop, which would keep Ctrl-C waiting."""
+    click.echo(f"{asked} [y/N] ", nl=False, err=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+async def _start_each(
+    settings: Settings, wanted: Wanted, rows: Sequence[FailedTarget], note: Callable[[Mapping[str, Any]], None]
+) -> None:
+    async with Operator(settings, wanted) as operator:
+        async for receipt in operator.start(rows):
+            note(receipt)
+
+
+def _note(receipt: Mapping[str, Any], outcomes: Counter[str], show: Callable[[str], None], options: Options) -> None:
+    """Count a start, and print its receipt, or its result and what to do."""
+    outcomes[str(receipt["outcome"])] += 1
+    to_do = f". To do: {receipt['advice']}" if "advice" in receipt else ""
+    show(json.dumps({"kind": "start", **receipt}) if options.as_json else plain(receipt["message"] + to_do))
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[str], None]]:
+    """Prints lines: on a terminal above a bar of rich, where it is installed."""
+    try:
+        from rich.console import Console  # noqa: PLC0415  # an extra of the operator's machine
+        from rich.progress import Progress  # noqa: PLC0415  # the same
+    except ImportError:
+        yield click.echo
+        return
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+        yield click.echo
+        return
+    with Progress(console=Console(), transient=True) as progress:
+        task = progress.add_task("starting", total=total)
+
+        def show(line: str) -> None:
+            progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            progress.advance(task)
+
+        yield show
 
 
 def _words(outcome: Outcome) -> str:

@@ -1,6 +1,7 @@
 """`failed`: the failed tasks and groups of a project, and what an event would do to each now.
 
-What an event would do is asked of the function's own code, in a dry run, with a ledger that is only read.
+What an event would do is asked of the function's own code, in a dry run, with the tasks as OMS listed them and a ledger
+that is only read.
 """
 
 import asyncio
@@ -16,22 +17,22 @@ from restarter.http.transport import Transport
 from restarter.ledger import Ledger, Stores, open_ledger
 from restarter.ledger.read_only import ReadOnlyLedger
 from restarter.model.delivery import DeliveryContext
-from restarter.model.outcome import Outcome
+from restarter.model.outcome import Kind, Outcome, SweepCounts
 from restarter.model.request import Event, Intent, RestartRequest
 from restarter.model.task import Task
-from restarter.oms.client import MORE_PAGES, Oms
+from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
+from restarter.oms.failed_list import FailedList
 from restarter.reporting import receipt
 from restarter.reporting.reasons import rule_behind
 from restarter.reporting.redaction import Mask
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
-from restarter.settings.types import parse_duration
 from restarter.sweep import Target, select
 from restarter.telemetry.observer import NoObserver
 
-LIST_TIMEOUT_S = 60.0  # for all pages of the list
-LOOKS_AT_ONCE = 4  # OMS throttles
+LIST_TIMEOUT_S = 120.0  # for all pages of the list
+AT_ONCE = 4  # reads or starts: OMS throttles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +41,10 @@ class Wanted:
 
     project_id: str
     prefix: str
-    since: str
-    """A duration: only tasks that OMS started within it."""
+    since_s: float
+    """Seconds: only tasks that failed within them."""
+    cause: str | None = None
+    """A TRF code: only tasks that failed with it."""
     credentials: str = "default"
 
 
@@ -53,11 +56,26 @@ class FailedTarget:
     tasks: list[Task]
     outcome: Outcome
 
+    @property
+    def failure_reason(self) -> str | None:
+        """The TRF code: of a group its own, where it was read."""
+        return self.outcome.failure_reason or self.tasks[0].failure_reason
+
+    @property
+    def failed_objects(self) -> int | None:
+        """How many objects failed."""
+        of_task = None if self.event.request.group_id else self.tasks[0].failed_objects
+        return of_task if self.outcome.failed_objects is None else self.outcome.failed_objects
+
+    @property
+    def would_start(self) -> bool:
+        """Whether an event would start it."""
+        return self.outcome.kind is Kind.WOULD_START
+
     def facts(self, mask: Mask) -> dict[str, Any]:
         """What is known of it, by the names that `--json` documents, without secrets; the unknown is left out."""
         request, first, outcome = self.event.request, self.tasks[0], self.outcome
-        rule = rule_behind(outcome.kind, outcome.reason)
-        reason = outcome.failure_reason or first.failure_reason
+        rule, reason = rule_behind(outcome.kind, outcome.reason), self.failure_reason
         facts = {
             "project_id": self.event.project_id,
             "task_id": request.task_id,
@@ -68,9 +86,10 @@ class FailedTarget:
             "failure_reason": reason,
             "failure_class": str(explain_failure(reason).failure_class) if reason else None,
             "failure": explain_failure(reason).clause.en if reason else None,
-            "failed_objects": _known(outcome.failed_objects, None if request.group_id else first.failed_objects),
+            "failed_objects": self.failed_objects,
             "failed_objects_list": outcome.failed_objects_list,
             "notice_sent": _notice_sent(self.tasks),
+            "notice_error": next((task.notice_error for task in self.tasks if task.notice_error), None),
             "outcome": str(outcome.kind),
             "reason": outcome.reason,
             "rule": rule.en if rule else None,
@@ -78,6 +97,27 @@ class FailedTarget:
             "retry_after": outcome.retry_after,
         }
         return mask.receipt({name: value for name, value in facts.items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was asked for, the longest failed first, and what is known of the list that it was found in."""
+
+    rows: list[FailedTarget]
+    counts: SweepCounts
+    listed: FailedList
+
+
+class ListedOms(Oms):
+    """OMS, but for the tasks that it has just listed: they need not be read again one by one."""
+
+    listed: dict[str, Task]
+
+    async def show(
+        self, project_id: str, task_id: str, context: DeliveryContext, *, again: bool = False
+    ) -> Task | Outcome:
+        """The task as it was listed."""
+        return self.listed[task_id]
 
 
 class Operator:
@@ -89,15 +129,10 @@ class Operator:
         self._transport = Transport()
         stores = Stores.of(settings, settings.access_key)
         self._ledger: Ledger = open_ledger(settings.restart_ledger.get_secret_value(), time.time, stores)
-        self._oms = Oms(settings, self._transport, CredentialProvider(self._transport, _now), _now)
+        self._credentials = CredentialProvider(self._transport, _now)
         self._stack = AsyncExitStack()
-        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
-        dry = settings.model_copy(update={"restart_dry_run": True})
-        self._dry_restarter = Restarter(dry, self._oms, ReadOnlyLedger(self._ledger), _now, NoObserver())
-        self._restarter = Restarter(settings, self._oms, self._ledger, _now, NoObserver())
+        self._at_once = asyncio.Semaphore(AT_ONCE)
         self.mask = Mask(settings)
-        self.messages: list[str] = []
-        """What a person should know about the list."""
 
     async def __aenter__(self) -> Self:
         self._stack.push_async_callback(self._ledger.close)
@@ -107,53 +142,45 @@ class Operator:
     async def __aexit__(self, *_error: object) -> None:
         await self._stack.aclose()
 
-    async def failed(self) -> tuple[list[FailedTarget], Outcome | None]:
-        """The failed targets, the longest failed first, and what ended the list early, if anything."""
-        found, interruption = await self._oms.failed(self._wanted.project_id, _context(LIST_TIMEOUT_S))
-        oldest_ms = 1000 * (time.time() - parse_duration(self._wanted.since))
-        counts, targets = select(found, oldest_ms, self._wanted.prefix)
-        if counts.too_old:
-            self.messages.append(
-                f"Left out: {counts.too_old} started before the last {self._wanted.since}; --since 31d lists more."
-            )
-        if counts.not_ours:
-            self.messages.append(f"Left out: {counts.not_ours} whose names do not begin with {self._wanted.prefix}.")
-        if interruption is MORE_PAGES:
-            self.messages.append(f"Left out: what OMS lists after the first {len(found)} failed tasks.")
-            interruption = None
-        rows = await asyncio.gather(*(self._row(target, tasks) for target, tasks in targets.items()))
-        return list(rows), interruption
+    async def failed(self) -> Found:
+        """The failed targets of all pages, and what an event would do to each."""
+        oms = ListedOms(self._settings, self._transport, self._credentials, _now)
+        listed = await oms.failed(self._wanted.project_id, _context(LIST_TIMEOUT_S))
+        oms.listed = {task.id: task for task in listed.tasks}
+        counts, targets = select(listed.tasks, 1000 * (time.time() - self._wanted.since_s), self._wanted.prefix)
+        dry = self._settings.model_copy(update={"restart_dry_run": True})
+        restarter = Restarter(dry, oms, ReadOnlyLedger(self._ledger), _now, NoObserver())
+        rows = await asyncio.gather(*(self._row(restarter, target, tasks) for target, tasks in targets.items()))
+        cause = self._wanted.cause
+        return Found([row for row in rows if cause in (None, row.failure_reason)], counts, listed)
 
     async def start(self, rows: Iterable[FailedTarget]) -> AsyncIterator[dict[str, Any]]:
-        """Request a start of each, one after the other, as a direct call does; gives the receipt of each."""
-        for row in rows:
-            event = _event(self._wanted, _target_of(row), Intent.REQUESTED)
+        """Request a start of each, several at a time, as a direct call does; gives the receipt of each."""
+        oms = Oms(self._settings, self._transport, self._credentials, _now)
+        restarter = Restarter(self._settings, oms, self._ledger, _now, NoObserver())
+        for started in asyncio.as_completed([self._start(restarter, row) for row in rows]):
+            yield await started
+
+    async def _start(self, restarter: Restarter, row: FailedTarget) -> dict[str, Any]:
+        event = row.event._replace(intent=Intent.REQUESTED, identity=None)
+        async with self._at_once:
             context = _context(self._settings.restart_deadline)
-            outcome = await self._restarter.restart(event, context)
-            yield self.mask.receipt(receipt.build(outcome, event, context, self._settings, None))
+            outcome = await restarter.restart(event, context)
+        return self.mask.receipt(receipt.build(outcome, event, context, self._settings, None))
 
-    async def _row(self, target: Target, tasks: list[Task]) -> FailedTarget:
-        event = _event(self._wanted, target, Intent.FAILED)
-        async with self._looks:
-            outcome = await self._dry_restarter.restart(event, _context(self._settings.restart_deadline))
+    async def _row(self, restarter: Restarter, target: Target, tasks: list[Task]) -> FailedTarget:
+        """What an event would do to a target; it has an id, because budget and backoff need one."""
+        name, value = target
+        event = Event(
+            request=RestartRequest.model_validate({name: value, "credentials": self._wanted.credentials}),
+            dialect="direct",
+            intent=Intent.FAILED,
+            project_id=self._wanted.project_id,
+            identity=("operator", name, value),
+        )
+        async with self._at_once:
+            outcome = await restarter.restart(event, _context(self._settings.restart_deadline))
         return FailedTarget(event, tasks, outcome)
-
-
-def _event(wanted: Wanted, target: Target, intent: Intent) -> Event:
-    """A request of the operator; a failed event has an id, because budget and backoff need one."""
-    name, value = target
-    return Event(
-        request=RestartRequest.model_validate({name: value, "credentials": wanted.credentials}),
-        dialect="direct",
-        intent=intent,
-        project_id=wanted.project_id,
-        identity=("operator", name, value) if intent is Intent.FAILED else None,
-    )
-
-
-def _target_of(row: FailedTarget) -> Target:
-    request = row.event.request
-    return ("group_id", request.group_id) if request.group_id else ("task_id", request.task_id or "")
 
 
 def _now() -> datetime:
@@ -171,10 +198,6 @@ def _iso(milliseconds: int | None) -> str | None:
         return None if milliseconds is None else datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat()
     except (OverflowError, ValueError, OSError):
         return None
-
-
-def _known(*values: int | None) -> int | None:
-    return next((value for value in values if value is not None), None)
 
 
 def _notice_sent(tasks: list[Task]) -> bool | None:

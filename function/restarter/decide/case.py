@@ -9,20 +9,22 @@ from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.model.request import Event, Intent
 from restarter.model.task import Restart, Task, TaskGroup
 
-Target = TypeVar("Target", bound=Task | TaskGroup, covariant=True)
+Target_co = TypeVar("Target_co", bound=Task | TaskGroup, covariant=True)
 
 
 class AskGroup(NamedTuple):
     """The decision that the task's group decides; it has to be read first."""
 
     group_id: str
+    member: Task | None = None
+    """The failed task; None where the request names the group itself."""
 
 
-class Case(NamedTuple, Generic[Target]):
+class Case(NamedTuple, Generic[Target_co]):
     """One request, what OMS says of its target, and the target's restarts within the window."""
 
     event: Event
-    target: Target
+    target: Target_co
     policy: Policy
     restarts: tuple[Restart, ...] = ()
     """The longest ago first."""

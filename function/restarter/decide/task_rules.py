@@ -51,7 +51,7 @@ def sync_task(case: Case[Task]) -> Outcome | None:
 def group_decides(case: Case[Task]) -> AskGroup | None:
     """A member of a group with a usable group id."""
     group_id = usable_group_id(case.target)
-    return AskGroup(group_id) if group_id is not None else None
+    return AskGroup(group_id, case.target) if group_id is not None else None
 
 
 def group_unknown(case: Case[Task]) -> Outcome | None:
@@ -76,7 +76,7 @@ def started_since(case: Case[Task]) -> Outcome | None:
 
 def is_member(task: Task) -> bool:
     """Whether the task belongs to a group, which is retried in its place."""
-    return task.group_type == "GROUP_TASK" or bool(task.group_id)
+    return task.group_type == "GROUP_TASK" or bool(task.group_id) or task.group_id_unreadable
 
 
 def usable_group_id(task: Task) -> str | None:

@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 over HTTP, binary and structured (cloudevents/spec, http-protocol-binding.md). No I/O here.
+"""CloudEvents 1.0 over HTTP: binary, structured, and a batch (cloudevents/spec, http-protocol-binding.md). No I/O here.
 
 The SDK that comes with the framework is not used for reading: it makes up a missing time, leaves binary headers
 percent-encoded and parses the body a second time. Where it differs from the specification, the specification wins.
@@ -6,20 +6,35 @@ percent-encoded and parses the body a second time. Where it differs from the spe
 
 import re
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, identifier, is_json, read_json, timestamp
-from restarter.dialects.payload import EventAttributes, read_request, to_event
+from restarter.dialects.faults import faults_of
+from restarter.dialects.parsing import (
+    Decoded,
+    DecodeOptions,
+    ParsedDelivery,
+    identifier,
+    is_binary_event,
+    is_json,
+    read_batch,
+    read_body,
+    timestamp,
+)
+from restarter.dialects.payload import read_request, unless_succeeded
 from restarter.dialects.pubsub import EVENTARC_TYPE, read_push
+from restarter.model.delivery import Delivery
 from restarter.model.errors import Malformed, UnsupportedMediaType
+from restarter.model.json_text import read_json
 from restarter.model.outcome import Reason
-from restarter.model.request import Ignored, Intent
+from restarter.model.request import Event, Ignored, Intent
 
 NAME = "cloudevent"
+BATCH_NAME = "cloudevents_batch"
 STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
 REQUESTED_TYPE = "oms.task.start"
 # The attributes that decide something; what is wrong with any other refuses no event.
 READ_ATTRIBUTES = ("specversion", "id", "source", "type", "time")
@@ -28,66 +43,74 @@ DEAD_LETTER_ATTRIBUTES = ("knativeerrordest", "knativeerrorcode")
 ESCAPED = re.compile(r"\\(.)")
 
 
+def is_batch(parsed: ParsedDelivery) -> bool:
+    """By media type alone."""
+    return parsed.media_type == BATCH
+
+
+def decode_batch(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
+    """One part for each event."""
+    return read_batch(parsed.document, lambda event: _read_json(event, options, BATCH_NAME), BATCH_NAME)
+
+
 def recognises(parsed: ParsedDelivery) -> bool:
     """By media type, by ce- headers, or bare: so EventGrid hands it to FunctionGraph, and so a webhook is signed."""
     document = parsed.document
     return (
         parsed.media_type == STRUCTURED
-        or any(name.startswith("ce-") for name in parsed.delivery.headers)
+        or is_binary_event(parsed.authenticated.delivery)
         or (isinstance(document, dict) and {"specversion", "type", "source"} <= document.keys())
         or (isinstance(document, dict) and "specversion" in document and parsed.by_webhook)
     )
 
 
 def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
-    """One event, or nothing for us."""
-    headers = parsed.delivery.headers
-    binary = parsed.media_type != STRUCTURED and any(name.startswith("ce-") for name in headers)
-    return [read_event(_binary(parsed) if binary else parsed.document, options)]
+    """One event, or nothing for us. What is wrong with the data of an event of another type does not matter."""
+    delivery = parsed.authenticated.delivery
+    if is_binary_event(delivery):
+        return [_read(_attributes(parsed.headers), lambda: _binary_data(delivery), options, NAME)]
+    return [_read_json(parsed.document, options, NAME)]
 
 
-def read_event(event: Any, options: DecodeOptions, dialect: str = NAME) -> Decoded:
+def _read_json(event: Any, options: DecodeOptions, dialect: str) -> Decoded:
     """An event in the JSON format: an object with the attributes, and with `data` or `data_base64`."""
-    if not isinstance(event, dict) or event.get("specversion") != "1.0":
-        raise Malformed("specversion: must be 1.0", dialect=dialect)
-    try:
-        event_id = identifier(event.get("id"), "id")
-    except Malformed as error:
-        raise Malformed(error.reason, dialect=dialect) from None
-    try:
-        return _read_identified(event, event_id, options, dialect)
-    except Malformed as error:
-        raise Malformed(error.reason, dialect=error.dialect or dialect, event_id=error.event_id or event_id) from None
+    if not isinstance(event, dict):
+        raise Malformed("event: must be a JSON object")
+    return _read(event, lambda: _data(event), options, dialect)
 
 
-def _read_identified(event: Mapping[str, Any], event_id: str, options: DecodeOptions, dialect: str) -> Decoded:
-    source, kind = identifier(event.get("source"), "source"), identifier(event.get("type"), "type")
-    if any(name in event for name in DEAD_LETTER_ATTRIBUTES):
-        return Ignored(reason=Reason.DEAD_LETTER, dialect=dialect, event_id=event_id)
-    if kind == EVENTARC_TYPE:
-        return read_push(_data(event), options, otherwise=event_id)
-    if kind != REQUESTED_TYPE and kind not in options.failed_types:
-        return Ignored(reason=Reason.EVENT_TYPE, dialect=dialect, event_id=event_id)
-    occurred_at = timestamp(event["time"], "time") if event.get("time") is not None else None
-    request = read_request(_data(event), options)
-    attributes = EventAttributes(
-        dialect=dialect,
-        intent=Intent.REQUESTED if kind == REQUESTED_TYPE else Intent.FAILED,
-        event_id=event_id,
-        identity=(NAME, source, event_id),
-        occurred_at=occurred_at,
+def _read(attributes: Mapping[str, Any], read_data: Callable[[], Any], options: DecodeOptions, dialect: str) -> Decoded:
+    """The event of these attributes; its data is read where its type is one of ours."""
+    if attributes.get("specversion") != "1.0":
+        raise Malformed("specversion: must be 1.0")
+    event_id = identifier(attributes.get("id"), "id")
+    with faults_of(dialect, event_id):
+        source, kind = identifier(attributes.get("source"), "source"), identifier(attributes.get("type"), "type")
+        if any(name in attributes for name in DEAD_LETTER_ATTRIBUTES):
+            return Ignored(reason=Reason.DEAD_LETTER, dialect=dialect, event_id=event_id)
+        if kind == EVENTARC_TYPE:
+            return read_push(read_data(), options, otherwise=event_id)
+        if kind != REQUESTED_TYPE and kind not in options.failed_types:
+            return Ignored(reason=Reason.EVENT_TYPE, dialect=dialect, event_id=event_id)
+        occurred_at = timestamp(attributes["time"], "time") if attributes.get("time") is not None else None
+        request = read_request(read_data(), options)
+    return unless_succeeded(
+        Event(
+            request=request,
+            dialect=dialect,
+            intent=Intent.REQUESTED if kind == REQUESTED_TYPE else Intent.FAILED,
+            project_id=options.project_of(request),
+            event_id=event_id,
+            identity=(NAME, source, event_id),
+            occurred_at=occurred_at,
+        )
     )
-    return to_event(request, attributes, options)
 
 
-def _binary(parsed: ParsedDelivery) -> Mapping[str, Any]:
-    """The event of a binary-mode message: attributes from its headers, data from its body."""
-    if not is_json(parsed.media_type):
-        raise UnsupportedMediaType("content-type: the data of an event must be JSON", dialect=NAME)
-    headers = parsed.delivery.headers
+def _attributes(headers: Mapping[str, str]) -> Mapping[str, Any]:
+    """The attributes that a binary-mode message has in its headers, as far as they are read."""
     read = {name: _header_value(headers[f"ce-{name}"], name) for name in READ_ATTRIBUTES if f"ce-{name}" in headers}
-    present = {name: "" for name in DEAD_LETTER_ATTRIBUTES if f"ce-{name}" in headers}
-    return {**read, **present, "data": parsed.document}
+    return read | {name: "" for name in DEAD_LETTER_ATTRIBUTES if f"ce-{name}" in headers}
 
 
 def _header_value(value: str, name: str) -> str:
@@ -100,7 +123,14 @@ def _header_value(value: str, name: str) -> str:
     try:
         return unquote_to_bytes(value.encode("latin-1")).decode()
     except ValueError:
-        raise Malformed(f"ce-{name}: not percent-encoded UTF-8", dialect=NAME) from None
+        raise Malformed(f"ce-{name}: not percent-encoded UTF-8") from None
+
+
+def _binary_data(delivery: Delivery) -> Any:
+    """The data of a binary-mode message: its body."""
+    if not is_json(delivery.media_type):
+        raise UnsupportedMediaType("content-type: the data of an event must be JSON")
+    return _data({"data": read_body(delivery)})
 
 
 def _data(event: Mapping[str, Any]) -> Any:

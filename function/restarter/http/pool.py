@@ -1,24 +1,21 @@
-"""HTTP/1.1 on asyncio and httptools, under httpx: a pool of connections that never repeats a request.
+"""HTTP/1.1 on asyncio and httptools, under httpx: a pool of connections that never sends a request twice.
 
 What is raised tells whether the server can have received the request:
 
 | raised | when | sent |
 |---|---|---|
-| `httpx.LocalProtocolError` | the request cannot be written as HTTP/1.1, as with a line break in a header | no |
-| `httpx.UnsupportedProtocol` | the scheme is neither `http` nor `https` | no |
+| `httpx.LocalProtocolError` | a line break in the request would make another header or request of it | no |
 | `httpx.PoolTimeout` | no slot became free in time | no |
 | `httpx.ConnectTimeout` | DNS, TCP and TLS together took too long | no |
 | `httpx.ConnectError` | DNS, TCP or TLS failed, or the server hung up before the first byte was sent | no |
-| `httpx.ReadTimeout` | nothing arrived for too long | maybe |
 | `httpx.ReadError` | the connection broke | maybe |
-| `httpx.RemoteProtocolError` | the answer is not HTTP/1.1, its head is too long, or it ends too early | maybe |
+| `httpx.RemoteProtocolError` | the response is not HTTP/1.1, its head is too long, or it ends too early | maybe |
 
-For a call that its caller cancelled `may_have_been_sent(request)` tells the same.
-No message of an error holds a part of a request or of an answer: both carry secrets.
+For a request that its caller cancelled, as by a timeout, `may_have_been_sent(request)` tells the same.
+No message of an error holds a part of a request or of a response: both carry secrets.
 """
 
 import asyncio
-import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
@@ -27,22 +24,17 @@ from typing import Final
 
 import httpx
 
-from restarter.http.response_parser import AnswerParser
+from restarter.http.dial import dial
+from restarter.http.response_parser import ResponseParser
 from restarter.http.stream import MAX_READ_BYTES, Connection, Origin
 
 NOT_SENT: Final = (
     httpx.LocalProtocolError,
-    httpx.UnsupportedProtocol,
     httpx.PoolTimeout,
     httpx.ConnectTimeout,
     httpx.ConnectError,
 )
 """The errors which prove that no byte of the request was sent."""
-PORTS: Final = {"http": 80, "https": 443}
-# RFC 9110, 5.1 and 5.5: https://www.rfc-editor.org/rfc/rfc9110#section-5
-TOKEN: Final = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+").fullmatch
-TARGET: Final = re.compile(rb"/[!-~]*").fullmatch
-VALUE: Final = re.compile(rb"[^\x00-\x08\n-\x1f\x7f]*").fullmatch
 
 
 @cache
@@ -52,7 +44,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 def may_have_been_sent(request: httpx.Request) -> bool:
-    """Whether a byte of `request` may have left, however the call ended; only a pool can say that none has."""
+    """Whether a byte of `request` may have left, however it ended; only a pool can say that none has."""
     return bool(request.extensions.get("sent", True))
 
 
@@ -77,10 +69,9 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._buffer = memoryview(bytearray(MAX_READ_BYTES))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request, whose content is at hand, and read the head of its answer, which must be closed after use.
+        """Send the request, whose content is at hand, and read the head of its response, to be closed after use.
 
-        Of httpx's extensions, `timeout` may hold seconds for `pool`, `connect` and `read`; the whole request is handed
-        to the connection at once, so `read` covers the writing. `target` stands in the place of the URL's path.
+        Of httpx's extensions, `timeout` may hold seconds for `pool` and `connect`. `target` replaces the URL's path.
 
         Raises:
             httpx.TransportError: See the table of this module.
@@ -96,11 +87,11 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             self._release_slot()
             raise
         request.extensions["sent"] = True
-        answer = AnswerParser(bodiless=request.method == "HEAD")
-        return await _Exchange(answer, connection, timeout.get("read"), self._release).response(data)
+        parser = ResponseParser(bodiless=request.method == "HEAD")
+        return await _Exchange(parser, connection, self._release).response(data)
 
     async def aclose(self) -> None:
-        """Close the idle connections now, and each that is in use after its answer."""
+        """Close the idle connections now, and each that is in use after its response."""
         self._closed = True
         idle, self._idle = self._idle, {}
         for connection in idle:
@@ -126,13 +117,13 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     def _reuse(self, origin: Origin) -> Connection | None:
         """The connection to `origin` that was used last and still stands."""
         now = time.time()
-        while self._idle and not 0 <= now - (oldest := next(iter(self._idle))).idle_since <= self._idle_seconds:
-            self._drop(oldest)
-        while connection := next((each for each in reversed(self._idle) if each.origin == origin), None):
-            if connection.alive():
-                del self._idle[connection]
-                return connection
-            self._drop(connection)
+        for idle in [one for one in self._idle if not 0 <= now - one.idle_since <= self._idle_seconds]:
+            self._drop(idle)
+        for idle in [one for one in reversed(self._idle) if one.origin == origin]:
+            if idle.is_alive():
+                del self._idle[idle]
+                return idle
+            self._drop(idle)
         return None
 
     async def _connect(self, origin: Origin, seconds: float | None) -> Connection:
@@ -143,7 +134,10 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         try:
             async with asyncio.timeout(seconds):
                 _, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: Connection(origin, self._buffer), host.decode("ascii"), port, ssl=tls
+                    lambda: Connection(origin, self._buffer),
+                    sock=await dial(host.decode("ascii"), port),
+                    ssl=tls,
+                    server_hostname=host.decode("ascii") if tls else None,
                 )
         except TimeoutError:
             raise httpx.ConnectTimeout("no connection in time") from None
@@ -160,31 +154,28 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     def _release(self, connection: Connection, *, reusable: bool) -> None:
         self._release_slot()
         if reusable and not self._closed:
-            connection.rest()
+            connection.park()
             self._idle[connection] = None
         else:
             connection.abort()
 
 
 class _Exchange(httpx.AsyncByteStream):
-    """One request and its answer, whose body it is. It holds a connection until it is read or closed."""
+    """One request and its response, whose body it is. It holds a connection until it is read or closed."""
 
-    def __init__(
-        self, answer: AnswerParser, connection: Connection, seconds: float | None, release: Callable[..., None]
-    ) -> None:
-        self._answer = answer
+    def __init__(self, parser: ResponseParser, connection: Connection, release: Callable[..., None]) -> None:
+        self._parser = parser
         self._connection = connection
-        self._seconds = seconds
         self._release = release
         self._open = True
 
     async def response(self, data: bytes) -> httpx.Response:
-        """Send the request and read the head of its answer; the answer's body is this object."""
+        """Send the request and read the head of its response, whose body is this object."""
         try:
             self._connection.send(data)
-            while not self._answer.status:
+            while not self._parser.status:
                 await self._read_on()
-            return httpx.Response(self._answer.status, headers=self._answer.headers, stream=self)
+            return httpx.Response(self._parser.status, headers=self._parser.headers, stream=self)
         except BaseException:
             self._close()
             raise
@@ -197,8 +188,8 @@ class _Exchange(httpx.AsyncByteStream):
         if not self._open:
             raise httpx.StreamClosed
         try:
-            while not (body := self._answer.take_body()):
-                if self._answer.complete:
+            while not (body := self._parser.take_body()):
+                if self._parser.complete:
                     raise StopAsyncIteration
                 await self._read_on()
         except BaseException:
@@ -210,49 +201,35 @@ class _Exchange(httpx.AsyncByteStream):
         """Parse what arrives next.
 
         Raises:
-            httpx.RemoteProtocolError: The answer is not HTTP/1.1, is too long, or ended too early.
+            httpx.RemoteProtocolError: The response is not HTTP/1.1, is too long, or ended too early.
         """
-        if self._answer.error is not None:
-            raise httpx.RemoteProtocolError(self._answer.error)
-        self._answer.feed(await self._connection.read(self._seconds))
+        if self._parser.error is not None:
+            raise httpx.RemoteProtocolError(self._parser.error)
+        self._parser.feed(await self._connection.read())
 
     async def aclose(self) -> None:
         self._close()
 
     def _close(self) -> None:
-        """Let the connection go: to the next request if both sides said all and no more, else it is closed."""
+        """Return the connection to the pool if the exchange ended cleanly; otherwise close it."""
         if self._open:
             self._open = False
-            self._release(self._connection, reusable=self._answer.keeps_alive() and self._connection.quiet())
+            self._release(self._connection, reusable=self._parser.keeps_alive() and self._connection.is_clean())
 
 
 def _origin(url: httpx.URL) -> Origin:
-    if url.scheme not in PORTS:
-        raise httpx.UnsupportedProtocol("neither http nor https")
-    return url.scheme, url.raw_host, url.port or PORTS[url.scheme]
+    return url.scheme, url.raw_host, url.port or (443 if url.scheme == "https" else 80)
 
 
 def _serialize(request: httpx.Request, content: bytes) -> bytes:
-    """The request as it goes over the wire: nothing in it can be taken for another header or another request.
+    """The request as it goes over the wire.
 
     Raises:
-        httpx.LocalProtocolError: Something in it could be.
+        httpx.LocalProtocolError: It has other line breaks than those that end its lines.
     """
-    method, target = request.method.encode(), request.extensions.get("target") or request.url.raw_path
-    headers = request.headers.raw
-    names, values = [name.lower() for name, _ in headers], [value for _, value in headers]
-    length = values[names.index(b"content-length")] if b"content-length" in names else b"0"
-    if not (
-        TOKEN(method)
-        and method != b"CONNECT"
-        and TARGET(target)
-        and all(map(TOKEN, names))
-        and all(map(VALUE, values))
-        and names.count(b"host") == 1
-        and names.count(b"content-length") <= 1
-        and length == b"%d" % len(content)
-        and b"transfer-encoding" not in names
-    ):
-        raise httpx.LocalProtocolError("the request cannot be written as HTTP/1.1")
-    lines = [b"%b: %b\r\n" % header for header in headers]
-    return b"".join([method, b" ", target, b" HTTP/1.1\r\n", *lines, b"\r\n", content])
+    target = request.extensions.get("target") or request.url.raw_path
+    lines = [b"%b: %b\r\n" % header for header in request.headers.raw]
+    head = b"".join([request.method.encode(), b" ", target, b" HTTP/1.1\r\n", *lines, b"\r\n"])
+    if not head.count(b"\r") == head.count(b"\n") == len(lines) + 2:
+        raise httpx.LocalProtocolError("a line break within a line of the request")
+    return head + content

@@ -1,6 +1,6 @@
-"""What a server answers, parsed by httptools and bounded. No I/O here.
+"""What a server responds, parsed by httptools and bounded. No I/O here.
 
-httptools is Node's parser, llhttp, in its strict mode. It keeps nothing and bounds nothing: what is kept of an answer,
+httptools is Node's parser, llhttp, in its strict mode. It keeps nothing and bounds nothing: what is kept of a response,
 and how much, is decided here.
 """
 
@@ -8,21 +8,21 @@ from typing import Final
 
 import httptools
 
-MAX_OVERHEAD_BYTES: Final = 32 * 1024  # checked after each read, so the head of an answer has at most 64 KiB
-MAX_INFORMATIONAL: Final = 8  # answers with a status of 1xx before the one that counts
+MAX_OVERHEAD_BYTES: Final = 32 * 1024  # checked after each read, so the head of a response has at most 64 KiB
+MAX_INFORMATIONAL: Final = 8  # responses with a status of 1xx before the one that counts
 VERSIONS: Final = ("1.1", "1.0")
 
 
-class AnswerParser:
-    """What the server has answered so far. httptools calls the methods whose names begin with `on_`."""
+class ResponseParser:
+    """What the server has sent so far. httptools calls the methods whose names begin with `on_`."""
 
     def __init__(self, *, bodiless: bool) -> None:
-        """Expect an answer; `bodiless`: it has no body, for it is one to HEAD."""
+        """Expect a response; `bodiless`: it has no body, because the request is a HEAD."""
         self.status = 0  # until the head is complete
         self.headers: list[tuple[bytes, bytes]] = []
         self.complete = False
         self.error: str | None = None
-        """Why no more can be read. An answer that was complete before stays so; its connection is not used again."""
+        """Why no more can be read. A response that was complete before stays so; its connection is not used again."""
         self._bodiless = bodiless
         self._body: list[bytes] = []
         self._informational = 0
@@ -35,10 +35,10 @@ class AnswerParser:
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self.error = "the answer is not HTTP/1.1"
+            self.error = "the response is not HTTP/1.1"
         self._overhead = 0 if self._body else self._overhead + len(data)
         if self._overhead > MAX_OVERHEAD_BYTES:
-            self.error = "the head or the trailer of the answer is too long"
+            self.error = "the head or the trailer of the response is too long"
         if not data:
             self._end()
         if self.complete:
@@ -50,11 +50,11 @@ class AnswerParser:
         return body
 
     def keeps_alive(self) -> bool:
-        """Whether the answer is complete, nothing came after it, and the server waits for another request."""
+        """Whether the response is complete, nothing came after it, and the server waits for another request."""
         return self.complete and self._keep_alive and self.error is None
 
     def on_message_begin(self) -> None:
-        """Refuse a second answer: nobody asked for it.
+        """Refuse a second response: nobody asked for it.
 
         Raises:
             ValueError: There is one already; httptools reports it as an error of its own.
@@ -68,10 +68,10 @@ class AnswerParser:
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Keep the status; that of an informational answer (1xx) is passed over with its headers.
+        """Keep the status; that of an informational response (1xx) is passed over with its headers.
 
         Raises:
-            ValueError: It is no status of HTTP/1, or there were too many informational answers.
+            ValueError: It is no status of HTTP/1, or there were too many informational responses.
         """
         status = self._parser.get_status_code()
         self._informational += status < 200
@@ -89,7 +89,7 @@ class AnswerParser:
             self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """The answer has ended, or one that was informational."""
+        """The response has ended, or an informational one."""
         if self.status and not self.complete:
             self.complete = True
             self._keep_alive = self._parser.should_keep_alive()
@@ -100,4 +100,4 @@ class AnswerParser:
         if self.status and not framed:
             self.complete = True
         else:
-            self.error = "the answer ended too early"
+            self.error = "the response ended too early"

@@ -13,7 +13,7 @@ Origin = tuple[str, bytes, int]
 
 
 class Connection(asyncio.BufferedProtocol):
-    """The bytes of one connection: what has arrived, and whether it still stands. It knows nothing of HTTP."""
+    """The bytes of one connection: what has arrived, and whether it is still open. It knows nothing of HTTP."""
 
     _transport: asyncio.Transport
 
@@ -31,40 +31,39 @@ class Connection(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
 
     def send(self, data: bytes) -> None:
-        """Hand over a request, and expect an answer from now on."""
+        """Hand over a request, and expect a response from now on."""
         self._expecting = True
         self._transport.write(data)
 
-    async def read(self, seconds: float | None) -> bytes:
+    async def read(self) -> bytes:
         """What has arrived, at most 32 KiB of it; nothing at the end.
 
         Raises:
-            httpx.ReadTimeout: Nothing arrived for so many seconds.
             httpx.ReadError: The connection broke.
         """
         if not self._arrived and not self.ended:
-            await self._arrival(seconds)
+            await self._arrival()
         arrived, self._arrived = self._arrived[:MAX_READ_BYTES], self._arrived[MAX_READ_BYTES:]
         if not arrived and self._error is not None:
             raise httpx.ReadError(f"connection broke: {self._error}")
         return arrived
 
-    def quiet(self) -> bool:
-        """Whether everything was sent, everything read, and the connection still stands."""
+    def is_clean(self) -> bool:
+        """Whether everything was sent, everything read, and the connection is still open."""
         return not (self.ended or self._arrived or self._transport.get_write_buffer_size())
 
-    def rest(self) -> None:
-        """Expect nothing until the next request; what arrives nevertheless closes the connection."""
+    def park(self) -> None:
+        """Expect nothing until the next request; anything that arrives before it closes the connection."""
         self._expecting = False
         self.idle_since = time.time()  # a monotonic clock may stand while the instance is frozen
         self._transport.resume_reading()
 
-    def alive(self) -> bool:
-        """Whether an idle connection still stands. The socket is asked: the event loop may not know its news yet."""
+    def is_alive(self) -> bool:
+        """Whether it is still open. Polls the socket: the event loop may not have seen the peer's FIN yet."""
         return not (self.ended or self._transport.is_closing() or self._poll.poll(0))
 
     def abort(self) -> None:
-        """Close the connection now, whatever is under way."""
+        """Close the connection now, also in the middle of an exchange."""
         self.ended = True
         self._error = self._error or "closed"
         self._transport.abort()
@@ -94,24 +93,17 @@ class Connection(asyncio.BufferedProtocol):
         if exc is not None:
             self._error = type(exc).__name__
         self._wake()
-        self.lost.set_result(None)
+        if not self.lost.done():  # it is cancelled with whoever waits for it
+            self.lost.set_result(None)
 
-    async def _arrival(self, seconds: float | None) -> None:
+    async def _arrival(self) -> None:
         self._transport.resume_reading()
         self._waiter = self._loop.create_future()
-        timer = self._loop.call_later(seconds, _time_out, self._waiter) if seconds is not None else None
         try:
             await self._waiter
         finally:
             self._waiter = None
-            if timer is not None:
-                timer.cancel()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-
-
-def _time_out(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_exception(httpx.ReadTimeout("nothing arrived in time"))

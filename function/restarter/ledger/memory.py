@@ -22,6 +22,7 @@ class _Event(NamedTuple):
 
 
 class _Entry(NamedTuple):
+    attempt: str
     event: str
     at: float
     under_way: bool
@@ -36,7 +37,7 @@ class MemoryLedger:
         self._events: TLRUCache[str, _Event] = TLRUCache(
             EVENT_CACHE_SIZE, lambda _key, value, _now: value.expires_at, clock
         )
-        self._restarts: TTLCache[str, dict[str, _Entry]] = TTLCache(TASK_CACHE_SIZE, MAX_WINDOW_S, clock)
+        self._restarts: TTLCache[str, tuple[_Entry, ...]] = TTLCache(TASK_CACHE_SIZE, MAX_WINDOW_S, clock)
         self._marks: TLRUCache[str, tuple[float, str]] = TLRUCache(
             TASK_CACHE_SIZE, lambda _key, value, _now: value[0], clock
         )
@@ -67,7 +68,7 @@ class MemoryLedger:
         now, kept = self._clock(), self._within(keys, window_s)
         restarts = [
             Restart(max(now - entry.at, 0.0), entry.event == keys.event, entry.under_way, entry.note)
-            for entry in sorted(kept.values(), key=lambda entry: entry.at)
+            for entry in sorted(kept, key=lambda entry: entry.at)
         ]
         return History(tuple(restarts), _version(kept))
 
@@ -75,19 +76,18 @@ class MemoryLedger:
         """Record a restart, if the history is still the expected one."""
         kept = self._within(keys, window_s)
         if _version(kept) != expected.version:
-            return attempt in kept
-        self._restarts[keys.task] = kept | {attempt: _Entry(keys.event, self._clock(), True, note)}  # noqa: FBT003  # under way
+            return any(entry.attempt == attempt for entry in kept)
+        entry = _Entry(attempt, keys.event, self._clock(), under_way=True, note=note)
+        self._restarts[keys.task] = (*kept, entry)
         return True
 
     async def confirm(self, keys: LedgerKeys, attempt: str) -> None:
         """The attempt's restart counts."""
-        kept = self._restarts.get(keys.task, {})
-        if attempt in kept:
-            kept[attempt] = kept[attempt]._replace(under_way=False)
+        self._replace(keys, lambda entry: (entry._replace(under_way=entry.under_way and entry.attempt != attempt),))
 
     async def unreserve(self, keys: LedgerKeys, attempt: str) -> None:
         """Remove the attempt's restart."""
-        self._restarts.get(keys.task, {}).pop(attempt, None)
+        self._replace(keys, lambda entry: (entry,) if entry.attempt != attempt else ())
 
     async def mark(self, name: str, owner: str, window_s: float) -> bool:
         """Mark a name; True the first time within the window, and for the same owner again."""
@@ -101,10 +101,15 @@ class MemoryLedger:
     async def close(self) -> None:
         """There is nothing to close."""
 
-    def _within(self, keys: LedgerKeys, window_s: float) -> dict[str, _Entry]:
+    def _within(self, keys: LedgerKeys, window_s: float) -> tuple[_Entry, ...]:
         since = self._clock() - window_s
-        return {attempt: entry for attempt, entry in self._restarts.get(keys.task, {}).items() if entry.at > since}
+        return tuple(entry for entry in self._restarts.get(keys.task, ()) if entry.at > since)
+
+    def _replace(self, keys: LedgerKeys, change: Callable[[_Entry], tuple[_Entry, ...]]) -> None:
+        """Put others in the place of each restart; those of a task that has none stay none."""
+        if keys.task in self._restarts:
+            self._restarts[keys.task] = tuple(new for entry in self._restarts[keys.task] for new in change(entry))
 
 
-def _version(kept: dict[str, _Entry]) -> str:
-    return repr(sorted(kept))
+def _version(kept: tuple[_Entry, ...]) -> str:
+    return ",".join(sorted(entry.attempt for entry in kept))

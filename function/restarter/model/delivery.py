@@ -26,7 +26,7 @@ class Delivery:
 
 
 class AuthenticatedDelivery(NamedTuple):
-    """A delivery whose caller was authenticated; only `callers.authenticate` makes one.
+    """A delivery whose caller was authenticated; only an authenticator of `callers` makes one.
 
     `delivery` holds no more than what the authenticator vouches for: of a signed message, the signed fields.
     """
@@ -34,6 +34,8 @@ class AuthenticatedDelivery(NamedTuple):
     delivery: Delivery
     authenticated_by: str
     """Name of the authenticator: `bearer`, `webhook`, `smn`, `oidc` or `platform`."""
+    sender: str = ""
+    """Which of its callers: a Google account, or the fingerprint of a token or secret; empty where it knows one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class AccessKey:
     security_token: SecretStr | None = None
 
     @classmethod
-    def lent(cls, *parts: str | None) -> Self | None:
-        """The temporary key (access key, secret key, token) that FunctionGraph lends to a function with an agency.
+    def from_platform(cls, *parts: str | None) -> Self | None:
+        """The temporary key (access key, secret key, token) that FunctionGraph gives a function with an agency.
 
         None where a part is missing, or is `null`, which is what an image gets that has no agency.
         """

@@ -10,54 +10,54 @@ MAX_HEADERS = 100
 HEADERS_TOO_LARGE = f"headers: over {MAX_HEADERS}, or over {MAX_HEADER_BYTES} bytes"
 
 
-class Rejected(Exception):
-    """A delivery that is not taken.
+class DeliveryError(Exception):
+    """A delivery that is refused.
 
-    Rejected
+    DeliveryError
      ├ Malformed                  400  its content breaks the rules
      ├ Unauthenticated            401  no authenticator accepted the caller
      ├ MethodNotAllowed           405  the method is not POST
      ├ ContentTooLarge            413  the body is over the limit, or a batch has too many events
      │  └ HeadersTooLarge         431  the headers are too many or too long
-     ├ UnsupportedMediaType       415  a format or coding that is not read here
+     ├ UnsupportedMediaType       415  its format or coding is not supported
      ├ BodyTimeout                503  the body did not arrive within the deadline
      ├ Busy                       503  more requests are in flight than can be answered in time
      └ AuthenticationUnavailable  503  a key or certificate could not be fetched; redelivery may help
 
     Attributes:
-        reason: Text of ours that names a field or a header, never what it held.
+        fault: Text of ours that names a field or a header, never what it held.
         dialect: The sender's format, where it was recognised before the error.
         event_id: The event's id, where it was read before the error.
     """
 
     kind: Kind
 
-    def __init__(self, reason: str, *, dialect: str | None = None, event_id: str | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    def __init__(self, fault: str, *, dialect: str | None = None, event_id: str | None = None) -> None:
+        super().__init__(fault)
+        self.fault = fault
         self.dialect = dialect
         self.event_id = event_id
 
 
-class Malformed(Rejected):
+class Malformed(DeliveryError):
     """The content breaks the rules."""
 
     kind = Kind.MALFORMED
 
 
-class Unauthenticated(Rejected):
+class Unauthenticated(DeliveryError):
     """No authenticator accepted the caller."""
 
     kind = Kind.UNAUTHENTICATED
 
 
-class MethodNotAllowed(Rejected):
+class MethodNotAllowed(DeliveryError):
     """The method is not POST."""
 
     kind = Kind.METHOD_NOT_ALLOWED
 
 
-class ContentTooLarge(Rejected):
+class ContentTooLarge(DeliveryError):
     """The body is over the limit, or a batch has too many events."""
 
     kind = Kind.CONTENT_TOO_LARGE
@@ -67,32 +67,32 @@ class HeadersTooLarge(ContentTooLarge):
     """The headers are too many or too long; the outcome is that of any content that is too large."""
 
 
-class UnsupportedMediaType(Rejected):
-    """A format or coding that is not read here."""
+class UnsupportedMediaType(DeliveryError):
+    """Its format or coding is not supported."""
 
     kind = Kind.UNSUPPORTED_MEDIA_TYPE
 
 
-class Busy(Rejected):
+class Busy(DeliveryError):
     """More requests are in flight than can be answered in time."""
 
     kind = Kind.UNAVAILABLE
 
 
-class AuthenticationUnavailable(Rejected):
+class AuthenticationUnavailable(DeliveryError):
     """A key or certificate that authentication needs could not be fetched; redelivery may help."""
 
     kind = Kind.UNAVAILABLE
 
 
-class BodyTimeout(Rejected):
+class BodyTimeout(DeliveryError):
     """The body did not arrive within the deadline."""
 
     kind = Kind.UNAVAILABLE
 
 
 def check_body_size(size: int) -> None:
-    """Both doors call this with the bytes that are announced or read.
+    """Check the size of a body, announced or read so far.
 
     Raises:
         ContentTooLarge: The body is over MAX_BODY_BYTES.

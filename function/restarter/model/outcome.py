@@ -12,7 +12,7 @@ class SweepCounts:
     seen: int = 0
     """Failed tasks in the list, each counted once."""
     too_old: int = 0
-    """Tasks that were started before RESTART_SWEEP_AGE."""
+    """Tasks that failed before RESTART_SWEEP_AGE."""
     not_ours: int = 0
     """Tasks whose names do not begin with RESTART_SWEEP_PREFIX."""
     started: int = 0

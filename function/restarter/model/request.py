@@ -19,15 +19,32 @@ class Intent(StrEnum):
     REQUESTED = "requested"
 
 
+TARGET_FIELDS = ("task_id", "task_name", "group_id", "sweep")
+# What may stand beside `sweep`.
+SWEEP_FIELDS = ("project_id", "credentials", "reason")
+# What a caller is told of a field that breaks its rule: after its name, and without its value.
+FIELD_RULES = {
+    "task_id": "must be 1 to 15 digits",
+    "task_name": "must be a string of 1 to 1024 characters",
+    "group_id": "must be a string of 1 to 255 letters, digits, - and _",
+    "sweep": "must be true",
+    "project_id": "must be a string of 1 to 1024 characters",
+    "task_status": "must be a string of at most 256 characters",
+    "migrate_failed_object": "must be true or false",
+    "credentials": "must be the name of a profile: 1 to 63 of a-z, 0-9, - and _, the first a letter or a digit",
+    "reason": "must be a string of at most 256 characters",
+    "intent": "must be failed or requested",
+    "id": "must be a string of 1 to 1024 characters, none of them a control character",
+}
 TASK_ID = re.compile(r"[0-9]{1,15}").fullmatch
 
 
 def _digits(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise PydanticCustomError("task_id_type", "must be an integer or a string of digits")
-    text = value if isinstance(value, str) else str(value) if 0 <= value < 10**15 else ""
+    text = value if isinstance(value, str) else ""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15:
+        text = str(value)
     if not TASK_ID(text):
-        raise PydanticCustomError("task_id_digits", "must have 1 to 15 ASCII digits")
+        raise PydanticCustomError("task_id", FIELD_RULES["task_id"])
     return str(int(text))
 
 
@@ -47,12 +64,8 @@ TaskId = Annotated[
 
 def _true(value: Any) -> Any:
     if value is not True:  # to Python 1 is the same as True
-        raise PydanticCustomError("sweep_true", "must be true")
+        raise PydanticCustomError("sweep", FIELD_RULES["sweep"])
     return value
-
-
-# What may stand beside `sweep`.
-SWEEP_FIELDS = frozenset({"sweep", "project_id", "credentials", "reason"})
 
 
 class RestartRequest(BaseModel):
@@ -83,11 +96,11 @@ class RestartRequest(BaseModel):
 
     @model_validator(mode="after")
     def _one_target(self) -> Self:
-        targets = (self.task_id, self.task_name, self.group_id, self.sweep)
-        if len([target for target in targets if target is not None]) != 1:
-            raise PydanticCustomError("exactly_one_target", "exactly one must be given")
-        if self.sweep and {name for name in self.model_fields_set if getattr(self, name) is not None} - SWEEP_FIELDS:
-            raise PydanticCustomError("sweep_with_other_fields", "sweep stands alone")
+        if len([name for name in TARGET_FIELDS if getattr(self, name) is not None]) != 1:
+            raise PydanticCustomError("targets", f"give exactly one of {', '.join(TARGET_FIELDS)}")
+        given = {name for name in self.model_fields_set if getattr(self, name) is not None}
+        if self.sweep and given - {"sweep", *SWEEP_FIELDS}:
+            raise PydanticCustomError("sweep", f"sweep: only {', '.join(SWEEP_FIELDS)} may stand beside it")
         return self
 
 

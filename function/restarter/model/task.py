@@ -11,6 +11,8 @@ class Task(NamedTuple):
     status: int | None
     group_type: str | None = None
     group_id: str | None = None
+    group_id_unreadable: bool = False
+    """OMS gives an id of a group that is no text."""
     task_type: str | None = None
     failure_reason: str | None = None
     """A TRF code; None where OMS gives none, or something else in its place."""
@@ -27,6 +29,8 @@ class Task(NamedTuple):
     """When it ended, as far as OMS tells how long it ran; else as `started_at_ms`."""
     notice_sent: bool | None = None
     """Whether OMS's own SMN notice went out; None where OMS does not say."""
+    notice_error: str | None = None
+    """OMS's text for why it did not."""
 
 
 class TaskGroup(NamedTuple):

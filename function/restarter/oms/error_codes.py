@@ -30,13 +30,13 @@ BY_STATUS: dict[int, tuple[Kind, Reason | None]] = {
 }
 # But 0308, which is in the table: the call was throttled.
 GATEWAY_CODES_ABOUT_KEYS = "APIGW.030"
-# Seconds after which a throttled call is worth another try. Huawei says 2 to 5 for one caller; of thousands that wait,
-# each try takes from the others what OMS allows.
+# Seconds after which a throttled request is worth another try. Huawei says 2 to 5 for one caller; with thousands that
+# wait, each try takes from what OMS allows the others.
 THROTTLED_FOR = 10
 
 
 def read_error(answer: Answer) -> Outcome:
-    """The outcome of an answer that is no success."""
+    """The outcome of a response that is no success."""
     kind, reason = _meaning(answer)
     return Outcome(
         kind=kind,
@@ -58,7 +58,7 @@ def is_of_gateway(answer: Answer) -> bool:
 
 
 def unreadable(answer: Answer, reason: Reason = Reason.UNREADABLE) -> Outcome:
-    """The outcome of a success that does not say what was asked: nothing can be known now."""
+    """The outcome of a 2xx whose body lacks the requested data: unavailable."""
     return Outcome(kind=Kind.UNAVAILABLE, reason=reason, oms_status=answer.status, oms_request_id=answer.request_id)
 
 

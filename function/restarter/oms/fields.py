@@ -1,10 +1,10 @@
-"""The members that OMS's answers about tasks and about groups share. Any may be null, empty or missing. No I/O here."""
+"""The members that OMS's responses about tasks and groups share. Any may be null, empty or missing. No I/O here."""
 
 import re
 from typing import Any, TypedDict
 
 MAX_COUNT = 10**15
-MAX_KEY_LENGTH = 1024  # of an object in OBS, and of what a receipt shows
+MAX_KEY_BYTES = 1024  # of an object in OBS, and of what a receipt shows
 
 
 class Failure(TypedDict):
@@ -57,4 +57,6 @@ def _trf_code(value: Any) -> str | None:
 
 def _object_key(value: Any) -> str | None:
     """The key of an object that can be shown as it is; a part of one would name another object."""
-    return value if isinstance(value, str) and value.isprintable() and 0 < len(value) <= MAX_KEY_LENGTH else None
+    return (
+        value if isinstance(value, str) and value.isprintable() and 0 < len(value.encode()) <= MAX_KEY_BYTES else None
+    )

@@ -56,7 +56,7 @@ def start_body(start: Start, credentials: StorageCredentials, fields: Iterable[s
 
 
 def interpret(answer: Answer, start: Start) -> Outcome:
-    """The outcome of an answer to a start; 2xx is a success whatever its body, and nothing else is."""
+    """The outcome of a response to a start: any 2xx is a success, whatever its body, and nothing else is."""
     return started(answer, start) if 200 <= answer.status < 300 else called(read_error(answer), start)
 
 

@@ -11,6 +11,7 @@ from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.model.text import Text
 from restarter.reporting.reasons import REASONS
 from restarter.settings.model import Settings
+from restarter.settings.types import in_words
 
 ERROR_CODES = "https://support.huaweicloud.com/intl/en-us/api-oms/ErrorCode.html"
 MALFORMED = Text(
@@ -110,8 +111,8 @@ PLACEHOLDERS: Mapping[str, Callable[[Case], str]] = {
     "field": _field,
     "listed": _listed,
     "key_settings": _key_settings,
-    "restarts": lambda case: str(case.outcome.restarts or case.settings.restart_budget.split("/")[0]),
-    "window": lambda case: case.settings.restart_budget.split("/")[1],
+    "restarts": lambda case: str(case.outcome.restarts or case.settings.restart_budget.count),
+    "window": lambda case: in_words(case.settings.restart_budget.window_s),
     "code": lambda case: case.outcome.oms_error_code or case.say(NO_CODE),
     "error_codes": lambda _: ERROR_CODES,
 }

@@ -97,14 +97,14 @@ REASONS: Mapping[Reason, ReasonRow] = {
         )
     ),
     Reason.NO_SUCH_TASK: ReasonRow(
-        Text("OMS has no such task, or it was deleted", "OMS 中没有该任务，或已被删除"),
+        Text("it does not exist, or it was deleted", "不存在，或已被删除"),
         Text(
             "Check {field} and project_id at the sender: {project} has no such task, or it was deleted",
             "请检查事件源中的 {field} 和 project_id：{project}中没有该任务，或已被删除",
         ),
     ),
     Reason.NO_SUCH_GROUP: ReasonRow(
-        Text("OMS has no such task group, or it was deleted", "OMS 中没有该任务组，或已被删除"),
+        Text("the group does not exist, or it was deleted", "任务组不存在，或已被删除"),
         Text(
             "Check {field} and project_id at the sender: {project} has no such task group, or it was deleted",
             "请检查事件源中的 {field} 和 project_id：{project}中没有该任务组，或已被删除",

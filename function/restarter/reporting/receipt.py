@@ -9,7 +9,7 @@ from typing import Any
 from restarter.decide.failure_reasons import classify_failure, explain_failure
 from restarter.dialects import Decoded, is_direct
 from restarter.model.delivery import DeliveryContext
-from restarter.model.errors import Rejected
+from restarter.model.errors import DeliveryError
 from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
 from restarter.model.request import Event
 from restarter.model.text import Language, Text
@@ -28,7 +28,6 @@ FIELDS = (
     *(*SWEEP_FIELDS, "duration_ms", "trace_id"),
 )
 OUTCOME_FIELDS = tuple(name for name in Outcome._fields if name in FIELDS)
-MAX_NAME_IN_SENTENCE = 256
 NOT_COMPLETED = Text("The sweep was not completed", "扫描未完成")
 FAILED_ONLY = Text(" (failed objects only)", "（仅失败对象）")
 ALL_OBJECTS = Text(" (all objects)", "（全部对象）")
@@ -49,7 +48,7 @@ def write(lines: Sequence[bytes]) -> None:
 
 def build(
     outcome: Outcome,
-    subject: Decoded | Rejected,
+    subject: Decoded | DeliveryError,
     context: DeliveryContext,
     settings: Settings,
     trace_id: str | None,
@@ -114,7 +113,7 @@ def _target(facts: Mapping[str, Any], language: Language) -> str:
     if facts.get("group_id"):
         return GROUP.in_(language).format(name=facts["group_id"])
     name = facts.get("task_id") or facts.get("task_name")
-    return TASK.in_(language).format(name=name[:MAX_NAME_IN_SENTENCE]) if name else DELIVERY.in_(language)
+    return TASK.in_(language).format(name=name) if name else DELIVERY.in_(language)
 
 
 def _why(outcome: Outcome, language: Language) -> str | None:

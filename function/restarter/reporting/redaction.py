@@ -1,9 +1,10 @@
 """What may be shown: printable, bounded, and without a configured secret, whoever sent it. No I/O here."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
+from urllib.parse import unquote, unquote_plus
 
 from pydantic import BaseModel, Secret, SecretStr
 from pydantic_core import from_json
@@ -13,9 +14,7 @@ from restarter.settings.model import Settings
 
 MASK = "***"
 MIN_SECRET_LENGTH = 8  # a shorter one would hide words
-MAX_TEXT = 1024  # characters of one field
-MAX_CUT_TEXT = 512  # of one field, where all of them together would be over MAX_ALL_TEXT
-MAX_ALL_TEXT = 3500  # characters, which are at most 14,000 bytes: a receipt stays under 16 KiB
+MAX_TEXT_BYTES = 1024  # of one field: half a dozen can be as long, so a receipt stays under 16 KiB
 # Controls, C0 and C1; marks that turn the direction of text or cannot be seen; line ends; halves of characters.
 UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
@@ -39,35 +38,30 @@ class Mask:
     def __init__(self, settings: Settings) -> None:
         self._secrets = Secret(_long_ones(secrets_in(settings)))
 
-    def _hides_nothing_of(self, texts: Sequence[str], lent: AccessKey | None) -> bool:
-        """Whether texts can be shown as they are, as nearly always: one look at all of them together."""
-        together = " ".join(texts)
-        return (
-            len(together) <= MAX_ALL_TEXT
-            and max(map(len, texts), default=0) <= MAX_TEXT
-            and together.isprintable()
-            and not any(secret in together for secret in (*self._secrets.get_secret_value(), *_parts(lent)))
-        )
-
     def text(self, text: str, lent: AccessKey | None = None) -> str:
         """The text, printable, with MASK in the place of each secret. `lent`: a key that came with the delivery."""
-        for secret in (*self._secrets.get_secret_value(), *_parts(lent)):
-            if secret in text:
-                text = text.replace(secret, MASK)
-        return printable(text)
+        return _masked(text, (*self._secrets.get_secret_value(), *_parts(lent)))
 
     def receipt(self, facts: Mapping[str, Any], lent: AccessKey | None = None) -> dict[str, Any]:
-        """The receipt as it may be shown: every text printable, masked, of its shape, and under 16 KiB in all."""
-        shown = dict(facts)
-        for name, shape in SHAPES.items():
-            if name in shown and not shape.fullmatch(str(shown[name])):
-                del shown[name]
-        if self._hides_nothing_of(list(filter(is_text, shown.values())), lent):
-            return shown
-        shown = {name: self.text(value, lent)[:MAX_TEXT] if is_text(value) else value for name, value in shown.items()}
-        if sum(len(value) for value in shown.values() if is_text(value)) <= MAX_ALL_TEXT:
-            return shown
-        return {name: value[:MAX_CUT_TEXT] if is_text(value) else value for name, value in shown.items()}
+        """The receipt as it may be shown: each text is masked, then cut; what has not its field's shape is left out."""
+        secrets = (*self._secrets.get_secret_value(), *_parts(lent))
+        return {
+            name: _cut(_masked(value, secrets)) if is_text(value) else value
+            for name, value in facts.items()
+            if name not in SHAPES or SHAPES[name].fullmatch(str(value))
+        }
+
+
+def _masked(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        if secret in text:
+            text = text.replace(secret, MASK)
+    return printable(text)
+
+
+def _cut(text: str) -> str:
+    """The text, or as many of its first characters as MAX_TEXT_BYTES hold in UTF-8."""
+    return text.encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
 
 
 def is_text(value: Any) -> bool:
@@ -97,10 +91,12 @@ def _secrets_of(value: Any) -> Iterator[str]:
 
 def _spellings(secret: str) -> Iterator[str]:
     """A secret, and the secret parts of one that is a document, a connection string or an address."""
-    address = re.match(r"[a-z+]{1,32}://", secret)
-    if address:  # of the ledger: only its password is a secret
-        user, at, _ = secret[address.end() :].rpartition("@")
-        yield user.partition(":")[2] if at else ""
+    address = re.match(r"[a-z0-9+]{1,32}://", secret)
+    if address:  # of the ledger: its passwords are secrets, as they are written there and as the server knows them
+        server, _, query = secret[address.end() :].partition("?")
+        user = server.rpartition("@")[0]
+        for written in (user.partition(":")[2], *re.findall(r"(?:^|&)sentinel_password=([^&]+)", query)):
+            yield from (written, unquote(written), unquote_plus(written))
         return
     yield secret
     yield secret.removeprefix("whsec_")

@@ -83,17 +83,3 @@ def _problem(status: HTTPStatus, outcome: Outcome, receipt: Mapping[str, Any]) -
         "advice": receipt.get("advice"),
     }
     return Reply(status, headers, to_json({name: value for name, value in body.items() if value is not None}))
-
-
-def apig_response(reply: Reply) -> Reply:
-    """The reply in the form that FunctionGraph's APIG trigger expects; it takes anything else for a failure.
-
-    https://support.huaweicloud.com/intl/en-us/devg-functiongraph/functiongraph_02_0102.html
-    """
-    response = {
-        "isBase64Encoded": False,
-        "statusCode": reply.status,
-        "headers": dict(reply.headers),
-        "body": reply.body.decode(),
-    }
-    return Reply(HTTPStatus.OK, JSON, to_json(response), reply.receipts)

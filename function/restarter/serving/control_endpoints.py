@@ -8,6 +8,11 @@ from restarter.model.delivery import Delivery
 from restarter.model.errors import MethodNotAllowed
 from restarter.reporting.reply import JSON, Reply
 
+TEXT = {"Content-Type": "text/plain; charset=utf-8"}
+WHAT_THIS_IS = (
+    b"This is oms-task-restarter, which restarts failed migration tasks of OMS when events are sent to it by POST.\n"
+)
+
 
 def control_reply(delivery: Delivery, origins: tuple[str, ...]) -> Reply | None:
     """The reply to a request that is no delivery; None for a delivery. `origins`: CALLER_ORIGINS.
@@ -18,6 +23,8 @@ def control_reply(delivery: Delivery, origins: tuple[str, ...]) -> Reply | None:
     match delivery.method, delivery.path:
         case (("GET" | "HEAD"), "/healthz"):
             return Reply(200, JSON, json.dumps({"status": "ok", "version": __version__}).encode())
+        case (("GET" | "HEAD"), "/") if "text/html" in delivery.headers.get("accept", ""):  # somebody with a browser
+            return Reply(200, TEXT, WHAT_THIS_IS)
         case "POST", "/init":  # FunctionGraph calls it once for each instance; everything is built by then
             return Reply(200)
         case "OPTIONS", _:

@@ -1,67 +1,54 @@
-"""gunicorn's worker for the function: how uvicorn reads HTTP in it, and how it ends.
+"""gunicorn's worker for the function: how uvicorn runs in it, which requests reach the function, and how it ends.
 
 The framework names the worker's class, `uvicorn_worker.UvicornWorker`, and gives it no options; here another takes that
-name. h11 reads HTTP, with a bound on what it keeps of a head, and an `Upgrade` changes nothing, so a request keeps its
-body. httptools does neither: it keeps heads without end, and takes the body of a request with `Upgrade` for another
-request (Kludex/uvicorn#2722).
+name.
 """
 
-import asyncio
 import signal
+from collections.abc import Awaitable, Callable
 from types import FrameType
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import gunicorn.config
-import h11
 import uvicorn.config
 import uvicorn_worker
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from restarter.model.errors import MAX_HEADER_BYTES
+from restarter.serving import http_protocol
 
-HEADS = tuple(b"HTTP/1.1 %d" % first for first in (2, 3, 4, 5))  # a reply with 1xx has no end
+EXECUTION_ID = b"function-execution-id"
+TRACE_CONTEXT = b"x-cloud-trace-context"
+MAX_TRACE_CONTEXT_BYTES = 96
+ASKED = "asked"
+"""In a request's scope: its method and its path."""
 
 
-class Http(H11Protocol):
-    """uvicorn's reading of HTTP by h11, which logs a traceback when garbage follows a reply; here it closes.
+class EveryRequest:
+    """The framework's ASGI application, whose one function answers every request, whatever the method and the target.
 
-    uvicorn writes head and body of a reply one after the other; here one call of the system sends both.
+    The framework routes by both, and would answer some requests itself, without a receipt. An event would get its 404.
+    With LOG_EXECUTION_ID it also writes two headers into each line: those that a stranger chose are left out.
     """
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Take a new connection."""
-        super().connection_made(cast("asyncio.Transport", OneWrite(transport)))
+    def __init__(self, application: Callable[..., Awaitable[None]]) -> None:
+        self._application = application
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, if the reply to it has not begun; then close the connection."""
-        try:
-            super().send_400_response(msg)
-        except h11.LocalProtocolError:
-            self.transport.close()
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Handle one request."""
+        if scope["type"] == "http":
+            headers = [header for header in scope["headers"] if _is_usable(*header)]
+            asked = scope["method"], _path(scope["path"])
+            scope = {**scope, "method": "POST", "path": "/", "headers": headers, ASKED: asked}
+        await self._application(scope, receive, send)
 
 
-class OneWrite:
-    """A transport that holds the head of a reply back until uvicorn writes what follows, if only the end."""
+def _is_usable(name: bytes, value: bytes) -> bool:
+    return name != EXECUTION_ID and (name != TRACE_CONTEXT or len(value) <= MAX_TRACE_CONTEXT_BYTES)
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head = b""
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Send the data, after the head that was held back; or hold it back, where it is a head."""
-        if not self._head and data.startswith(HEADS):
-            self._head = data
-            return
-        head, self._head = self._head, b""
-        self._transport.write(head + data)
-
-    def close(self) -> None:
-        """Send what was held back, and close."""
-        self.write(b"")
-        self._transport.close()
+def _path(target: str) -> str:
+    """The path of a target, which may be in absolute form (RFC 9112, 3.2.2)."""
+    scheme, separator, rest = target.partition("://")
+    return "/" + rest.partition("/")[2] if separator and "/" not in scheme else target
 
 
 class Worker(uvicorn_worker.UvicornWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -73,11 +60,10 @@ class Worker(uvicorn_worker.UvicornWorker):  # type: ignore[misc]  # gunicorn ha
 
     CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
         "loop": "asyncio",
-        "http": Http,
+        "http": http_protocol.Http,
         "ws": "none",
         "proxy_headers": False,  # nothing here asks for the client's address
         "server_header": False,
-        "h11_max_incomplete_event_size": MAX_HEADER_BYTES,
         # Seconds that an idle connection stays: over the 60 of most proxies, for one that still means to use it when
         # the function closes it loses the delivery.
         "timeout_keep_alive": 75,
@@ -117,5 +103,5 @@ def install() -> None:
     way; it would let whoever reaches it stop the function, and it costs a thread and time at the start.
     """
     gunicorn.config.ControlSocketDisable.default = True
-    uvicorn_worker.UvicornWorker = Worker  # the framework gives no other way to name it
-    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{Http.__name__}"  # else it takes httptools where it is there
+    uvicorn_worker.UvicornWorker = Worker
+    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{http_protocol.__name__}:Http"  # else httptools, where it is installed

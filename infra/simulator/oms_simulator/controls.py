@@ -13,6 +13,7 @@ from oms_simulator.gateway import Auth, Gateway
 from oms_simulator.groups import GroupDocument
 from oms_simulator.listing import Listing, ListingDocument
 from oms_simulator.objects import Objects, StoreDocument
+from oms_simulator.task_fields import DAYS_AGO_S
 from oms_simulator.tasks import TaskDocument
 from oms_simulator.throttle import Bucket, Limit
 from oms_simulator.world import World
@@ -41,10 +42,11 @@ class Generated(Document):
         """The tasks."""
         for n in range(self.count):
             update: dict[str, Any] = {"id": self.template.id + n, "name": self.template.name.replace("{n}", str(n + 1))}
-            if self.template.started_ago is None:
-                update["start_time"] = (self.template.start_time or 0) + n * self.step_ms
+            if self.template.started_ago is None and self.template.start_time:
+                update["start_time"] = self.template.start_time + n * self.step_ms
             else:
-                update["started_ago"] = max(0.0, self.template.started_ago - n * self.step_ms / 1000)
+                ago = DAYS_AGO_S if self.template.started_ago is None else self.template.started_ago
+                update["started_ago"] = max(0.0, ago - n * self.step_ms / 1000)
             yield self.template.model_copy(update=update)
 
 

@@ -70,13 +70,16 @@ class SmnInfo(Document):
     topic_name: str | None = None
 
 
+DAYS_AGO_S = 20 * 86_400.0
+
+
 class SharedFields(Document):
     """Fields that a task and a task group have in common."""
 
     description: Text = ""
     obs_system: Text = "BUCKET"
     error_reason: Annotated[ErrorReason | None, Blank] = None
-    start_time: Number = 1793136997786
+    start_time: Number = 0
     total_time: Number = 0
     migrate_speed: Number = 0
     total_size: Number = 0
@@ -94,6 +97,12 @@ class SharedFields(Document):
     dst_storage_policy: Text = "STANDARD"
     consistency_check: Text = "size_last_modified"
     enable_requester_pays: Flag = False
+
+    def start_ms(self, started_ago: float | None, now: float) -> int | None:
+        """When it started, in milliseconds since 1970: as given, `started_ago` or else 20 days before `now`."""
+        if started_ago is None and "start_time" in self.model_fields_set:
+            return self.start_time
+        return int((now - (DAYS_AGO_S if started_ago is None else started_ago)) * 1000)
 
 
 class TaskFields(SharedFields):

@@ -48,7 +48,7 @@ class TaskDocument(TaskFields):
     """A task of a control document: what OMS shows of it, and how the simulator treats it.
 
     `after_start` is the status that it has `after_seconds` after a start; without it the task runs on.
-    `started_ago` takes the place of `start_time`: seconds before now.
+    `started_ago` takes the place of `start_time`: seconds before now. Without both it is 20 days.
     """
 
     project_id: ProjectId = DEFAULT_PROJECT
@@ -63,8 +63,7 @@ class TaskDocument(TaskFields):
     def task(self, now: float) -> "Task":
         """The task that this document describes. `now`: seconds since 1970."""
         facts = self.model_dump(include=set(TASK_FIELDS), warnings=False)
-        if self.started_ago is not None:
-            facts["start_time"] = int((now - self.started_ago) * 1000)
+        facts["start_time"] = self.start_ms(self.started_ago, now)
         return Task(
             project_id=self.project_id,
             facts=facts,

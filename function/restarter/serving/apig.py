@@ -1,4 +1,4 @@
-"""FunctionGraph's APIG trigger: an HTTP request inside an event, answered by a response inside an object. No I/O here.
+"""FunctionGraph's APIG trigger: an HTTP request inside an event, an HTTP response inside an object. No I/O here.
 
 It is not a dialect of its own: the request inside is a delivery like any other.
 https://support.huaweicloud.com/intl/en-us/devg-functiongraph/functiongraph_02_0102.html
@@ -6,15 +6,19 @@ https://support.huaweicloud.com/intl/en-us/devg-functiongraph/functiongraph_02_0
 
 from base64 import b64decode
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
+
+from pydantic_core import to_json
 
 from restarter.dialects.parsing import ParsedDelivery
 from restarter.model.delivery import AuthenticatedDelivery, Delivery
 from restarter.model.errors import Malformed
+from restarter.reporting.reply import JSON, Reply
 
 
 def recognises(parsed: ParsedDelivery) -> bool:
-    """Whether it is an event of the trigger. A signed webhook is none: what it may be is known by its body alone."""
+    """Whether it is an event of the trigger. A signed webhook is none: its signature covers no method and no path."""
     return not parsed.by_webhook and is_event(parsed.document)
 
 
@@ -66,3 +70,14 @@ def _body(body: Any, is_base64: Any) -> bytes:
         except ValueError:
             pass
     return body.encode()
+
+
+def response(reply: Reply) -> Reply:
+    """The reply in the form that the trigger expects; it takes anything else for a failure."""
+    inside = {
+        "isBase64Encoded": False,
+        "statusCode": reply.status,
+        "headers": dict(reply.headers),
+        "body": reply.body.decode(),
+    }
+    return Reply(HTTPStatus.OK, JSON, to_json(inside), reply.receipts)
