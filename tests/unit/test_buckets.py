@@ -116,7 +116,7 @@ def test_what_an_event_and_its_redelivery_cost_in_obs(obs: str, monkeypatch: pyt
     """Writes and reads: the figures of the table in function/README.md."""
     counted = Counted(monkeypatch)
     run(open_obs(obs), one_event)
-    assert counted.taken() == (8, 11)
+    assert counted.taken() == (8, 12)
     run(open_obs(obs), redelivered)
     assert counted.taken() == (0, 1)
 

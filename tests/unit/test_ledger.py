@@ -114,7 +114,7 @@ class TestGcs(SharedLedgerSuite):
         empty(storage)
         clock = Clock()  # it stands, however slow the machine is
         with MovedClock(storage, clock).serving() as url:
-            yield Bench(partial(open_gcs, url), clock.advance, partial(open_gcs, url), examples=30)
+            yield Bench(partial(open_gcs, url), clock.advance, partial(open_gcs, url), examples=30, rounds=20)
 
 
 class TestObs(SharedLedgerSuite):
@@ -128,6 +128,7 @@ class TestObs(SharedLedgerSuite):
                 partial(open_obs, url),
                 somebody_wins=False,
                 examples=60,
+                rounds=20,
             )
 
 

@@ -21,7 +21,7 @@ from processes import run_python
 from redis_server import RedisServer
 from restarter.callers.google_oidc import KEYS_URL
 from restarter.cli.check import NO_GROUP, NO_TASK, NO_TASK_ID
-from restarter.cli.check_ledger import SHARE_IT
+from restarter.cli.check_ledger import SHARE_IT, WRITE_IT
 from restarter.cli.command import cli
 from restarter.ledger import Claim, Claimed, EventKey
 from restarter.ledger.memory import MemoryLedger
@@ -360,6 +360,23 @@ def test_a_shared_ledger_keeps_no_probe(network: HTTPXMock, environment: pytest.
             assert client.keys() == []
     assert status == 0
     assert "ok     ledger: a probe was written, read and removed\nok     ledger: shared by all instances" in output
+
+
+def test_a_ledger_in_a_file_is_one_of_the_host_and_a_file_that_cannot_be_used_is_a_failed_check(
+    network: HTTPXMock, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment.setenv("RESTART_LEDGER", f"sqlite://{tmp_path}/ledger.db")
+    add_oms(network)
+    status, output = run("check", "--all")
+    assert status == 0
+    assert "ok     ledger: a probe was written, read and removed\nok     ledger: shared by the processes" in output
+    damaged = bytearray((tmp_path / "ledger.db").read_bytes())
+    (tmp_path / "ledger.db").write_bytes(damaged[:4096] + b"\xff" * (len(damaged) - 4096))
+    network.add_response(url=SEARCH, json={"tasks": []})
+    network.add_response(url=SHOW_GROUP, **NO_SUCH_GROUP)
+    status, output = run("check")
+    assert status == 1
+    assert f"FAILED ledger: sqlite does not answer: SQLITE_CORRUPT. To do: {WRITE_IT}" in output
 
 
 def test_an_explanation_for_scripts_has_the_same_facts(tmp_path: Path) -> None:

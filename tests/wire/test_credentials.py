@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import json
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -654,6 +655,19 @@ def test_an_iam_that_does_not_answer_makes_the_event_come_again(make_world: Call
     assert world.said() == (503, "unavailable", "iam")
     world.iam = world.grant
     assert world.said() == GOOD
+
+
+@pytest.mark.parametrize("changes", [{}, {**NO_KEY, **IAM}], ids=["key", "login"])
+def test_whoever_waits_for_another_delivery_ends_with_its_own_deadline(
+    changes: dict[str, str | None], make_world: Callable[..., World]
+) -> None:
+    """A key or login of which nothing is known yet is tried by one at a time, and OMS and IAM do not respond."""
+    world = make_world(**changes, restart_deadline=1.1, oms_timeout=5.0)
+    world.pause = 3
+    began = time.monotonic()
+    replies = world.deliver(5)
+    assert time.monotonic() - began < 2
+    assert {reply.status for reply in replies} == {503}
 
 
 @pytest.mark.parametrize("answer", [refusing(400, "IAM.0011"), refusing(404, ""), refusing(302, "")])

@@ -38,6 +38,7 @@ EVENT_DAYS = 8  # one more than SETTLED_TTL_S
 # A restart outlives the number that it is found by, and that the longest window. OBS may delete two days late.
 HINT_DAYS = 32
 RESTART_DAYS = 35
+UNDER_WAY, MADE, TAKEN_BACK = "under way", "made", "taken back"
 MAX_RESERVED = 1000  # in flight, so that their numbers need not be looked up
 # Each text has an end of its own: a read during a write may give a part of it.
 SECONDS = re.compile(r"([0-9]+\.[0-9]+)s").fullmatch
@@ -52,7 +53,7 @@ class _Record(NamedTuple):
     event: str = ""
     attempt: str = ""
     note: str = ""
-    state: str = "under way"
+    state: str = UNDER_WAY
 
     def text(self) -> str:
         return to_json(self).decode()
@@ -99,7 +100,7 @@ class ObsLedger:
         """The restarts within the window."""
         _, now, records = await self._records(keys.task, window_s)
         restarts = [
-            Restart(max(now - at, 0.0), event == keys.event, state == "under way", note)
+            Restart(max(now - at, 0.0), event == keys.event, state == UNDER_WAY, note)
             for _, at, event, _, note, state in sorted(records, key=lambda record: record.at)
         ]
         return History(tuple(restarts), _version(records))
@@ -121,11 +122,11 @@ class ObsLedger:
 
     async def confirm(self, keys: LedgerKeys, attempt: str) -> None:
         """The attempt's restart counts."""
-        await self._conclude(keys.task, attempt, "made")
+        await self._conclude(keys.task, attempt, MADE)
 
     async def unreserve(self, keys: LedgerKeys, attempt: str) -> None:
         """The attempt's restart does not count; its number stays taken."""
-        await self._conclude(keys.task, attempt, "taken back")
+        await self._conclude(keys.task, attempt, TAKEN_BACK)
 
     async def mark(self, name: str, owner: str, window_s: float) -> bool:
         """Mark a name. Of several owners at the same moment none may be the first."""
@@ -200,7 +201,7 @@ class ObsLedger:
         while (record := await self._record(task, number) if number else None) and hint.now - record.at < window_s:
             records.insert(0, record)
             number -= 1
-        counted = [each for each in records if each.state != "taken back" and hint.now - each.at < window_s]
+        counted = [each for each in records if each.state != TAKEN_BACK and hint.now - each.at < window_s]
         return last, hint.now, counted
 
     async def _record(self, task: str, number: int) -> _Record | None:
@@ -212,12 +213,18 @@ class ObsLedger:
         return _Record(number, begun.modified) if begun.value is not None else None
 
     async def _conclude(self, task: str, attempt: str, state: str) -> None:
-        """Write the attempt's restart once more, with what became of it; only the attempt itself ever writes it."""
+        """Write the attempt's restart once more, with its result; what was taken back stays so.
+
+        Only the attempt itself ever writes it. Where its first write was lost, this one may be the only one.
+        """
         record = self._reserved.pop((task, attempt), None)
-        if record is None:
-            _, _, records = await self._records(task, MAX_WINDOW_S)
-            record = next((each for each in reversed(records) if each.attempt == attempt), None)
         if record is not None:
+            found = await self._record(task, record.number)
+            record = found if found is not None and found.attempt else record
+        else:
+            _, _, records = await self._records(task, MAX_WINDOW_S)
+            record = next((each for each in records if each.attempt == attempt), None)
+        if record is not None and record.state != TAKEN_BACK:
             name = f"t/{task}/{record.number}/w"
             await self._store.put(name, record._replace(state=state).text(), RESTART_DAYS)
 
