@@ -12,7 +12,7 @@ from restarter.settings.model import Settings
 BUCKETS = ("gs", "obs")
 RACERS = 16
 RACE_LOST = "use another ledger than {}://: what answers there does not keep its promises, and tasks may start twice"
-PROBE_S = 10.0  # after which a probe is gone, whatever becomes of this process
+PROBE_S = 10.0  # after which a probe expires, should this process die
 REACH_IT = "let the function reach the server that RESTART_LEDGER names, and check name, password and TLS"
 WRITE_IT = "let the function's user write the file that RESTART_LEDGER names and its folder, and check the disk"
 SHARE_IT = (

@@ -158,7 +158,7 @@ def _safe(cell: str) -> str:
 
 
 def question(rows: Sequence[FailedTarget], chosen: int) -> str:
-    """What is asked before a start: how many, and what becomes of the others."""
+    """What is asked before a start: how many, and why the others are not started."""
     others = Counter(_held_back(row) for row in rows if not row.would_start)
     if chosen == len(rows):
         return f"Start {chosen} of {len(rows)}?"
