@@ -87,7 +87,10 @@ THERE := $(shell $(BIN)/python $(VERSION) 2>/dev/null)
 WANTED := $(if $(filter file,$(origin PYTHON)),$(THERE),$(shell $(PYTHON) $(VERSION) 2>/dev/null))
 ANEW := $(if $(THERE),$(if $(filter $(THERE),$(WANTED)),,anew),anew)
 
-ANOTHER := or name one that is here: make PYTHON=python3.12 demo
+# The first Python here that would do; asked only where the one that was named does not.
+HERE = $(firstword $(foreach one,python3 python3.13 python3.12 python3.11,$(shell \
+	$(one) -c "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))" 2>/dev/null && echo $(one))))
+ANOTHER = $(if $(HERE),or name one that is here: make PYTHON=$(HERE) $(firstword $(MAKECMDGOALS)),and try again)
 
 .venv/pyvenv.cfg: $(ANEW)
 	@$(PYTHON) -c "" 2>/dev/null || { exec >&2; \

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from restarter.http.pool import tls_context
 from restarter.http.transport import Sender, Transport
-from restarter.ledger import open_ledger
+from restarter.ledger import Stores, open_ledger
+from restarter.model.delivery import AccessKey
 from restarter.model.errors import Busy
 from restarter.oms.credentials import CredentialProvider
 from restarter.pipeline import Pipeline, Resources
@@ -56,10 +57,12 @@ class Application:
         if transport is None and source().endpoint_of(source().oms_project_id).startswith("https:"):
             _prepare_tls()
         self.transport = observed(transport or Transport(), self.observer)
-        self.ledger = open_ledger(source().restart_ledger.get_secret_value(), lambda: now().timestamp())
         self.credentials = CredentialProvider(self.transport, now)
+        self._lent: AccessKey | None = None
+        stores = Stores.of(source(), self._storage_key)
+        self.ledger = open_ledger(source().restart_ledger.get_secret_value(), lambda: now().timestamp(), stores)
         self._resources = Resources(
-            self.transport, self.credentials, self.ledger, self.observer, now, self.slots, write
+            self.transport, self.credentials, self.ledger, self.observer, now, self.slots, write, self._lend
         )
         self._in_flight = 0
         self._body_bytes = 0
@@ -100,6 +103,14 @@ class Application:
             yield hold
         finally:
             self._body_bytes -= held
+
+    def _storage_key(self) -> AccessKey | None:
+        """The key for a ledger in OBS: that in the settings, else the one that the platform lent last."""
+        return self._source().access_key() or self._lent
+
+    def _lend(self, key: AccessKey | None) -> None:
+        """Keep the key that came with a delivery: an agency has one, and renews it."""
+        self._lent = key or self._lent
 
     def pipeline(self) -> Pipeline:
         """The pipeline by the current settings, to be used for one delivery from its beginning to its end."""

@@ -57,6 +57,8 @@ class Resources:
     """A block in which so many requests are in flight; raises Busy when there are too many."""
     write: Callable[[Sequence[bytes]], None]
     """Takes the receipts of a delivery, each as a line of JSON."""
+    lend: Callable[[AccessKey | None], None]
+    """Takes the key that the platform lent with a delivery, once its caller was authenticated."""
 
 
 class Pipeline:
@@ -66,6 +68,7 @@ class Pipeline:
         self.settings = settings
         self._now, self._slots = resources.now, resources.slots
         self._transport, self._observer, self._write = resources.transport, resources.observer, resources.write
+        self._lend = resources.lend
         self._is_current = is_current
         self._mask = Mask(settings)
         self._authenticators = configured_authenticators(settings, resources.transport)
@@ -92,6 +95,7 @@ class Pipeline:
                     return control
                 authenticated = await authenticate(delivery, self._authenticators, context, outer=outer)
                 self._observer.step("authenticated", authenticated)
+                self._lend(context.platform_key)
                 read = self._read(authenticated, outer)
                 if isinstance(read, Delivery):
                     return apig.response(await self.handle(read, context, authenticated))

@@ -14,7 +14,9 @@ import pytest
 
 from child_processes import child_environment
 from example import PROJECT
+from gcs_server import MovedClock, empty, gcs_server, open_gcs
 from ledger_suite import DAY, Bench, LedgerSuite, SharedLedgerSuite, event, reserve
+from obs_bench import open_obs
 from redis_server import RedisServer
 from restarter.ledger import (
     Claim,
@@ -28,6 +30,7 @@ from restarter.ledger import (
 )
 from restarter.ledger.memory import EVENT_CACHE_SIZE, MemoryLedger
 from restarter.model.request import Event, Intent, RestartRequest
+from simulator import Simulator
 
 
 class Clock:
@@ -97,6 +100,36 @@ class TestRedis(SharedLedgerSuite):
 
         opener = partial(open_ledger, server.address, time.time)
         return Bench(opener, pass_time, opener)
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[str]:
+    with gcs_server() as url:
+        yield url
+
+
+class TestGcs(SharedLedgerSuite):
+    @pytest.fixture
+    def bench(self, storage: str) -> Iterator[Bench]:
+        empty(storage)
+        clock = Clock()  # it stands, however slow the machine is
+        with MovedClock(storage, clock).serving() as url:
+            yield Bench(partial(open_gcs, url), clock.advance, partial(open_gcs, url), examples=30, rounds=20)
+
+
+class TestObs(SharedLedgerSuite):
+    @pytest.fixture
+    def bench(self) -> Iterator[Bench]:
+        simulator = Simulator({}, Clock())  # it stands, however slow the machine is
+        with simulator.serving() as url:
+            yield Bench(
+                partial(open_obs, url),
+                lambda seconds: simulator.set_clock({"forward": seconds}),
+                partial(open_obs, url),
+                somebody_wins=False,
+                examples=60,
+                rounds=20,
+            )
 
 
 async def state(ledger: Ledger, name: str, seconds: float = 10) -> Claim:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from pytest_httpx import HTTPXMock
 from door import SHOW, START, Function
 from example import BEARER, PROJECT, TASK, TASK_NAME, shown
 from restarter import __version__
+from restarter.serving.http_protocol import BROKEN_BODY
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
 
@@ -226,7 +228,7 @@ def test_only_a_function_told_so_trusts_its_platform(
     assert make_function(**changes).request("POST", json={"task_id": TASK}).status_code == status
 
 
-def test_a_body_that_does_not_arrive_in_time_is_answered_503_before_anything_is_done(
+def test_a_body_that_does_not_arrive_in_time_is_503(
     make_function: Callable[..., Function],
 ) -> None:
     async def stalled() -> AsyncIterator[bytes]:
@@ -237,6 +239,21 @@ def test_a_body_that_does_not_arrive_in_time_is_answered_503_before_anything_is_
     reply = function.post(content=stalled(), headers={"Content-Type": "application/json"})
     assert reply.status_code == 503
     assert function.receipt()["reason"] == "body: did not arrive in time"
+
+
+def test_a_body_that_the_server_could_not_read_is_malformed(function: Function) -> None:
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": b"", "http_version": "1.1"}
+    function.run(function.app(scope | {"state": {BROKEN_BODY: True}}, receive, send))
+    assert (sent[0]["status"], dict(sent[0]["headers"])[b"connection"]) == (400, b"close")
+    assert function.receipt()["reason"].startswith("body: not chunked by HTTP/1.1, or over 4096 more bytes of framing")
 
 
 def test_a_caller_that_hangs_up_leaves_a_receipt(function: Function) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from restarter.decide.failure_reasons import explain_failure
 from restarter.http.transport import Transport
-from restarter.ledger import Ledger, open_ledger
+from restarter.ledger import Ledger, Stores, open_ledger
 from restarter.ledger.read_only import ReadOnlyLedger
 from restarter.model.delivery import DeliveryContext
 from restarter.model.outcome import Kind, Outcome, SweepCounts
@@ -113,9 +113,7 @@ class ListedOms(Oms):
 
     listed: dict[str, Task]
 
-    async def show(
-        self, project_id: str, task_id: str, context: DeliveryContext, *, again: bool = False
-    ) -> Task | Outcome:
+    async def show(self, project_id: str, task_id: str, context: DeliveryContext) -> Task | Outcome:
         """The task as it was listed."""
         return self.listed[task_id]
 
@@ -127,7 +125,8 @@ class Operator:
         self._settings = settings
         self._wanted = wanted
         self._transport = Transport()
-        self._ledger: Ledger = open_ledger(settings.restart_ledger.get_secret_value(), time.time)
+        stores = Stores.of(settings, settings.access_key)
+        self._ledger: Ledger = open_ledger(settings.restart_ledger.get_secret_value(), time.time, stores)
         self._credentials = CredentialProvider(self._transport, _now)
         self._stack = AsyncExitStack()
         self._at_once = asyncio.Semaphore(AT_ONCE)

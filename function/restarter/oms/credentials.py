@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from restarter.http.call import PRINTABLE, Answer
 from restarter.http.transport import Sender
-from restarter.model.delivery import AccessKey, AuthToken, DeliveryContext
+from restarter.model.delivery import AuthToken, DeliveryContext
 from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.oms import iam
 from restarter.oms.error_codes import refuses_key
@@ -43,9 +43,9 @@ class CredentialProvider:
 
     def configured(self, settings: Settings) -> Credential | None:
         """The key or token in the settings, which is the same for every call; None where there is none."""
-        if settings.huaweicloud_sdk_ak and settings.huaweicloud_sdk_sk:
-            token = settings.huaweicloud_sdk_security_token
-            return self._with_breaker(AccessKey(settings.huaweicloud_sdk_ak, settings.huaweicloud_sdk_sk, token))
+        key = settings.access_key()
+        if key is not None:
+            return self._with_breaker(key)
         if settings.oms_auth_token:
             return self._with_breaker(AuthToken(settings.oms_auth_token))
         return None

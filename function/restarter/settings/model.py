@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Secre
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from restarter.model.delivery import AccessKey
 from restarter.settings.errors import CheckedTogether, Fault, SettingsError, messages_of
 from restarter.settings.files import Environment, SecretFiles, Unreadable
 from restarter.settings.likenesses import likenesses
@@ -22,7 +23,9 @@ from restarter.settings.types import (
     Domain,
     Duration,
     Email,
+    EmulatorHost,
     Endpoint,
+    HostAndPort,
     JsonAuthFile,
     Key,
     KeySet,
@@ -134,6 +137,9 @@ class Settings(BaseSettings, CheckedTogether):
     restart_budget: RestartBudget = Budget(5, DAY_S)
     restart_backoff: float = Field(60.0, ge=0, le=3600, allow_inf_nan=False)
     restart_ledger: LedgerAddress = SecretStr("memory://")
+    storage_emulator_host: EmulatorHost | None = None
+    gce_metadata_host: HostAndPort | None = None
+    obs_endpoint: Endpoint | None = None
     restart_sweep: Literal["off", "on"] = "off"
     restart_sweep_age: Duration = 3 * DAY_S
     restart_sweep_limit: int = Field(5, ge=1, le=1000)
@@ -198,14 +204,25 @@ class Settings(BaseSettings, CheckedTogether):
             yield "iam_endpoint", "required with IAM_USER unless OMS_REGION is set"
         if not given & {"huaweicloud_sdk_ak", "huaweicloud_sdk_sk", "oms_auth_token", "iam_user", "oms_agency"}:
             yield "huaweicloud_sdk_ak", "required unless OMS_AUTH_TOKEN, IAM_USER or OMS_AGENCY is set"
+        if self.restart_ledger.get_secret_value().startswith("obs:"):
+            if not given & {"oms_region", "obs_endpoint"}:
+                yield "obs_endpoint", "required with a ledger in OBS unless OMS_REGION is set"
+            if not given & {"huaweicloud_sdk_ak", "oms_agency"}:
+                yield "huaweicloud_sdk_ak", "required with a ledger in OBS unless OMS_AGENCY is set"
         yield from self.faults_of_deployment(given)
 
     def faults_of_deployment(self, given: AbstractSet[str]) -> Iterator[Fault]:
         """What the function needs, and a person who asks OMS does not."""
         if not given & CALLERS:
             yield "caller_bearer_tokens", "no authentication method is configured; set this or another CALLER_ setting"
-        if self.restart_sweep == "on" and "restart_ledger" not in given:
+        if self.restart_sweep == "on" and self.restart_ledger.get_secret_value() == "memory://":
             yield "restart_sweep", "needs a shared ledger; set RESTART_LEDGER to another than memory://"
+
+    def access_key(self) -> AccessKey | None:
+        """The key that signs requests; None where requests carry a token, or the platform lends a key."""
+        if not self.huaweicloud_sdk_ak or not self.huaweicloud_sdk_sk:
+            return None
+        return AccessKey(self.huaweicloud_sdk_ak, self.huaweicloud_sdk_sk, self.huaweicloud_sdk_security_token)
 
     def profiles(self) -> Mapping[str, StorageCredentials]:
         """Sets of storage credentials by name; `default` is the one of the plain settings."""
@@ -219,16 +236,6 @@ class Settings(BaseSettings, CheckedTogether):
     def endpoint_of(self, project_id: str) -> str:
         """Where calls for a project go: OMS_ENDPOINT for every one when it is set, else the project's region."""
         return self.oms_endpoint or f"https://oms.{self.region_of(project_id)}.myhuaweicloud.com"
-
-
-class OperatorSettings(Settings):
-    """What a person needs who reads OMS: its address, a project and a key. What else is given is checked and used."""
-
-    REQUIRED: ClassVar[dict[str, str]] = {"oms_project_id": Settings.REQUIRED["oms_project_id"]}
-
-    def faults_of_deployment(self, given: AbstractSet[str]) -> Iterator[Fault]:
-        """None: nobody calls a person."""
-        yield from ()
 
 
 CALLERS = {

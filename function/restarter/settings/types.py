@@ -52,6 +52,11 @@ def _origin(value: str) -> str:
     return f"{parts.scheme}://{name}" + (f":{port}" if port is not None else "")
 
 
+def _emulator(value: str) -> str:
+    """An origin, or host and port alone, as Google's own clients take it."""
+    return _origin(value if "://" in value else f"http://{value}")
+
+
 def _printable(value: SecretStr) -> SecretStr:
     """White space inside a key is a copying fault, and a control character could split a header."""
     if not re.fullmatch(r"[!-~]*", value.get_secret_value()):
@@ -158,13 +163,10 @@ MAX_DAYS = 31
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """So many restarts of one task within a window of so many seconds; as text like `5/24h`."""
+    """So many restarts of one task within a window of so many seconds."""
 
     count: int
     window_s: float
-
-    def __str__(self) -> str:
-        return f"{self.count}/{in_words(self.window_s)}"
 
 
 def in_words(seconds: float) -> str:
@@ -190,10 +192,8 @@ def _duration(value: Any) -> Any:
 
 
 def _budget(value: Any) -> Any:
-    """`5/24h` as a Budget; anything but text is left for the field's own check."""
-    if not isinstance(value, str):
-        return value
-    count, _, window = value.partition("/")
+    """`5/24h` as a Budget."""
+    count, _, window = str(value).partition("/")
     try:
         if re.fullmatch(r"[1-9][0-9]{0,3}", count):
             return Budget(int(count), parse_duration(window))
@@ -202,21 +202,26 @@ def _budget(value: Any) -> Any:
     raise PydanticCustomError("budget", "must be like 5/24h: restarts in a window of s, m, h or d, up to 31d")
 
 
-LEDGERS = "must be memory://, sqlite:///path, redis:// or rediss:// (+sentinel, +cluster)"
+LEDGERS = "must be memory://, sqlite:///path, gs://, obs://, redis:// or rediss:// (+sentinel, +cluster)"
 
 
 def _ledger(value: SecretStr) -> SecretStr:
-    """`memory://`, a file of SQLite, or an address of Redis, which may hold a password."""
+    """`memory://`, a file of SQLite, a bucket, or an address of Redis, which may hold a password."""
     text = value.get_secret_value()
     if text == "memory://":
         return value
-    if not re.match(r"sqlite://|rediss?(\+sentinel|\+cluster)?://", text):
+    if not re.match(r"sqlite://|gs://|obs://|rediss?(\+sentinel|\+cluster)?://", text):
         raise PydanticCustomError("ledger", LEDGERS)
     try:
         if text.startswith("sqlite:"):
             from restarter.settings.sqlite_address import parse_sqlite_address  # noqa: PLC0415  # only where it is used
 
             parse_sqlite_address(text)
+            return value
+        if text.startswith(("gs:", "obs:")):
+            from restarter.settings.bucket_address import parse_bucket_address  # noqa: PLC0415  # the same
+
+            parse_bucket_address(text)
             return value
         import redis.asyncio.connection  # noqa: F401, PLC0415  # an extra: only where it is configured
 
@@ -272,6 +277,10 @@ def _caller_token(value: SecretStr) -> SecretStr:
 
 MIN_TOKEN_LENGTH = 24
 Endpoint = Annotated[str, AfterValidator(_origin)]
+EmulatorHost = Annotated[str, AfterValidator(_emulator)]
+HostAndPort = Annotated[
+    str, StringConstraints(pattern=r"^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(:[0-9]{1,5})?$")
+]
 Region = Annotated[str, AfterValidator(_known_region)]
 # It becomes part of a path and of a header.
 ProjectId = Annotated[

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable, MutableMapping
+from email.utils import formatdate
 from typing import Any
 
 from oms_simulator.messages import Answer, Request
@@ -37,7 +38,7 @@ def _text(raw: bytes) -> str:
 async def say(send: Send, answer: Answer, request_id: str) -> None:
     """Sends the answer, a long one in pieces so that a slow reader slows it down."""
     size = len(answer.body)
-    headers = {"x-request-id": request_id, **dict(answer.headers)}
+    headers = {"x-request-id": request_id, "date": formatdate(usegmt=True), **dict(answer.headers)}
     if answer.status != NO_CONTENT:
         headers.setdefault("content-length", str(size))
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]

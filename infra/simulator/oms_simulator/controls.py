@@ -13,6 +13,7 @@ from oms_simulator.gateway import Auth, Gateway
 from oms_simulator.groups import GroupDocument
 from oms_simulator.listing import Listing, ListingDocument
 from oms_simulator.notices import Failure, Smn, SmnDocument
+from oms_simulator.objects import Objects, StoreDocument
 from oms_simulator.task_fields import DAYS_AGO_S
 from oms_simulator.tasks import TaskDocument
 from oms_simulator.throttle import Bucket, Limit
@@ -63,6 +64,7 @@ class WorldDocument(Document):
     generate: list[Generated] = Field(default_factory=list)
     groups: list[GroupDocument] = Field(default_factory=list)
     listing: ListingDocument = ListingDocument()
+    objects: StoreDocument = StoreDocument()
     smn: SmnDocument = SmnDocument()
     rules: list[Rule] = Field(default_factory=list)
     throttle: Limit = Limit()
@@ -93,6 +95,7 @@ class Controls:
             self._world.add_tasks(generated.documents(), self._now())
         self._world.put_groups(initial.groups, self._now())
         self._world.listing = Listing(initial.listing)
+        self._objects = Objects(initial.objects)
         self._rules = Rules(initial.rules)
         self._bucket = Bucket(initial.throttle)
 
@@ -144,7 +147,7 @@ class Controls:
         return self._world.smn.document.model_dump()
 
     def set_smn(self, smn: object) -> None:
-        """Replace the topics and templates. What is on its way is still delivered."""
+        """Replace the topics and templates. A notice that has left is still delivered."""
         self._world.smn.document = parse(SmnDocument, smn, "smn")
 
     def notices(self) -> list[dict[str, Any]]:
@@ -174,6 +177,14 @@ class Controls:
     def set_listing(self, listing: object) -> None:
         """Change how ListTasks comes out, and count its calls from 0."""
         self._world.listing = Listing(parse(ListingDocument, listing, "listing"))
+
+    def set_objects(self, document: object) -> None:
+        """Change the object store; it is empty then."""
+        self._objects = Objects(parse(StoreDocument, document, "objects"))
+
+    def objects(self) -> dict[str, str]:
+        """What each object holds, by bucket and name."""
+        return self._objects.described()
 
     def calls(self) -> list[dict[str, Any]]:
         """What was asked and answered, oldest first."""

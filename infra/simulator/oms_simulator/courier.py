@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-
-import httpx
+from typing import TYPE_CHECKING
 
 from oms_simulator.connection import Patience
 from oms_simulator.notices import Attempt, Notice, Smn, Subscriber
+
+if TYPE_CHECKING:
+    import httpx
 
 # Asynchronous calls of FunctionGraph may take long; the function has its own deadline.
 TIMEOUT_S = 60
@@ -35,6 +37,8 @@ class Courier:
             self._round = asyncio.create_task(self._go())
 
     async def _go(self) -> None:
+        import httpx  # noqa: PLC0415  # a third of the start, and most simulators have no topic
+
         async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client:
             while (smn := self._smn()).document.topics or smn.outbox or self._deliveries:
                 self._advance()
@@ -44,14 +48,16 @@ class Courier:
                     delivery.add_done_callback(self._deliveries.discard)
                 await asyncio.sleep(TICK_S)
 
-    async def _deliver(self, client: httpx.AsyncClient, notice: Notice, subscriber: Subscriber) -> None:
+    async def _deliver(self, client: "httpx.AsyncClient", notice: Notice, subscriber: Subscriber) -> None:
         """One notice to one subscriber: repeated after no response and a 5xx, and after nothing else."""
+        from httpx import HTTPError  # noqa: PLC0415  # as above
+
         for attempt in range(1 + subscriber.retries):
             if attempt:
                 await self._patience.pause(subscriber.pause_seconds)
             try:
                 response = await client.post(subscriber.url, json=notice.event, headers=subscriber.headers)
-            except httpx.HTTPError:
+            except HTTPError:
                 status = None
             else:
                 status = response.status_code

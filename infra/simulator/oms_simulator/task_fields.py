@@ -71,6 +71,9 @@ class SmnInfo(Document):
     topic_name: str | None = None
 
 
+DAYS_AGO_S = 20 * 86_400.0
+
+
 class SmnConfig(Document):
     """Where a task's notice goes, and of what. It is given when a task is made, and OMS never shows it again."""
 
@@ -78,9 +81,6 @@ class SmnConfig(Document):
     trigger_conditions: Annotated[list[Literal["FAILURE", "SUCCESS"]], Field(min_length=1)]
     language: Literal["zh-cn", "en-us"] = "en-us"
     message_template_name: str | None = None
-
-
-DAYS_AGO_S = 20 * 86_400.0
 
 
 class SharedFields(Document):
