@@ -496,7 +496,7 @@ def test_an_answer_of_cloud_storage_that_does_not_tell_is_an_error(
     ],
 )
 def test_restarts_in_cloud_storage_that_cannot_be_read_are_an_error(
-    google: tuple[type[Google], str], answer: tuple[int, dict[str, str], bytes], text: str
+    google: tuple[type[Google], str], answer: Given, text: str
 ) -> None:
     handler, host = google
     handler.answers[:] = [answer]

@@ -56,8 +56,7 @@ def evaluate(platform: str, given: Mapping[str, object], folder: Path) -> Ran:
 
 SHOWN = {
     "huawei": "sensitive({ settings = local.user_data, by_agency = local.by_agency })",
-    "google": "sensitive({ settings = local.environment,"
-    " requirements = local.requirements, files = local.files })",
+    "google": "sensitive({ settings = local.environment, requirements = local.requirements, files = local.files })",
 }
 
 

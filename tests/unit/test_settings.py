@@ -100,7 +100,10 @@ BAD: list[tuple[dict[str, str | None], str]] = [
     ({"RESTART_BUDGET": "0/24h"}, "RESTART_BUDGET: must be like 5/24h"),
     ({"RESTART_SWEEP_AGE": "32d"}, "RESTART_SWEEP_AGE: must be like 3d: a number of s, m, h or d, up to 31d"),
     ({"RESTART_BUDGET": "5/32d"}, "RESTART_BUDGET: must be like 5/24h"),
-    ({"RESTART_LEDGER": "file:///x"}, "RESTART_LEDGER: must be memory://, sqlite:///path, gs://, obs://, redis:// or rediss://"),
+    (
+        {"RESTART_LEDGER": "file:///x"},
+        "RESTART_LEDGER: must be memory://, sqlite:///path, gs://, obs://, redis:// or rediss://",
+    ),
     ({"RESTART_LEDGER": "redis://localhost:port"}, "RESTART_LEDGER: is not an address of Redis"),
     ({"OMS_JSON_AUTH_FILE": "x" * 65536}, "OMS_JSON_AUTH_FILE: "),
     ({"OMS_SOURCE_CDN_AUTHENTICATION_KEY": "x" * 256}, "OMS_SOURCE_CDN_AUTHENTICATION_KEY: "),
