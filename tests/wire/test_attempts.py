@@ -12,8 +12,8 @@ import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, TASKS, Function
 from example import BEARER, TASK, shown
+from function_client import SHOW, START, TASKS, Function
 from simulated import Simulated
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
