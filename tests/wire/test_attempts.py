@@ -12,8 +12,8 @@ import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, TASKS, Function
 from example import BEARER, TASK, shown
+from function_client import SHOW, START, TASKS, Function
 from signers import TOPIC, certificate, rsa_key, sign_smn, smn_message
 from simulated import Simulated
 
