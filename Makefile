@@ -2,6 +2,8 @@
 PYTHON ?= python3
 WORKERS ?= 5
 SECONDS ?= 3600
+# Where make run writes the settings of the playground, for make operator.
+PLAYGROUND ?= .venv/playground.env
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 RUNTIME := function/requirements.txt
@@ -16,7 +18,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-any-day check lock upgrade package fuzz bench clean anew
+.PHONY: help demo run operator night test test-any-day check lock upgrade package fuzz bench clean anew
 
 help: ## this list
 	@echo "Targets; all that they write is in this folder, but for the caches of pip and uv:"
@@ -26,8 +28,15 @@ help: ## this list
 demo: .venv/demo ## start simulator and function, play every sample of events/, print each result as it comes
 	$(BIN)/python infra/demo/demo.py
 
-run: .venv/demo ## the playground: simulator and function stay up until Ctrl-C, for every curl of README
-	$(BIN)/python infra/demo/playground.py
+run: .venv/demo ## the playground: simulator, function and a page for the browser until Ctrl-C; JSON=1 prints receipts as they are
+	@$(BIN)/python infra/demo/playground.py $(if $(JSON),--json)
+
+operator: .venv/demo ## the operator's command on the playground: make operator ARGS="failed --prefix r"
+	@test -f $(PLAYGROUND) || { echo "Start the playground first, in another terminal: make run" >&2; exit 1; }
+	@. $(PLAYGROUND) && PYTHONPATH=function $(BIN)/python -m restarter $(ARGS) || test $$? = 1 # which says that something is not well
+
+night: .venv/demo ## play a night of twelve tasks with a fast clock, and draw README's picture of it
+	$(BIN)/python infra/demo/night.py
 
 # More workers than cores, for many tests wait; files in their order, so those that wait begin first. Bytecode is kept
 # whatever the environment says, for each worker imports every test.
@@ -78,7 +87,10 @@ THERE := $(shell $(BIN)/python $(VERSION) 2>/dev/null)
 WANTED := $(if $(filter file,$(origin PYTHON)),$(THERE),$(shell $(PYTHON) $(VERSION) 2>/dev/null))
 ANEW := $(if $(THERE),$(if $(filter $(THERE),$(WANTED)),,anew),anew)
 
-ANOTHER := or name one that is here: make PYTHON=python3.12 demo
+# The first Python here that would do; asked only where the one that was named does not.
+HERE = $(firstword $(foreach one,python3 python3.13 python3.12 python3.11,$(shell \
+	$(one) -c "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))" 2>/dev/null && echo $(one))))
+ANOTHER = $(if $(HERE),or name one that is here: make PYTHON=$(HERE) $(firstword $(MAKECMDGOALS)),and try again)
 
 .venv/pyvenv.cfg: $(ANEW)
 	@$(PYTHON) -c "" 2>/dev/null || { exec >&2; \

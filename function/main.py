@@ -121,11 +121,7 @@ def _agency_key(headers: Mapping[str, str]) -> AccessKey | None:
 async def _body(request: Request, announced: str, context: DeliveryContext, hold: Callable[[int], None]) -> bytes:
     """The body, read no further than the limit and no longer than the deadline.
 
-    Args:
-        request: The request.
-        announced: Its Content-Length, or nothing.
-        context: When it must be answered.
-        hold: Is called with the size of each part before it is kept.
+    `announced`: its Content-Length. `hold`: is called with the size of each part before it is kept.
 
     Raises:
         ContentTooLarge: The body is over the limit.

@@ -84,14 +84,6 @@ class Application:
         finally:
             self._in_flight -= count
 
-    def _storage_key(self) -> AccessKey | None:
-        """The key for a ledger in OBS: that in the settings, else the one that the platform lent last."""
-        return self._source().access_key() or self._lent
-
-    def _lend(self, key: AccessKey | None) -> None:
-        """Keep the key that came with a delivery: an agency has one, and renews it."""
-        self._lent = key or self._lent
-
     @contextmanager
     def bodies(self) -> Iterator[Callable[[int], None]]:
         """A block that holds the body of a delivery. Gives a function, to be called with the size of each part of it.
@@ -111,6 +103,14 @@ class Application:
             yield hold
         finally:
             self._body_bytes -= held
+
+    def _storage_key(self) -> AccessKey | None:
+        """The key for a ledger in OBS: that in the settings, else the one that the platform lent last."""
+        return self._source().access_key() or self._lent
+
+    def _lend(self, key: AccessKey | None) -> None:
+        """Keep the key that came with a delivery: an agency has one, and renews it."""
+        self._lent = key or self._lent
 
     def pipeline(self) -> Pipeline:
         """The pipeline by the current settings, to be used for one delivery from its beginning to its end."""

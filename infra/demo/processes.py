@@ -74,13 +74,16 @@ class Running:
 
 
 @contextmanager
-def simulator(port: int = 0, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """The simulator of OMS with the world of the demo, on `port` or, with 0, on a free one.
+def simulator(
+    port: int = 0, environment: Mapping[str, str] | None = None, world: Path | None = None
+) -> Iterator[Running]:
+    """The simulator of OMS with a world, by default that of the demo, on `port` or, with 0, on a free one.
 
     Raises:
         RuntimeError: It did not start.
     """
     command = [sys.executable, str(INFRA / "simulator" / "simulator.py"), "--port", str(port)]
+    command += ["--world", str(world)] if world else []
     with started(command, environment or {}, stdout=subprocess.PIPE) as process:
         yield Running(_read(process).removeprefix("listening on ").strip(), process)
 

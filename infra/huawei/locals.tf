@@ -69,4 +69,21 @@ locals {
     var.sweep ? local.sweep_settings : {},
     var.settings,
   )
+
+  # The mail of an alarm, by language.
+  mail = {
+    en-us = <<-EOT
+      Alarm: $${event_name};
+      Time: $${starts_at};
+      What to do: see "advice" in each receipt below.
+      Receipts: $event.annotations.results[0].raw_results;
+    EOT
+
+    zh-cn = <<-EOT
+      告警：$${event_name};
+      时间：$${starts_at};
+      处理方法：见下面每条回执中的 "advice"。
+      回执：$event.annotations.results[0].raw_results;
+    EOT
+  }
 }

@@ -10,6 +10,9 @@ controls:
     GET, PUT, POST /_sim/groups     the same for task groups
     POST /_sim/generate             add many tasks by one template
     GET /_sim/starts                how many starts of each task were accepted
+    POST /_sim/fail                 let a task in progress fail: task_id, error_code, error_msg, failed_num
+    GET, PUT /_sim/smn              topics with publishers and subscribers, and templates; replace them
+    GET /_sim/notices               what OMS published or could not publish, and the calls that followed
     PUT /_sim/rules                 which calls go wrong, and how
     GET, PUT /_sim/objects          what the object store holds; its buckets and its clock, with nothing in it
     PUT /_sim/listing               order of ListTasks, changes between its pages, rows that are no tasks
@@ -23,6 +26,7 @@ controls:
 import argparse
 import asyncio
 import json
+import os
 import secrets
 import signal
 import sys
@@ -37,6 +41,8 @@ from oms_simulator.calls import Call
 from oms_simulator.connection import Message, Patience, Receive, Send, drop, read, say
 from oms_simulator.control_calls import PREFIX, control
 from oms_simulator.controls import Clock, Controls
+from oms_simulator.courier import Courier
+from oms_simulator.fast_clock import clock
 from oms_simulator.fault_actions import Hang, Late, Reset, Say
 from oms_simulator.messages import Answer, Request, turned_away
 from oms_simulator.object_calls import is_object_call, object_route, serve_object
@@ -66,6 +72,7 @@ class Simulator(Controls):
         super().__init__(json.loads(DEMO_WORLD.read_text("utf-8")) if world is None else world, clock)
         self.patience = Patience()
         self._works: set[asyncio.Task[None] | None] = set()
+        self._courier = Courier(lambda: self._world.smn, lambda: self._world.advance(self._now()), self.patience)
 
     def serving(self, http: str = "auto") -> AbstractContextManager[str]:
         """The simulator behind a real socket: `with simulator.serving() as url`."""
@@ -79,8 +86,11 @@ class Simulator(Controls):
         if request is None:
             return
         if request.path.startswith(PREFIX):
-            await say(send, control(self, request), secrets.token_hex(16))
+            answer = control(self, request)
+            self._courier.wake()
+            await say(send, answer, secrets.token_hex(16))
             return
+        self._courier.wake()
         of_store = is_object_call(request)
         where = object_route(request) if of_store else route(request.method, request.path, request.query)
         call = self._log.open(request, where, self._clock())
@@ -159,7 +169,8 @@ def main() -> None:
     parser.add_argument("--world", type=Path, help="a JSON file; see world.json beside this script")
     arguments = parser.parse_args()
     try:
-        simulator = Simulator(None if arguments.world is None else json.loads(arguments.world.read_text("utf-8")))
+        world = None if arguments.world is None else json.loads(arguments.world.read_text("utf-8"))
+        simulator = Simulator(world, clock(os.environ))
         listening, url = listen(arguments.port)
     except (OSError, ValueError) as error:
         parser.error(str(error))

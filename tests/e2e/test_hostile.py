@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -20,7 +21,7 @@ TOKEN = f"Authorization: Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}\r\n".encode()
 CALL = json.dumps({"task_id": TASK}).encode()
 TIMEOUT_S = 10.0
 SILENCE_S = 0.4  # after a reply, in which a second one would come
-FLOOD_WAIT_S = 0.5 + SILENCE_S
+FLOOD_WAIT_S = 0.5
 STALL_S = 2.0  # for which /healthz may wait on a busy machine; what is measured without a network is in test_fuzz.py
 
 
@@ -218,8 +219,18 @@ def chunks(body: bytes, size: int) -> bytes:
     ids=lambda value: ascii(value[:24]) if isinstance(value, bytes) else "",
 )
 def test_framing_may_exceed_content_by_4_kib(body: bytes, taken: bool, public: Running) -> None:  # noqa: FBT001
-    answered = spoken(public, CHUNKED + b"\r\n", body, NEXT)
-    receipt = public.receipt()
+    with connected(public) as connection:
+        connection.sendall(CHUNKED + b"\r\n")
+        time.sleep(0.05)
+        connection.sendall(body)
+        receipt = public.receipt()
+        connection.settimeout(SILENCE_S)
+        answered = b""
+        for packet in (b"", NEXT):
+            connection.sendall(packet)
+            with contextlib.suppress(TimeoutError):
+                while part := connection.recv(65536):
+                    answered += part
     if taken:
         assert (statuses(answered), receipt["outcome"]) == ([200, 200], "started")
     else:
@@ -253,9 +264,9 @@ def test_a_body_in_chunks_costs_at_most_ten_times_as_much_as_another(size: int, 
         return cpu_s(public) - before
 
     body = CALL.ljust(512 * 1024)
-    whole = post(body=body)
+    whole = post(b"Connection: close", body=body)
     plain = cost(whole[: -len(body)], body)
-    assert cost(CHUNKED + b"\r\n", chunks(body, size)) < 10 * max(plain, 0.03)
+    assert cost(CHUNKED + b"Connection: close\r\n\r\n", chunks(body, size)) < 10 * max(plain, 0.03)
 
 
 FLOODS = {
@@ -265,6 +276,7 @@ FLOODS = {
     "a head of 64 KiB": [b"POST / HTTP/1.1\r\nHost: f\r\n" + b"a:\r\n" * 16_000 + b"\r\n"],
     "a head of 900 lines": [b"POST / HTTP/1.1\r\nHost: f\r\n" + b"a:\r\n" * 900 + b"\r\n"],
     "trailers": [CHUNKED + b"\r\n" + b"0\r\n", b"X: 1\r\n" * 50_000],
+    "tiny JSON": [post(body=b"[" + b'{"":0},' * 60_000 + b"0]")],
     "tiny JSON of strangers": [post(body=b"[" + b'{"":0},' * 60_000 + b"0]").replace(TOKEN, b"")],
 }
 
@@ -333,8 +345,8 @@ def test_a_chunked_body_that_passes_the_limit_with_its_end_is_413(
     head = CHUNKED.replace(b"1.1", version) + b"Connection: close\r\n\r\n"
     body = (b"%x\r\n%b\r\n" % (size, b" " * size)) * count + b"0\r\n\r\n"
     answered = spoken(public, head + body)
-    assert statuses(answered) == [413] if version == b"1.1" else [413, 400]
-    assert public.receipt()["outcome"] in ("content_too_large", "malformed")
+    assert statuses(answered) == [413]
+    assert public.receipt()["outcome"] == "content_too_large"
 
 
 # What the framework would answer itself
@@ -472,6 +484,32 @@ def test_a_body_that_goes_on_as_garbage_after_its_reply_leaves_no_traceback(
         assert running.receipt()["outcome"] == "content_too_large"
         assert httpx.get(f"{running.url}/healthz").status_code == 200
     assert capfd.readouterr().err == ""
+
+
+# What waits for OMS
+
+
+def test_bodies_of_tiny_members_stay_small_while_oms_is_slow(public: Running, oms: Running) -> None:
+    """60 of 512 KiB took 1 GB: each held what its body was parsed to until its reply."""
+    members = "".join(f'"{number}":0,' for number in range(45_000))
+    attributes = '"specversion":"1.0","type":"oms.task.failed","source":"/s","id":"1"'
+    body = f'{{{attributes},"data":{{{members}"task_id":{TASK}}}}}'.ljust(512 * 1024 - 8).encode()
+    oms.control("PUT", "/_sim/rules", [{"action": {"delay": 2.0}}])
+    before, most = memory_kib(public), 0
+    headers = {"Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}"}
+    headers |= {"Content-Type": "application/cloudevents+json"}
+
+    def deliver(number: int) -> int:
+        named = body.replace(b'"id":"1"', b'"id":"%d"' % number)
+        return httpx.post(public.url, content=named, headers=headers, timeout=30).status_code
+
+    with ThreadPoolExecutor(60) as senders:
+        replies = [senders.submit(deliver, number) for number in range(100, 160)]
+        while not all(reply.done() for reply in replies):
+            most = max(most, memory_kib(public) - before)
+            time.sleep(0.05)
+    assert {reply.result() for reply in replies} <= {204, 503}
+    assert most < 200 * 1024
 
 
 # Lines as Google has them

@@ -80,6 +80,23 @@ def test_what_is_missing_is_said_in_one_sentence(folder: Path, script: str, sent
     assert not (folder / ".venv").exists()
 
 
+def test_a_python_that_is_not_here_leads_to_one_that_is_for_the_same_target(folder: Path) -> None:
+    python(folder / "programs" / "python3.13", "exit 0")
+    python(folder / "programs" / "python3", "exit 1")
+    said = make(folder, "package", PYTHON="python3.12.0", PATH=f"{folder / 'programs'}:/usr/bin:/bin")
+    assert said.stderr.splitlines()[0] == (
+        "There is no python3.12.0 that runs: install Python 3.11 or newer, "
+        "or name one that is here: make PYTHON=python3.13 package"
+    )
+
+
+def test_where_no_python_is_here_none_is_named(folder: Path) -> None:
+    for name in ("python3", "python3.11", "python3.12", "python3.13"):
+        python(folder / "programs" / name, "exit 1")
+    said = make(folder, "package", PYTHON="python3", PATH=f"{folder / 'programs'}:/usr/bin:/bin")
+    assert said.stderr.splitlines()[0].endswith("install Python 3.11 or newer, and try again")
+
+
 def test_no_network_is_said_in_one_sentence(installable: Path) -> None:
     shutil.copy(ROOT / DEMO, installable / DEMO)
     unreachable = "http://127.0.0.1:9/"  # the port of discard, where nobody listens

@@ -435,6 +435,9 @@ def test_google_mails_of_a_sweep_that_started() -> None:
 LTS = resources("huawei", "logs.tf", "huaweicloud_lts_keywords_alarm_rule")
 
 
+LOCALS = INFRA / "huawei" / "locals.tf"
+
+
 def has_keywords(rule: str, line: Receipt) -> bool:
     """Whether a line has all words of a rule. Log Tank Service cuts lines at blanks and punctuation, not at `_`."""
     words = set(re.findall(r"[^\s,'\";=()\[\]{}@&<>/:\\]+", to_json(line).decode()))
@@ -455,7 +458,12 @@ def test_huawei_is_silent_about_all_others_and_finds_what_a_timer_started() -> N
 
 def test_huawei_mails_the_lines_themselves_and_so_their_advice() -> None:
     templates = resources("huawei", "logs.tf", "huaweicloud_lts_notification_template")
-    content = str(templates["receipts"]["templates"][0]["content"])
-    assert "$event.annotations.results[0].raw_results;" in content
+    assert templates["receipts"]["templates"][0]["content"] == "${local.mail[var.locale]}"
+    mails = re.findall(
+        r"^    (en-us|zh-cn) = <<-EOT\n(.*?)^    EOT", LOCALS.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert [language for language, _ in mails] == ["en-us", "zh-cn"]
+    for _, content in mails:
+        assert "$event.annotations.results[0].raw_results;" in content
     for rule in LTS.values():
         assert "huaweicloud_lts_notification_template.receipts.name" in str(rule)

@@ -374,7 +374,8 @@ def test_each_delivery_waits_until_its_own_deadline() -> None:
     async def both() -> tuple[list[str], list[str]]:
         return await asyncio.gather(outcomes(kept, [url_of(0)], 4.5), outcomes(kept, [url_of(0)], 0.05))
 
-    assert asyncio.run(both()) == (["found"], ["unavailable"])
+    first, second = asyncio.run(both())
+    assert (first, second) == (["found"], ["unavailable"])
     assert len(host.asked) == 1
 
 

@@ -55,7 +55,8 @@ def evaluate(platform: str, given: Mapping[str, object], folder: Path) -> Ran:
 
 
 SHOWN = {
-    "huawei": "sensitive({ settings = local.user_data, by_agency = local.by_agency })",
+    "huawei": "sensitive({ settings = local.user_data, by_agency = local.by_agency, mail = local.mail[var.locale],"
+    " publishers = var.publishers, name = var.name })",
     "google": "sensitive({ settings = local.environment, requirements = local.requirements, files = local.files })",
 }
 
@@ -91,6 +92,20 @@ def test_a_sweep_is_switched_on_at_both_ends(platform: str, tmp_path: Path) -> N
     secrets: Any = ALL[platform]["secrets"]
     values = shown(platform, {**ALL[platform], "sweep": True, "secrets": {**secrets, **LEDGER}}, tmp_path)
     assert values["settings"]["RESTART_SWEEP"] == "on"
+
+
+@needs_terraform
+def test_the_longest_name_is_accepted_and_oms_may_publish_unless_somebody_says_otherwise(tmp_path: Path) -> None:
+    values = shown("huawei", {**HUAWEI, "name": "oms-task-restarter-of-our"}, tmp_path)
+    assert (len(values["name"]), values["publishers"]) == (25, "oms")
+
+
+@needs_terraform
+@pytest.mark.parametrize(("locale", "word"), [("en-us", "What to do"), ("zh-cn", "处理方法")])
+def test_an_alarms_mail_is_in_the_language_of_locale(locale: str, word: str, tmp_path: Path) -> None:
+    mail = shown("huawei", {**HUAWEI, "locale": locale}, tmp_path)["mail"]
+    assert word in mail
+    assert "${starts_at};" in mail
 
 
 @needs_terraform
@@ -146,6 +161,9 @@ REFUSED: list[tuple[str, dict[str, object], str]] = [
     ("huawei", {"image": "docker.io/library/python"}, "images of SWR only"),
     ("huawei", {"retries": 0}, "up to 3"),
     ("huawei", {"name": "Oms_Restarter"}, "lower-case letters"),
+    ("huawei", {"name": "oms-task-restarter-of-ours"}, "3 to 25"),
+    ("huawei", {"publishers": ""}, "closes the topic for OMS"),
+    ("huawei", {"locale": "de-de"}, "en-us or zh-cn"),
     ("google", {"name": "oms-task-restarter-of-ours"}, "3 to 22"),
     ("huawei", {"secrets": {"OMS_DST_AK": "a"}}, "OMS_DST_AK and OMS_DST_SK are required"),
     ("google", {"secrets": KEYS}, "HUAWEICLOUD_SDK_SK, OMS_DST_AK and OMS_DST_SK are required"),
@@ -208,7 +226,8 @@ def test_one_line_in_the_kustomization_switches_sweeps_on(tmp_path: Path) -> Non
 
 
 READMES = [
-    INFRA / folder / "README.md" for folder in ("google", "huawei", "image", "knative", "observability", "package")
+    INFRA / folder / "README.md"
+    for folder in ("google", "host", "huawei", "image", "knative", "observability", "package")
 ]
 PLATFORMS = [readme for readme in READMES if readme.parent.name not in ("observability", "package")]
 
@@ -232,8 +251,11 @@ def test_commands_of_a_readme_are_a_shells_and_name_files_and_targets_that_exist
         assert (readme.parent / example).exists()
 
 
+PINNED = [INFRA / "knative" / "kustomization.yaml", INFRA / "host" / "compose.yaml"]
+
+
 def test_pages_and_manifests_name_the_version_that_is_built() -> None:
-    texts = [path.read_text("utf-8") for path in [*READMES, INFRA / "knative" / "kustomization.yaml"]]
+    texts = [path.read_text("utf-8") for path in [*READMES, *PINNED]]
     versions = {
         one for text in texts for one in re.findall(r"(?:oms-task-restarter:|newTag: |version\":\")(\d[\d.]*\d)", text)
     }

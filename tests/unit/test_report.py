@@ -89,7 +89,8 @@ def test_a_receipt_that_is_wrapped_too_often_is_passed_over() -> None:
         line = {"message": json.dumps(line)}
 
 
-def test_since_leaves_out_older_lines_and_keeps_those_without_a_time() -> None:
+def test_since_leaves_out_older_lines() -> None:
+    """Those without a time stay."""
     now = datetime.now(UTC)
     at = [(now - timedelta(hours=hours)).isoformat() for hours in (1, 13)]
     text = lines([{"jsonPayload": receipt(), "timestamp": one} for one in at] + [receipt(), {"time": "noon"}])
@@ -120,7 +121,8 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
     assert not {"\x9b", "\u202e"} & set(output)
 
 
-def test_a_million_lines_of_a_few_tasks_take_no_more_memory_than_a_thousand() -> None:
+def test_memory_does_not_grow_with_lines() -> None:
+    """Many lines about a few tasks take no more than a few lines."""
     line = json.dumps(receipt())
     tracemalloc.start()
     found = report.read(line for _ in range(20_000))

@@ -47,7 +47,8 @@ def dst_sk(settings: Settings) -> str:
 # -- reading
 
 
-def test_a_file_is_named_like_its_setting_and_wins_over_the_environment(secrets_dir: Path) -> None:
+def test_a_file_wins_over_the_environment(secrets_dir: Path) -> None:
+    """A file is named like its setting, and its value is used where the environment has another."""
     write(secrets_dir, OMS_DST_SK="of-the-file", OMS_TIMEOUT="7", CALLER_TRUST_PLATFORM="true")
     settings = load()
     assert dst_sk(settings) == "of-the-file"
@@ -55,7 +56,8 @@ def test_a_file_is_named_like_its_setting_and_wins_over_the_environment(secrets_
     assert settings.oms_dst_ak.get_secret_value() == ENVIRONMENT["OMS_DST_AK"]
 
 
-def test_a_file_of_a_setting_with_two_names_wins_over_the_other_name(secrets_dir: Path) -> None:
+def test_a_file_wins_over_the_other_name(secrets_dir: Path) -> None:
+    """A setting with two names: a file of one wins over the environment with the other."""
     write(secrets_dir, CLOUD_SDK_AK="ak-of-the-file", CLOUD_SDK_SK="sk-of-the-file")
     settings = load()
     assert settings.huaweicloud_sdk_ak is not None
@@ -125,7 +127,8 @@ def kubernetes(root: Path, version: str, **texts: str) -> None:
             (root / first).symlink_to(Path("..data") / first)
 
 
-def test_the_files_of_kubernetes_are_read_once_each_and_a_swap_is_seen_whole(secrets_dir: Path) -> None:
+def test_files_of_kubernetes(secrets_dir: Path) -> None:
+    """Each file is read once, and a swap of the folder is seen as a whole."""
     kubernetes(secrets_dir, "2026_1", OMS_DST_SK="old", OMS_PROFILES__aws__DST_AK="o1", OMS_PROFILES__aws__DST_SK="o2")
     rotation = SettingsReloader()
     old = rotation.current()
@@ -200,9 +203,7 @@ def test_a_file_that_may_not_be_read_is_named(secrets_dir: Path, monkeypatch: py
     assert faults() == ["OMS_DST_SK: its file cannot be read as text"]
 
 
-def test_a_folder_where_a_file_should_be_is_a_setting_that_is_not_given(
-    secrets_dir: Path, environment: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_in_place_of_a_file_is_no_value(secrets_dir: Path, environment: pytest.MonkeyPatch) -> None:
     """A container runtime makes a folder where it finds no file to mount."""
     environment.delenv("OMS_DST_SK")
     (secrets_dir / "OMS_DST_SK").mkdir()
@@ -210,7 +211,8 @@ def test_a_folder_where_a_file_should_be_is_a_setting_that_is_not_given(
     assert faults() == [f"OMS_DST_SK: {REQUIRED}"]
 
 
-def test_a_file_where_a_profile_should_be_is_a_fault_that_names_it(secrets_dir: Path) -> None:
+def test_a_file_in_place_of_a_profile_is_named(secrets_dir: Path) -> None:
+    """A profile is a folder."""
     write(secrets_dir, OMS_PROFILES__aws="secret-text")
     (fault,) = faults()
     assert fault.startswith("OMS_PROFILES__AWS: ")
@@ -222,9 +224,8 @@ def test_too_much_to_read_is_a_fault_of_the_folder(secrets_dir: Path) -> None:
     assert faults() == ["SECRETS_DIR, OMS_PROFILES: SettingsError: cannot be read"]
 
 
-def test_all_faults_of_files_environment_and_profiles_are_told_at_once_and_by_name(
-    secrets_dir: Path, environment: pytest.MonkeyPatch
-) -> None:
+def test_all_faults_are_told_at_once_and_by_name(secrets_dir: Path, environment: pytest.MonkeyPatch) -> None:
+    """Those of files, of the environment and of profiles."""
     environment.delenv("OMS_PROJECT_ID")
     environment.setenv("OMS_PROFILES__GCP__DST_AK", "secret-of-gcp")
     write(
@@ -331,9 +332,8 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-def test_while_nothing_changes_the_settings_are_one_object_and_no_file_is_opened(
-    secrets_dir: Path, opened: list[str]
-) -> None:
+def test_no_file_is_opened_while_nothing_changes(secrets_dir: Path, opened: list[str]) -> None:
+    """The settings stay the same object, too."""
     write(secrets_dir, OMS_DST_SK="value", OMS_PROFILES__aws__DST_AK="1", OMS_PROFILES__aws__DST_SK="2")
     rotation = SettingsReloader()
     assert sorted(opened) == ["DST_AK", "DST_SK", "OMS_DST_SK"]
@@ -382,9 +382,10 @@ def seen(settings: Settings) -> list[str]:
         (came_with_a_profile, ["value", "", "aws", "gcp"]),
     ],
 )
-def test_a_file_that_changed_came_or_went_makes_new_settings_once(
+def test_a_changed_file_makes_new_settings_once(
     change: Callable[[Path], None], after: list[str], secrets_dir: Path, opened: list[str]
 ) -> None:
+    """One that changed, was added or was removed."""
     write(secrets_dir, OMS_DST_SK="value", OMS_PROFILES__aws__DST_AK="1", OMS_PROFILES__aws__DST_SK="2")
     rotation = SettingsReloader()
     old = rotation.current()
@@ -429,9 +430,10 @@ def test_links_in_circles_do_not_keep_the_function_from_looking(
         ),
     ],
 )
-def test_a_broken_file_leaves_the_settings_as_they_were_and_is_named_in_one_line_until_it_is_repaired(
+def test_a_broken_file_keeps_the_previous_settings(
     broken: dict[str, str | bytes], said: str, secrets_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """It is named in one line, once, until it is repaired."""
     write(secrets_dir, OMS_DST_SK="value", OMS_PROFILES__aws__DST_AK="1", OMS_PROFILES__aws__DST_SK="2")
     rotation = SettingsReloader()
     old = rotation.current()
@@ -468,9 +470,10 @@ def test_a_folder_that_goes_and_comes_again_is_noticed(
 
 
 @pytest.mark.parametrize("first", ["ak-new", "broken by a blank"])
-def test_what_changes_while_it_is_read_is_not_used_half_and_not_called_wrong(
+def test_files_that_change_while_they_are_read(
     first: str, secrets_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """They are not used by halves, and nothing is said to be wrong."""
     write(secrets_dir, OMS_DST_AK="ak-old", OMS_DST_SK="sk-old")
     rotation = SettingsReloader()
     old = rotation.current()

@@ -14,14 +14,14 @@ from click.testing import CliRunner
 from pytest_httpx import HTTPXMock
 from redis import Redis
 
-from door import SHOW, TASKS
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, TASKS
 from httpx_transport import HttpxTransport
 from processes import run_python
 from redis_server import RedisServer
 from restarter.callers.google_oidc import KEYS_URL
 from restarter.cli.check import NO_GROUP, NO_TASK, NO_TASK_ID
-from restarter.cli.check_ledger import SHARE_IT
+from restarter.cli.check_ledger import SHARE_IT, WRITE_IT
 from restarter.cli.command import cli
 from restarter.ledger import Claim, Claimed, EventKey
 from restarter.ledger.memory import MemoryLedger
@@ -76,9 +76,7 @@ def test_all_is_well(network: HTTPXMock) -> None:
         ({"status_code": 503}, "not known whether they can be read: oms_error"),
     ],
 )
-def test_the_right_to_task_groups_is_told_and_its_lack_is_no_failed_check(
-    answer: dict[str, Any], said: str, network: HTTPXMock
-) -> None:
+def test_the_right_to_task_groups_is_told(answer: dict[str, Any], said: str, network: HTTPXMock) -> None:
     """A project may have none."""
     network.add_response(method="GET", url=SEARCH, json={"tasks": [], "count": 0})
     network.add_response(method="GET", url=SHOW_GROUP, **answer)
@@ -113,9 +111,8 @@ def test_every_project_is_asked_about(network: HTTPXMock, environment: pytest.Mo
     assert "FAILED oms: project other at https://oms.la-south-2.myhuaweicloud.com: no_connection" in output
 
 
-def test_a_ledger_that_is_not_there_is_a_failed_check_and_its_password_is_not_shown(
-    network: HTTPXMock, environment: pytest.MonkeyPatch
-) -> None:
+def test_a_ledger_without_a_server_is_a_failed_check(network: HTTPXMock, environment: pytest.MonkeyPatch) -> None:
+    """Its password is not shown."""
     environment.setenv("RESTART_LEDGER", "redis://:a-password@127.0.0.1:9/0")
     network.add_response(url=SEARCH, json={"tasks": []})
     network.add_response(url=SHOW_GROUP, **NO_SUCH_GROUP)
@@ -125,7 +122,8 @@ def test_a_ledger_that_is_not_there_is_a_failed_check_and_its_password_is_not_sh
     assert "a-password" not in output
 
 
-def test_settings_that_do_not_load_are_listed_and_nobody_is_asked(environment: pytest.MonkeyPatch) -> None:
+def test_wrong_settings_are_listed(environment: pytest.MonkeyPatch) -> None:
+    """Nobody is asked with them."""
     environment.delenv("OMS_DST_AK")
     environment.setenv("OMS_REGION", "the-moon")
     status, output = run("check")
@@ -169,9 +167,10 @@ def test_what_only_a_deployment_needs_keeps_nobody_from_asking(
         ("RESTART_LOOK_FIRST", "RESTART_LOOK_FIRST is no longer a setting and has no effect: the function looks at"),
     ],
 )
-def test_a_misspelt_or_former_name_is_told_and_is_no_failed_check(
+def test_a_misspelt_or_former_name_is_told(
     name: str, said: str, network: HTTPXMock, environment: pytest.MonkeyPatch
 ) -> None:
+    """It is no failed check."""
     environment.setenv(name, "the-value")
     network.add_response(method="GET", url=SEARCH, json={"tasks": [], "count": 0})
     network.add_response(method="GET", url=SHOW_GROUP, **NO_SUCH_GROUP)
@@ -245,9 +244,7 @@ def test_the_same_is_told_to_scripts(network: HTTPXMock) -> None:
         ({"status_code": 404}, "ok     right to read a task: project {}: given"),
     ],
 )
-def test_the_right_to_read_a_task_is_proved_by_any_answer_about_one(
-    answer: dict[str, Any], said: str, network: HTTPXMock
-) -> None:
+def test_any_answer_about_a_task_proves_the_right(answer: dict[str, Any], said: str, network: HTTPXMock) -> None:
     add_oms(network, task=answer)
     status, output = run("check", "--all")
     assert status == int(said.startswith("FAILED"))
@@ -365,6 +362,23 @@ def test_a_shared_ledger_keeps_no_probe(network: HTTPXMock, environment: pytest.
     assert "ok     ledger: a probe was written, read and removed\nok     ledger: shared by all instances" in output
 
 
+def test_a_ledger_in_a_file_is_one_of_the_host_and_a_file_that_cannot_be_used_is_a_failed_check(
+    network: HTTPXMock, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment.setenv("RESTART_LEDGER", f"sqlite://{tmp_path}/ledger.db")
+    add_oms(network)
+    status, output = run("check", "--all")
+    assert status == 0
+    assert "ok     ledger: a probe was written, read and removed\nok     ledger: shared by the processes" in output
+    damaged = bytearray((tmp_path / "ledger.db").read_bytes())
+    (tmp_path / "ledger.db").write_bytes(damaged[:4096] + b"\xff" * (len(damaged) - 4096))
+    network.add_response(url=SEARCH, json={"tasks": []})
+    network.add_response(url=SHOW_GROUP, **NO_SUCH_GROUP)
+    status, output = run("check")
+    assert status == 1
+    assert f"FAILED ledger: sqlite does not answer: SQLITE_CORRUPT. To do: {WRITE_IT}" in output
+
+
 def test_an_explanation_for_scripts_has_the_same_facts(tmp_path: Path) -> None:
     (tmp_path / "delivery").write_text('{"task_id": 1, "task_status": "SUCCESS"}', "utf-8")
     _, text = run("explain", str(tmp_path / "delivery"))
@@ -406,7 +420,8 @@ def explained(
     return output
 
 
-def test_a_start_is_explained_with_the_call_and_its_secrets_masked(tmp_path: Path) -> None:
+def test_a_start_is_explained(tmp_path: Path) -> None:
+    """With the call, whose secrets are masked."""
     output = explained(tmp_path, f'{{"task_id": {TASK}}}', shown())
     assert "caller    NOT AUTHENTICATED (no credentials)" in output
     assert f"look      GET {SHOW}" in output
@@ -416,7 +431,8 @@ def test_a_start_is_explained_with_the_call_and_its_secrets_masked(tmp_path: Pat
     assert output.endswith("reply     200 OK\n")
 
 
-def test_a_retry_of_a_members_group_is_explained_with_both_looks_and_its_one_put(tmp_path: Path) -> None:
+def test_a_retry_of_a_group_is_explained(tmp_path: Path) -> None:
+    """Of a member: with both reads and the one PUT."""
     member = shown(group_type="GROUP_TASK", group_id="g-1")
     group: dict[str, object] = {"status": 5, "error_reason": {"error_code": "TRF.0061"}}
     output = explained(tmp_path, f'{{"task_id": {TASK}}}', member, group)
@@ -446,7 +462,8 @@ def test_a_group_that_is_not_given_is_not_made_up(tmp_path: Path) -> None:
     assert f"outcome   refused paused_group: {REASONS[Reason.PAUSED_GROUP].sentence.en}" in healthy
 
 
-def test_what_a_person_does_next_is_explained_where_one_is_needed(tmp_path: Path) -> None:
+def test_advice_is_explained(tmp_path: Path) -> None:
+    """Where a person is needed."""
     event = (
         f'{{"specversion": "1.0", "type": "oms.task.failed", "source": "/s", "id": "1", "data": {{"task_id": {TASK}}}}}'
     )
@@ -470,7 +487,8 @@ def test_the_rule_that_decided_is_said(tmp_path: Path, task: dict[str, object], 
     assert output.splitlines()[-2:] == [f"outcome   {outcome}", f"reply     {reply}"]
 
 
-def test_a_saved_request_is_read_with_its_headers_and_a_name_is_looked_up(tmp_path: Path) -> None:
+def test_a_saved_request_is_read_with_its_headers(tmp_path: Path) -> None:
+    """And a name is looked up."""
     request = f"""# A note.
 POST / HTTP/1.1
 Authorization: Bearer {BEARER}
@@ -555,9 +573,8 @@ def test_several_deliveries_are_explained_by_name(tmp_path: Path) -> None:
     assert (result.exit_code, as_json.exit_code) == (0, 0)
 
 
-def test_a_file_that_is_nothing_and_settings_that_do_not_load_are_errors(
-    tmp_path: Path, environment: pytest.MonkeyPatch
-) -> None:
+def test_a_file_without_a_delivery_is_wrong_usage(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
+    """So are settings that do not load."""
     (tmp_path / "file").write_text("hello", "utf-8")
     assert run("explain", str(tmp_path / "file")) == (2, run("explain", str(tmp_path / "file"))[1])
     environment.delenv("OMS_PROJECT_ID")
@@ -581,9 +598,8 @@ def test_the_program_is_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert runpy.run_module("restarter.__main__", run_name="imported")["cli"] is cli
 
 
-def test_a_topic_that_asks_is_explained_and_no_certificate_is_fetched(
-    tmp_path: Path, environment: pytest.MonkeyPatch
-) -> None:
+def test_a_subscription_is_explained(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
+    """No certificate is fetched for it."""
     pem = tmp_path / "smn.pem"
     pem.write_bytes(certificate(rsa_key("smn")))
     environment.setenv("CALLER_SMN_TOPICS", TOPIC)

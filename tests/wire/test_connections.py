@@ -307,7 +307,7 @@ def full(address: str, port: int) -> tuple[socket.socket, socket.socket]:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((address, port))
     listener.listen(0)
-    return listener, socket.create_connection((address, port))
+    return listener, socket.create_connection(listener.getsockname()[:2])
 
 
 @pytest.mark.parametrize("dead", [["127.0.0.9"], ["::1"], ["::1", "::1", "::1", "::1", "::1", "::1"]])
@@ -347,6 +347,17 @@ async def test_an_address_that_refuses_costs_no_time(refusing: list[str], monkey
         began = time.monotonic()
         assert await fetch(pool, build(server.url.replace("127.0.0.1", "several.example"))) == (200, b"hi")
         assert time.monotonic() - began < 0.2
+
+
+@in_loop
+async def test_an_address_that_drops_is_waited_for_where_the_others_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    listener, filling = full("127.0.0.9", 0)
+    with listener, filling:
+        port = listener.getsockname()[1]
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (name, port)) for name in ("127.0.0.9", "127.0.0.8")]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_options: found)
+        async with pooling() as pool:
+            assert isinstance(await failure(pool, build("http://two.example/", connect=0.5)), httpx.ConnectTimeout)
 
 
 @in_loop

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import httpx
 import pytest
@@ -11,9 +12,10 @@ from functions_framework.aio import create_asgi_app
 from huaweicloudsdkeg.v1 import CloudEvents
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, Function
 from example import BEARER, PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, START, Function
 from restarter import __version__
+from restarter.serving.http_protocol import BROKEN_BODY
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
 
@@ -22,6 +24,22 @@ def test_health_says_the_version_and_leaves_no_receipt(function: Function) -> No
     reply = function.request("GET", "/healthz")
     assert (reply.status_code, reply.json()) == (200, {"status": "ok", "version": __version__})
     assert function.receipts() == []
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_browser_reads_in_one_sentence_what_this_is(method: str, function: Function) -> None:
+    reply = function.request(method, "/", headers={"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"})
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert reply.text.endswith("; /healthz says whether it is well.\n") or method == "HEAD"
+    assert reply.text.count("\n") <= 1
+    assert function.receipts() == []
+
+
+@pytest.mark.parametrize(("path", "accept"), [("/", "*/*"), ("/", "application/json"), ("/invoke", "text/html")])
+def test_whoever_asks_for_no_page_gets_405(path: str, accept: str, function: Function) -> None:
+    reply = function.request("GET", path, headers={"Accept": accept})
+    assert (reply.status_code, reply.headers["allow"]) == (405, "POST")
+    assert function.receipt()["outcome"] == "method_not_allowed"
 
 
 def test_the_first_call_of_functiongraph_is_answered_without_work(function: Function) -> None:
@@ -210,7 +228,7 @@ def test_only_a_function_told_so_trusts_its_platform(
     assert make_function(**changes).request("POST", json={"task_id": TASK}).status_code == status
 
 
-def test_a_body_that_does_not_arrive_in_time_is_answered_503_before_anything_is_done(
+def test_a_body_that_does_not_arrive_in_time_is_503(
     make_function: Callable[..., Function],
 ) -> None:
     async def stalled() -> AsyncIterator[bytes]:
@@ -221,6 +239,21 @@ def test_a_body_that_does_not_arrive_in_time_is_answered_503_before_anything_is_
     reply = function.post(content=stalled(), headers={"Content-Type": "application/json"})
     assert reply.status_code == 503
     assert function.receipt()["reason"] == "body: did not arrive in time"
+
+
+def test_a_body_that_the_server_could_not_read_is_malformed(function: Function) -> None:
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": b"", "http_version": "1.1"}
+    function.run(function.app(scope | {"state": {BROKEN_BODY: True}}, receive, send))
+    assert (sent[0]["status"], dict(sent[0]["headers"])[b"connection"]) == (400, b"close")
+    assert function.receipt()["reason"].startswith("body: not chunked by HTTP/1.1, or over 4096 more bytes of framing")
 
 
 def test_a_caller_that_hangs_up_leaves_a_receipt(function: Function) -> None:

@@ -118,7 +118,7 @@ def test_what_is_known_of_a_task(oms: Oms) -> None:
     result = run()
     *summary, _, head, cause, line = result.stdout.splitlines()
     assert " ".join(map(str.strip, summary)) == (
-        "TRF.0001: 1 task, 3 failed objects; an event starts 1. OMS had an internal error. "
+        "TRF.0001: 1 task, 3 failed objects; an event now: 1 would start. OMS had an internal error. "
         "To do: Ask Huawei's support for the cause."
     )
     assert (result.exit_code, head.split("  ")[0], cause) == (1, "task or group", "TRF.0001")
@@ -137,8 +137,9 @@ def test_a_task_is_read_once(oms: Oms) -> None:
     assert oms.calls == ["GET tasks"]
 
 
-def test_the_summary_by_cause(oms: Oms) -> None:
+def test_the_summary_by_cause(oms: Oms, environment: pytest.MonkeyPatch) -> None:
     """The most frequent cause first, and in each the task that failed first."""
+    environment.setenv("COLUMNS", "200")
     oms.tasks = [
         row(1, error_reason={"error_code": "TRF.0055"}),
         row(2, hours=2, failed_num=None),
@@ -159,8 +160,8 @@ def test_the_summary_by_cause(oms: Oms) -> None:
     assert found[2] == {"kind": "cause", "tasks": 1, "failed_objects": 3, "outcomes": {"refused": 1}}
     assert [one["task_id"] for one in found if one["kind"] == "failed"] == ["3", "2", "1", "4"]
     text = run().stdout
-    assert "no cause known: 1 task, 3 failed objects; an event refuses 1.\n" in text
-    assert "TRF.0055: 1 task, 3 failed objects; an event refuses 1. The destination bucket" in text
+    assert "no cause known: 1 task, 3 failed objects; an event now: 1 refused.\n" in text
+    assert "TRF.0055: 1 task, 3 failed objects; an event now: 1 refused. The destination bucket" in text
     assert [one["task_id"] for one in listed("--cause", "TRF.0055")] == ["1"]
     assert run("--cause", "TRF.9998").exit_code == 0
 
@@ -182,7 +183,8 @@ def test_a_spreadsheet_has_the_members_of_json_and_no_formula(oms: Oms) -> None:
         assert run("--csv", other).exit_code == 2
 
 
-def test_the_members_of_a_group_are_one_row_and_the_group_decides(oms: Oms, environment: pytest.MonkeyPatch) -> None:
+def test_the_members_of_a_group_are_one_row(oms: Oms, environment: pytest.MonkeyPatch) -> None:
+    """The group decides."""
     environment.setenv("COLUMNS", "200")
     oms.tasks = [row(1, group_id="g-1"), row(2, group_id="g-1", smn_info={"notify_result": True}), row(3, hours=9)]
     oms.groups = {"g-1": GROUP}
@@ -303,7 +305,7 @@ def test_settings_that_do_not_load_are_told_all_at_once(oms: Oms, environment: p
 # -- the list is whole, or it is said that it is not
 
 
-def test_a_list_that_cannot_be_read_is_not_taken_for_an_empty_one(oms: Oms) -> None:
+def test_a_list_that_cannot_be_read_is_not_empty(oms: Oms) -> None:
     oms.list_status = 503
     result = run()
     assert (result.exit_code, result.stdout) == (1, "")
@@ -332,7 +334,8 @@ def test_more_than_oms_gives_is_said_and_is_not_0(oms: Oms) -> None:
     assert (result.stdout, result.exit_code, len(oms.calls)) == ("", 1, 100)
 
 
-def test_a_list_that_changed_while_it_was_read_is_said_and_is_not_0(oms: Oms) -> None:
+def test_a_list_that_changed_meanwhile_is_not_0(oms: Oms) -> None:
+    """It is said how many tasks may be missing."""
     oms.tasks, oms.total = [row(1, hours=80)], 3
     result = run()
     assert (result.stdout, result.exit_code) == ("", 1)
@@ -342,7 +345,8 @@ def test_a_list_that_changed_while_it_was_read_is_said_and_is_not_0(oms: Oms) ->
 # -- starts
 
 
-def test_a_start_is_asked_for_once_and_is_of_those_that_an_event_would_start(oms: Oms) -> None:
+def test_start_asks_once(oms: Oms) -> None:
+    """It starts what an event would start, and says what holds the others back."""
     oms.tasks = [row(1, error_reason={"error_code": "TRF.0055"}), row(2, group_id="g-1"), row(3, status=3), row(4)]
     oms.tasks += [row(5, status=7), row(6, status=2)]
     oms.groups = {"g-1": GROUP}
@@ -479,7 +483,8 @@ def test_an_interrupted_command_ends_in_the_handler(monkeypatch: pytest.MonkeyPa
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_ledger_that_is_only_read_tells_the_restarts_and_records_nothing() -> None:
+def test_a_ledger_that_is_only_read() -> None:
+    """It knows the real restarts, and records nothing."""
     ledger = MemoryLedger(lambda: 100.0)
     read_only, event, keys = ReadOnlyLedger(ledger), EventKey("e", "t"), LedgerKeys("mine", "task")
 

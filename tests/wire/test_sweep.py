@@ -205,7 +205,7 @@ def test_a_row_that_stands_on_two_pages_counts_once_and_garbage_is_passed_over(
 
 
 def test_a_list_of_more_than_ten_thousand_is_said(make_world: Callable[..., World]) -> None:
-    world = make_world(restart_sweep_limit=1)
+    world = make_world(restart_sweep_limit=1, restart_deadline=60.0)
     world.tasks = {n: task(n) for n in range(1, 10_002)}
     assert world.sweep("tick").status == 200
     assert world.calls.count("list") == 100

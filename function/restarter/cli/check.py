@@ -19,7 +19,8 @@ from restarter.oms.credentials import CredentialProvider
 from restarter.reporting.advice import advise
 from restarter.reporting.reasons import REASONS
 from restarter.settings.errors import SettingsError
-from restarter.settings.model import OperatorSettings, Settings, load, misspelt_names
+from restarter.settings.model import Settings, load, misspelt_names
+from restarter.settings.operator import OperatorSettings
 
 TIMEOUT_S = 10.0  # for the calls about one project
 NO_TASK = "a name that no task has: only the answer matters"

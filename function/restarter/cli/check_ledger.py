@@ -12,9 +12,12 @@ from restarter.settings.model import Settings
 BUCKETS = ("gs", "obs")
 RACERS = 16
 RACE_LOST = "use another ledger than {}://: what answers there does not keep its promises, and tasks may start twice"
-PROBE_S = 10.0  # after which a probe is gone, whatever becomes of this process
+PROBE_S = 10.0  # after which a probe expires, should this process die
 REACH_IT = "let the function reach the server that RESTART_LEDGER names, and check name, password and TLS"
-SHARE_IT = "set RESTART_LEDGER to a Redis or Valkey where budgets must hold and where there are several instances"
+WRITE_IT = "let the function's user write the file that RESTART_LEDGER names and its folder, and check the disk"
+SHARE_IT = (
+    "set RESTART_LEDGER to a ledger that outlives the instance; function/README.md, «Ledgers», says which for whom"
+)
 
 
 async def check_ledger(settings: Settings, *, everything: bool) -> AsyncIterator[Finding]:
@@ -26,7 +29,8 @@ async def check_ledger(settings: Settings, *, everything: bool) -> AsyncIterator
         await ledger.history(LedgerKeys("check", "check"), 1)
         written = everything and await _probe(ledger)
     except LedgerError as error:
-        yield Finding(check="ledger", found=f"{scheme} does not answer: {error}", ok=False, to_do=REACH_IT)
+        to_do = WRITE_IT if scheme == "sqlite" else REACH_IT
+        yield Finding(check="ledger", found=f"{scheme} does not answer: {error}", ok=False, to_do=to_do)
     else:
         yield Finding(check="ledger", found=f"{scheme} answers")
         if everything:
@@ -74,4 +78,6 @@ def _written(scheme: str, *, ok: bool) -> Finding:
 def _shared(scheme: str) -> Finding:
     if scheme == "memory":
         return Finding(check="ledger", found="kept in one instance, and forgotten when that ends", to_do=SHARE_IT)
+    if scheme == "sqlite":
+        return Finding(check="ledger", found="shared by the processes of this host with this RESTART_LEDGER")
     return Finding(check="ledger", found="shared by all instances with this RESTART_LEDGER")

@@ -15,7 +15,7 @@ MAX_SKEW_S = 60.0
 SET_CLOCK = "set the clock of this machine (NTP); OMS accepts signatures within 15 minutes"
 REACH_SMN = "let the function reach it, or give the certificate in CALLER_SMN_CERTIFICATE"
 REACH_GOOGLE = "let the function reach it, or give the keys in CALLER_OIDC_KEYS"
-# Variables that only one platform sets, and what becomes of a delivery that is answered 503 there.
+# Variables that only one platform sets, and what it does with a delivery that is answered 503.
 PLATFORMS = (
     (
         ("RUNTIME_PROJECT_ID", "RUNTIME_FUNC_NAME", "RUNTIME_PACKAGE"),

@@ -162,7 +162,8 @@ def report_command(files: tuple[TextIO, ...], *, as_json_lines: bool, since: str
 def _settings() -> "Settings":
     """What a person needs of the settings; where they do not load, all errors go to stderr and the command ends."""
     from restarter.settings.errors import SettingsError  # noqa: PLC0415  # as above
-    from restarter.settings.model import OperatorSettings, load  # noqa: PLC0415  # as above
+    from restarter.settings.model import load  # noqa: PLC0415  # as above
+    from restarter.settings.operator import OperatorSettings  # noqa: PLC0415  # as above
 
     try:
         return load(OperatorSettings).model_copy(update={"restart_language": "en"})

@@ -135,8 +135,7 @@ class LookingTransport(OfflineTransport):
         """The answer of OMS, or of IAM, to a read; to anything else what the file-based transport says."""
         if call.operation not in ("CreateToken", "ListTasks", "ShowTask", "ShowTaskGroup"):
             return await super().send(call, headers, seconds)
-        if call.method == "GET":
-            self._explanation.lines.append(("look", f"{call.method} {call.url}"))
+        self._explanation.lines.append(("look", f"{call.method} {call.url}"))
         return await self._network.send(call, headers, seconds)
 
     async def close(self) -> None:

@@ -94,20 +94,15 @@ def as_text(causes: Sequence[Cause], mask: Mask, *, is_long: bool) -> Iterator[s
 def _summary(cause: Cause) -> Iterator[str]:
     """How many, what an event would do, why they failed, and what a person does."""
     objects = f", {number(cause.failed_objects, 'failed object')}" if cause.failed_objects else ""
-    does = ", ".join(f"{word(kind)} {count}" for kind, count in cause.outcomes.most_common())
-    text = f"{cause.failure_reason or 'no cause known'}: {number(len(cause.rows), 'task')}{objects}; an event {does}."
+    does = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in cause.outcomes.most_common())
+    text = (
+        f"{cause.failure_reason or 'no cause known'}: {number(len(cause.rows), 'task')}{objects}; an event now: {does}."
+    )
     if cause.failure_reason:
         explained = explain_failure(cause.failure_reason)
         clause = explained.clause.en
         text += f" {clause[:1].upper()}{clause[1:]}. To do: {explained.measure.en}."
     yield from click.wrap_text(text, terminal_width(), subsequent_indent="    ").splitlines()
-
-
-def word(kind: str) -> str:
-    """What an event would do, as a verb."""
-    return {Kind.WOULD_START: "starts", Kind.REFUSED: "refuses", Kind.DEFERRED: "defers"}.get(
-        Kind(kind), kind.replace("_", " ")
-    )
 
 
 def _block(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -163,7 +158,7 @@ def _safe(cell: str) -> str:
 
 
 def question(rows: Sequence[FailedTarget], chosen: int) -> str:
-    """What is asked before a start: how many, and what becomes of the others."""
+    """What is asked before a start: how many, and why the others are not started."""
     others = Counter(_held_back(row) for row in rows if not row.would_start)
     if chosen == len(rows):
         return f"Start {chosen} of {len(rows)}?"

@@ -113,9 +113,7 @@ class ListedOms(Oms):
 
     listed: dict[str, Task]
 
-    async def show(
-        self, project_id: str, task_id: str, context: DeliveryContext, *, again: bool = False
-    ) -> Task | Outcome:
+    async def show(self, project_id: str, task_id: str, context: DeliveryContext) -> Task | Outcome:
         """The task as it was listed."""
         return self.listed[task_id]
 

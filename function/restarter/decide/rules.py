@@ -1,65 +1,40 @@
 """The rules in the order of the tables in function/README.md; the first that applies decides. No I/O, no clock here."""
 
+from restarter.decide import group_rules as group
+from restarter.decide import restart_rules as shared
+from restarter.decide import task_rules as task
 from restarter.decide.case import AnyCase, AskGroup, Case, GroupRule, TargetRule, TaskRule
-from restarter.decide.group_rules import (
-    group_complete,
-    group_deleted,
-    group_paused,
-    group_pausing,
-    group_running,
-    group_unknown_status,
-    takes_source_keys,
-    temporary_keys,
-)
-from restarter.decide.restart_rules import (
-    archive_restore,
-    backoff,
-    budget_exhausted,
-    budget_under_way,
-    permanent_failure,
-)
-from restarter.decide.task_rules import (
-    group_decides,
-    group_unknown,
-    paused,
-    pausing,
-    running,
-    started_since,
-    succeeded,
-    sync_task,
-    unknown_status,
-)
 from restarter.model.outcome import Outcome
 from restarter.model.task import Start, Task, TaskGroup
 
-BUDGET_RULES: tuple[TargetRule, ...] = (budget_under_way, budget_exhausted, backoff)
+BUDGET_RULES: tuple[TargetRule, ...] = (shared.budget_under_way, shared.budget_exhausted, shared.backoff)
 TASK_RULES: tuple[TaskRule, ...] = (
-    running,
-    succeeded,
-    pausing,
-    unknown_status,
-    paused,
-    sync_task,
-    group_decides,
-    group_unknown,
-    started_since,
-    archive_restore,
-    permanent_failure,
+    task.running,
+    task.succeeded,
+    task.pausing,
+    task.unknown_status,
+    task.paused,
+    task.sync_task,
+    task.group_decides,
+    task.group_unknown,
+    task.started_since,
+    shared.archive_restore,
+    shared.permanent_failure,
     *BUDGET_RULES,
 )
 GROUP_STATUS_RULES: tuple[GroupRule, ...] = (
-    group_running,
-    group_paused,
-    group_complete,
-    group_pausing,
-    group_deleted,
-    group_unknown_status,
+    group.running,
+    group.paused,
+    group.complete,
+    group.pausing,
+    group.deleted,
+    group.unknown_status,
 )
 GROUP_RULES: tuple[GroupRule, ...] = (
     *GROUP_STATUS_RULES,
-    temporary_keys,
-    archive_restore,
-    permanent_failure,
+    group.temporary_keys,
+    shared.archive_restore,
+    shared.permanent_failure,
     *BUDGET_RULES,
 )
 
@@ -93,4 +68,4 @@ def _start(case: AnyCase) -> Start:
         configured = case.policy.migrate_failed_object
         asked = target.failed_objects_listed if configured == "auto" else configured == "true"
     of_group = isinstance(target, TaskGroup)
-    return Start(target.id, migrate_failed_object=asked, source_keys=takes_source_keys(target), of_group=of_group)
+    return Start(target.id, migrate_failed_object=asked, source_keys=group.takes_source_keys(target), of_group=of_group)

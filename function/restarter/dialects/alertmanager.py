@@ -52,14 +52,5 @@ def _read_firing(alert: dict[str, Any], options: DecodeOptions) -> Decoded:
     event_id = identifier(f"{fingerprint}/{alert['startsAt']}", "fingerprint")
     with faults_of(NAME, event_id):
         request = read_request({name: alert["labels"].get(name) or None for name in LABELS}, options)
-    return unless_succeeded(
-        Event(
-            request=request,
-            dialect=NAME,
-            intent=Intent.FAILED,
-            project_id=options.project_of(request),
-            event_id=event_id,
-            identity=(NAME, fingerprint, starts_at.isoformat()),
-            occurred_at=starts_at,
-        )
-    )
+    project_id, identity = options.project_of(request), (NAME, fingerprint, starts_at.isoformat())
+    return unless_succeeded(Event(request, NAME, Intent.FAILED, project_id, event_id, identity, starts_at))

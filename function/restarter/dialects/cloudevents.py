@@ -17,7 +17,6 @@ from restarter.dialects.parsing import (
     DecodeOptions,
     ParsedDelivery,
     identifier,
-    is_binary_event,
     is_json,
     read_batch,
     read_body,
@@ -25,7 +24,6 @@ from restarter.dialects.parsing import (
 )
 from restarter.dialects.payload import read_request, unless_succeeded
 from restarter.dialects.pubsub import EVENTARC_TYPE, read_push
-from restarter.model.delivery import Delivery
 from restarter.model.errors import Malformed, UnsupportedMediaType
 from restarter.model.json_text import read_json
 from restarter.model.outcome import Reason
@@ -58,7 +56,7 @@ def recognises(parsed: ParsedDelivery) -> bool:
     document = parsed.document
     return (
         parsed.media_type == STRUCTURED
-        or is_binary_event(parsed.authenticated.delivery)
+        or parsed.is_binary_event
         or (isinstance(document, dict) and {"specversion", "type", "source"} <= document.keys())
         or (isinstance(document, dict) and "specversion" in document and parsed.by_webhook)
     )
@@ -66,9 +64,8 @@ def recognises(parsed: ParsedDelivery) -> bool:
 
 def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     """One event, or nothing for us. What is wrong with the data of an event of another type does not matter."""
-    delivery = parsed.authenticated.delivery
-    if is_binary_event(delivery):
-        return [_read(_attributes(parsed.headers), lambda: _binary_data(delivery), options, NAME)]
+    if parsed.is_binary_event:
+        return [_read(_attributes(parsed.headers), lambda: _binary_data(parsed), options, NAME)]
     return [_read_json(parsed.document, options, NAME)]
 
 
@@ -94,17 +91,9 @@ def _read(attributes: Mapping[str, Any], read_data: Callable[[], Any], options: 
             return Ignored(reason=Reason.EVENT_TYPE, dialect=dialect, event_id=event_id)
         occurred_at = timestamp(attributes["time"], "time") if attributes.get("time") is not None else None
         request = read_request(read_data(), options)
-    return unless_succeeded(
-        Event(
-            request=request,
-            dialect=dialect,
-            intent=Intent.REQUESTED if kind == REQUESTED_TYPE else Intent.FAILED,
-            project_id=options.project_of(request),
-            event_id=event_id,
-            identity=(NAME, source, event_id),
-            occurred_at=occurred_at,
-        )
-    )
+    intent = Intent.REQUESTED if kind == REQUESTED_TYPE else Intent.FAILED
+    project_id, identity = options.project_of(request), (NAME, source, event_id)
+    return unless_succeeded(Event(request, dialect, intent, project_id, event_id, identity, occurred_at))
 
 
 def _attributes(headers: Mapping[str, str]) -> Mapping[str, Any]:
@@ -126,11 +115,11 @@ def _header_value(value: str, name: str) -> str:
         raise Malformed(f"ce-{name}: not percent-encoded UTF-8") from None
 
 
-def _binary_data(delivery: Delivery) -> Any:
+def _binary_data(parsed: ParsedDelivery) -> Any:
     """The data of a binary-mode message: its body."""
-    if not is_json(delivery.media_type):
+    if not is_json(parsed.media_type):
         raise UnsupportedMediaType("content-type: the data of an event must be JSON")
-    return _data({"data": read_body(delivery)})
+    return _data({"data": read_body(parsed.authenticated.delivery, parsed.media_type)})
 
 
 def _data(event: Mapping[str, Any]) -> Any:

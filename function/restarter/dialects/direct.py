@@ -23,18 +23,8 @@ def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     intent = Intent(request.intent or Intent.REQUESTED)
     if intent is Intent.FAILED and event_id is None:
         raise Malformed("intent: failed needs an id, by the header Idempotency-Key or the field id")
-    return [
-        unless_succeeded(
-            Event(
-                request=request,
-                dialect=NAME,
-                intent=intent,
-                project_id=options.project_of(request),
-                event_id=event_id,
-                identity=(NAME, event_id) if event_id else None,
-            )
-        )
-    ]
+    identity = (NAME, event_id) if event_id else None
+    return [unless_succeeded(Event(request, NAME, intent, options.project_of(request), event_id, identity))]
 
 
 def _event_id(parsed: ParsedDelivery, request: DirectRequest) -> str | None:

@@ -1,8 +1,7 @@
 """What is wrong with a delivery, in sentences that name fields and never values. No I/O here."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from pydantic import ValidationError
@@ -14,15 +13,22 @@ MAX_SHOWN_NAME = 40
 FIELD_NAME = re.compile(r"[A-Za-z]+([_-][A-Za-z]+){0,5}")
 
 
-@contextmanager
-def faults_of(dialect: str, event_id: str | None = None) -> Iterator[None]:
+class faults_of:  # noqa: N801  # it is used as contextlib's are, and is faster than one of those
     """A block whose errors tell of which dialect the delivery is, and which event; what an inner block said stays."""
-    try:
-        yield
-    except DeliveryError as error:
-        error.dialect = error.dialect or dialect
-        error.event_id = error.event_id or event_id
-        raise
+
+    __slots__ = ("_dialect", "_event_id")
+
+    def __init__(self, dialect: str, event_id: str | None = None) -> None:
+        self._dialect = dialect
+        self._event_id = event_id
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, DeliveryError):
+            error.dialect = error.dialect or self._dialect
+            error.event_id = error.event_id or self._event_id
 
 
 def shown(name: str) -> str:

@@ -64,19 +64,8 @@ def decode_timer(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded
     with faults_of(TIMER, event_id):
         request = read_request(_user_event(document), options)
     project_id = options.project_of(request)
-    return [
-        unless_succeeded(
-            Event(
-                request=request,
-                dialect=TIMER,
-                intent=Intent.FAILED,
-                project_id=project_id,
-                event_id=event_id,
-                identity=(TIMER, trigger, occurred_at.isoformat(), project_id, *_target(request)),
-                occurred_at=occurred_at,
-            )
-        )
-    ]
+    identity = (TIMER, trigger, occurred_at.isoformat(), project_id, *_target(request))
+    return [unless_succeeded(Event(request, TIMER, Intent.FAILED, project_id, event_id, identity, occurred_at))]
 
 
 def _user_event(document: dict[str, Any]) -> dict[str, Any] | None:

@@ -43,18 +43,17 @@ class ParsedDelivery:
     """An authenticated delivery, and the JSON in its body."""
 
     authenticated: AuthenticatedDelivery
+    media_type: str
+    """The Content-Type in lower case and without parameters; empty when there is none."""
+    is_binary_event: bool
+    """It is a CloudEvent in binary mode: attributes in headers, and a body of any type but CloudEvents' own."""
     document: Any = field(repr=False)
-    """None for a CloudEvent in binary mode, whose data is parsed once its type is known to be one of ours."""
+    """None for such an event, whose data is parsed once its type is known to be one of ours."""
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers that the caller vouches for, by lower-case name."""
         return self.authenticated.delivery.headers
-
-    @property
-    def media_type(self) -> str:
-        """The Content-Type in lower case and without parameters; empty when there is none."""
-        return self.authenticated.delivery.media_type
 
     @property
     def by_webhook(self) -> bool:
@@ -95,19 +94,15 @@ def parse(authenticated: AuthenticatedDelivery) -> ParsedDelivery:
         Malformed: The body is not JSON, although its type announces JSON, or has too many objects and arrays.
         UnsupportedMediaType: The body is compressed, or is not JSON and was announced as something else.
     """
-    delivery = authenticated.delivery
-    return ParsedDelivery(authenticated, None if is_binary_event(delivery) else read_body(delivery))
+    delivery, media_type = authenticated.delivery, authenticated.delivery.media_type
+    has_attributes = any(name.startswith("ce-") for name in delivery.headers)
+    is_binary_event = has_attributes and not media_type.startswith("application/cloudevents")
+    document = None if is_binary_event else read_body(delivery, media_type)
+    return ParsedDelivery(authenticated, media_type, is_binary_event, document)
 
 
-def is_binary_event(delivery: Delivery) -> bool:
-    """Whether it is a CloudEvent in binary mode: attributes in headers, and a body of any type but CloudEvents' own."""
-    is_structured = delivery.media_type.startswith("application/cloudevents")
-    return not is_structured and any(name.startswith("ce-") for name in delivery.headers)
-
-
-def read_body(delivery: Delivery) -> Any:
+def read_body(delivery: Delivery, media_type: str) -> Any:
     """The JSON in the body of a delivery; raises as `parse` does."""
-    media_type = delivery.media_type
     if delivery.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("content-encoding: only identity is read")
     if media_type.startswith("application/cloudevents") and media_type not in CLOUDEVENTS:

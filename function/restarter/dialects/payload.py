@@ -14,17 +14,8 @@ Request = TypeVar("Request", bound=RestartRequest)
 
 # Secrets of the start-task body (StartTaskReq), without underscores and in lower case, so that srcAk is one too.
 SECRET_FIELDS = frozenset(
-    {
-        b"srcak",
-        b"srcsk",
-        b"srcsecuritytoken",
-        b"connectionstring",
-        b"jsonauthfile",
-        b"dstak",
-        b"dstsk",
-        b"dstsecuritytoken",
-        b"sourcecdnauthenticationkey",
-    }
+    b"srcak srcsk srcsecuritytoken connectionstring jsonauthfile dstak dstsk dstsecuritytoken "
+    b"sourcecdnauthenticationkey".split()
 )
 NOT_LETTERS = bytes(byte for byte in range(256) if not ord("a") <= byte <= ord("z"))
 

@@ -39,17 +39,8 @@ def read_push(document: Any, options: DecodeOptions, otherwise: str | None = Non
         request = read_request(_data(message), options)
         published = message.get("publishTime") or message.get("publish_time")
         occurred_at = timestamp(published, "publishTime") if published is not None else None
-    return unless_succeeded(
-        Event(
-            request=request,
-            dialect=NAME,
-            intent=Intent.FAILED,
-            project_id=options.project_of(request),
-            event_id=message_id,
-            identity=(NAME, message_id),
-            occurred_at=occurred_at,
-        )
-    )
+    project_id, identity = options.project_of(request), (NAME, message_id)
+    return unless_succeeded(Event(request, NAME, Intent.FAILED, project_id, message_id, identity, occurred_at))
 
 
 def _data(message: dict[str, Any]) -> Any:

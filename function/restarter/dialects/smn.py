@@ -73,17 +73,9 @@ def read_notice(notice: dict[str, Any], dialect: str, options: DecodeOptions, *,
         request = _request(notice.get("message"), options)
         project_id = _project(notice.get("topic_urn"), request, options)
         occurred_at = timestamp(notice["timestamp"], "timestamp") if notice.get("timestamp") is not None else None
+    identity = (dialect, message_id)
     return unless_succeeded(
-        Event(
-            request=request,
-            dialect=dialect,
-            intent=Intent.FAILED,
-            project_id=project_id,
-            event_id=message_id,
-            identity=(dialect, message_id),
-            occurred_at=occurred_at,
-            vendor_time=by_smn,
-        )
+        Event(request, dialect, Intent.FAILED, project_id, message_id, identity, occurred_at, vendor_time=by_smn)
     )
 
 

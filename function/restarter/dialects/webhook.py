@@ -34,14 +34,6 @@ def _read(document: dict[str, object], event_id: str, options: DecodeOptions) ->
     stated = document.get("timestamp")
     occurred_at = timestamp(stated, "timestamp") if stated is not None else None
     request = read_request(document["data"], options)
-    return unless_succeeded(
-        Event(
-            request=request,
-            dialect=NAME,
-            intent=Intent.REQUESTED if kind == REQUESTED_TYPE else Intent.FAILED,
-            project_id=options.project_of(request),
-            event_id=event_id,
-            identity=(NAME, event_id),
-            occurred_at=occurred_at,
-        )
-    )
+    intent = Intent.REQUESTED if kind == REQUESTED_TYPE else Intent.FAILED
+    project_id, identity = options.project_of(request), (NAME, event_id)
+    return unless_succeeded(Event(request, NAME, intent, project_id, event_id, identity, occurred_at))

@@ -22,7 +22,11 @@ def read_json(text: bytes | str) -> Any:
     """
     raw = text.encode() if isinstance(text, str) else text
     # Brackets in strings are no containers, but few texts have so many that they must be told apart.
-    if _brackets(raw) > MAX_CONTAINERS and _brackets(STRING.sub(b"", raw)) > MAX_CONTAINERS:
+    if (
+        len(raw) > MAX_CONTAINERS
+        and _brackets(raw) > MAX_CONTAINERS
+        and _brackets(STRING.sub(b"", raw)) > MAX_CONTAINERS
+    ):
         raise TooManyContainers
     return from_json(raw, allow_inf_nan=False)
 

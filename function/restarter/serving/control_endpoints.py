@@ -10,8 +10,10 @@ from restarter.reporting.reply import JSON, Reply
 
 TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 WHAT_THIS_IS = (
-    b"This is oms-task-restarter, which restarts failed migration tasks of OMS when events are sent to it by POST.\n"
+    "This is oms-task-restarter, which restarts failed migration tasks of OMS when events are sent to it by POST"
 )
+# What a person can look at; the playground names its page.
+SEE = "/healthz says whether it is well"
 
 
 def control_reply(delivery: Delivery, origins: tuple[str, ...]) -> Reply | None:
@@ -24,7 +26,7 @@ def control_reply(delivery: Delivery, origins: tuple[str, ...]) -> Reply | None:
         case (("GET" | "HEAD"), "/healthz"):
             return Reply(200, JSON, json.dumps({"status": "ok", "version": __version__}).encode())
         case (("GET" | "HEAD"), "/") if "text/html" in delivery.headers.get("accept", ""):  # somebody with a browser
-            return Reply(200, TEXT, WHAT_THIS_IS)
+            return Reply(200, TEXT, f"{WHAT_THIS_IS}; {SEE}.\n".encode())
         case "POST", "/init":  # FunctionGraph calls it once for each instance; everything is built by then
             return Reply(200)
         case "OPTIONS", _:

@@ -215,7 +215,7 @@ class Settings(BaseSettings, CheckedTogether):
         """What the function needs, and a person who asks OMS does not."""
         if not given & CALLERS:
             yield "caller_bearer_tokens", "no authentication method is configured; set this or another CALLER_ setting"
-        if self.restart_sweep == "on" and "restart_ledger" not in given:
+        if self.restart_sweep == "on" and self.restart_ledger.get_secret_value() == "memory://":
             yield "restart_sweep", "needs a shared ledger; set RESTART_LEDGER to another than memory://"
 
     def access_key(self) -> AccessKey | None:
@@ -236,16 +236,6 @@ class Settings(BaseSettings, CheckedTogether):
     def endpoint_of(self, project_id: str) -> str:
         """Where calls for a project go: OMS_ENDPOINT for every one when it is set, else the project's region."""
         return self.oms_endpoint or f"https://oms.{self.region_of(project_id)}.myhuaweicloud.com"
-
-
-class OperatorSettings(Settings):
-    """What a person needs who reads OMS: its address, a project and a key. What else is given is checked and used."""
-
-    REQUIRED: ClassVar[dict[str, str]] = {"oms_project_id": Settings.REQUIRED["oms_project_id"]}
-
-    def faults_of_deployment(self, given: AbstractSet[str]) -> Iterator[Fault]:
-        """None: nobody calls a person."""
-        yield from ()
 
 
 CALLERS = {

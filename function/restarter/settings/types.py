@@ -163,13 +163,10 @@ MAX_DAYS = 31
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """So many restarts of one task within a window of so many seconds; as text like `5/24h`."""
+    """So many restarts of one task within a window of so many seconds."""
 
     count: int
     window_s: float
-
-    def __str__(self) -> str:
-        return f"{self.count}/{in_words(self.window_s)}"
 
 
 def in_words(seconds: float) -> str:
@@ -195,10 +192,8 @@ def _duration(value: Any) -> Any:
 
 
 def _budget(value: Any) -> Any:
-    """`5/24h` as a Budget; anything but text is left for the field's own check."""
-    if not isinstance(value, str):
-        return value
-    count, _, window = value.partition("/")
+    """`5/24h` as a Budget."""
+    count, _, window = str(value).partition("/")
     try:
         if re.fullmatch(r"[1-9][0-9]{0,3}", count):
             return Budget(int(count), parse_duration(window))

@@ -12,6 +12,8 @@ SETTERS: dict[tuple[str, str], Callable[[Controls, object], None]] = {
     ("PUT", "tasks"): Controls.set_tasks,
     ("POST", "tasks"): Controls.add_tasks,
     ("POST", "generate"): Controls.generate,
+    ("POST", "fail"): Controls.fail,
+    ("PUT", "smn"): Controls.set_smn,
     ("PUT", "groups"): Controls.set_groups,
     ("POST", "groups"): Controls.add_groups,
     ("PUT", "listing"): Controls.set_listing,
@@ -26,6 +28,8 @@ READERS: dict[tuple[str, str], Callable[[Controls], object]] = {
     ("GET", "starts"): Controls.all_starts,
     ("GET", "groups"): Controls.groups,
     ("GET", "objects"): Controls.objects,
+    ("GET", "smn"): Controls.smn,
+    ("GET", "notices"): Controls.notices,
     ("GET", "calls"): Controls.calls,
 }
 RESETTERS: dict[tuple[str, str], Callable[[Controls], None]] = {

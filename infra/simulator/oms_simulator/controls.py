@@ -12,6 +12,7 @@ from oms_simulator.faults import Rule, Rules
 from oms_simulator.gateway import Auth, Gateway
 from oms_simulator.groups import GroupDocument
 from oms_simulator.listing import Listing, ListingDocument
+from oms_simulator.notices import Failure, Smn, SmnDocument
 from oms_simulator.objects import Objects, StoreDocument
 from oms_simulator.task_fields import DAYS_AGO_S
 from oms_simulator.tasks import TaskDocument
@@ -64,6 +65,7 @@ class WorldDocument(Document):
     groups: list[GroupDocument] = Field(default_factory=list)
     listing: ListingDocument = ListingDocument()
     objects: StoreDocument = StoreDocument()
+    smn: SmnDocument = SmnDocument()
     rules: list[Rule] = Field(default_factory=list)
     throttle: Limit = Limit()
     auth: Auth = Auth()
@@ -87,6 +89,7 @@ class Controls:
         initial, self._forward = self._initial, 0.0
         self._gateway = Gateway(EXAMPLE_AUTH.changed(initial.auth))
         self._log.clear()
+        self._world.smn = Smn(initial.smn)
         self._world.put_tasks(initial.tasks, self._now())
         for generated in initial.generate:
             self._world.add_tasks(generated.documents(), self._now())
@@ -134,6 +137,23 @@ class Controls:
     def all_starts(self) -> dict[str, int]:
         """How many starts were accepted, by id, of tasks that were started at all."""
         return {str(task.id): task.starts for task in self._world.tasks(self._now()) if task.starts}
+
+    def fail(self, failure: object) -> None:
+        """Let a task in progress fail, with its notice if it was made with one."""
+        self._world.fail_task(parse(Failure, failure, "fail"), self._now())
+
+    def smn(self) -> dict[str, Any]:
+        """The topics and templates of SMN; what is shown can be put back."""
+        return self._world.smn.document.model_dump()
+
+    def set_smn(self, smn: object) -> None:
+        """Replace the topics and templates. A notice that has left is still delivered."""
+        self._world.smn.document = parse(SmnDocument, smn, "smn")
+
+    def notices(self) -> list[dict[str, Any]]:
+        """What OMS published or could not publish, and the calls that followed, oldest first."""
+        self._world.advance(self._now())
+        return self._world.smn.notices()
 
     def set_groups(self, groups: object) -> None:
         """Replace all task groups."""

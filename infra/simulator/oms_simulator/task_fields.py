@@ -18,6 +18,7 @@ Flag = Annotated[bool, Blank]
 Number = Annotated[Count, Blank]
 Share = Annotated[float, Field(ge=0, le=1), Blank]
 Items = Annotated[list[Any], Blank]
+TopicUrn = Annotated[str, Field(pattern=r"^urn:smn:[a-z0-9-]+:[A-Za-z0-9]+:[A-Za-z0-9_-]{1,255}$")]
 
 
 class ErrorReason(Document):
@@ -71,6 +72,15 @@ class SmnInfo(Document):
 
 
 DAYS_AGO_S = 20 * 86_400.0
+
+
+class SmnConfig(Document):
+    """Where a task's notice goes, and of what. It is given when a task is made, and OMS never shows it again."""
+
+    topic_urn: TopicUrn
+    trigger_conditions: Annotated[list[Literal["FAILURE", "SUCCESS"]], Field(min_length=1)]
+    language: Literal["zh-cn", "en-us"] = "en-us"
+    message_template_name: str | None = None
 
 
 class SharedFields(Document):
