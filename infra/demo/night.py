@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import paths
 from example_settings import EXAMPLE
 from noticed_tasks import running, smn
-from oms_simulator.fast_clock import clock as clock_of
-from oms_simulator.fast_clock import setting
+from oms_simulator import fast_clock
 from processes import Running, function, simulator
 from restarter.cli.night import Night, by_hand, night_of
 from restarter.cli.night_picture import draw
@@ -29,6 +29,7 @@ PICTURE = Path(__file__).parents[2] / ".github" / "night.svg"
 BEGINS, LASTS = timedelta(hours=20), timedelta(hours=12, minutes=30)
 SPEED = 900.0
 SUCCEEDED, FAILED = 5, 4
+SOURCE = Path(__file__).with_name("watched_main.py")
 FIRST_ID = 191297407831001
 BY_HAND, WITH = "By hand: somebody looks at 08:30", "With oms-task-restarter"
 
@@ -86,13 +87,14 @@ def play(speed: float = SPEED) -> Played:
         RuntimeError: A process did not start.
     """
     begins = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + BEGINS
-    clock = setting(begins.timestamp(), speed)
-    with simulator(0, clock) as oms:
-        settings = EXAMPLE | clock | paths.PYTHONPATH | {"OMS_ENDPOINT": oms.url}
-        stderr: queue.Queue[str] = queue.Queue()
-        with function(settings, source=Path(__file__).with_name("watched_main.py"), stderr=stderr) as running_function:
-            _let_them_fail(oms, running_function, begins, clock_of(clock))
-            return Played(begins, _receipts(running_function), _done(oms))
+    with TemporaryDirectory() as folder:
+        clock = {fast_clock.NAME: str(Path(folder, "clock"))}
+        with simulator(0, clock) as oms:
+            settings = EXAMPLE | clock | paths.PYTHONPATH | {"OMS_ENDPOINT": oms.url}
+            with function(settings, source=SOURCE, stderr=queue.Queue()) as target:
+                fast_clock.begin(Path(folder, "clock"), begins.timestamp(), speed)
+                _let_them_fail(oms, target, begins, fast_clock.clock(clock))
+                return Played(begins, _receipts(target), _done(oms))
 
 
 def _let_them_fail(oms: Running, target: Running, begins: datetime, now: Callable[[], float]) -> None:

@@ -25,6 +25,16 @@ locals {
     RESTART_SWEEP = "on"
   }
 
+  # A ledger among the secrets goes before the bucket.
+  own_ledger    = contains(nonsensitive(keys(var.secrets)), "RESTART_LEDGER")
+  in_obs        = var.ledger == "obs" && !local.own_ledger
+  shared_ledger = local.in_obs || startswith(lookup(var.secrets, "RESTART_LEDGER", ""), "redis")
+  ledger_bucket = substr("${var.name}-ledger-${var.project_id}", 0, 63) # the longest name of a bucket
+
+  ledger_settings = {
+    RESTART_LEDGER = "obs://${local.ledger_bucket}/${var.name}"
+  }
+
   required_secrets = [
     "OMS_DST_AK",
     "OMS_DST_SK",
@@ -55,6 +65,7 @@ locals {
     local.settings,
     local.from_image ? local.image_settings : {},
     local.by_agency ? local.agency_settings : {},
+    local.in_obs ? local.ledger_settings : {},
     var.sweep ? local.sweep_settings : {},
     var.settings,
   )

@@ -57,8 +57,7 @@ def evaluate(platform: str, given: Mapping[str, object], folder: Path) -> Ran:
 SHOWN = {
     "huawei": "sensitive({ settings = local.user_data, by_agency = local.by_agency, mail = local.mail[var.locale],"
     " publishers = var.publishers, name = var.name })",
-    "google": "sensitive({ settings = merge(local.settings, var.sweep ? local.sweep_settings : {}, var.settings),"
-    " requirements = local.requirements, files = local.files })",
+    "google": "sensitive({ settings = local.environment, requirements = local.requirements, files = local.files })",
 }
 
 
@@ -131,15 +130,31 @@ def test_a_shared_ledger_brings_its_client_and_each_secret_its_file(tmp_path: Pa
     assert shown("google", GOOGLE, tmp_path)["requirements"] == "requirements.txt"
 
 
+@needs_terraform
+@pytest.mark.parametrize(("platform", "scheme"), [("huawei", "obs"), ("google", "gs")])
+def test_the_ledger_is_a_bucket_unless_a_redis_or_the_memory_is_asked_for(
+    platform: str, scheme: str, tmp_path: Path
+) -> None:
+    given = ALL[platform]
+    secrets: Any = given["secrets"]
+    several = shown(platform, {**given, "max_instances": 3, "sweep": True}, tmp_path)
+    assert several["settings"]["RESTART_LEDGER"].startswith(f"{scheme}://")
+    assert several["settings"]["RESTART_LEDGER"].endswith("/oms-task-restarter")
+    for other in ({"ledger": "memory"}, {"secrets": {**secrets, **LEDGER}}):
+        assert "RESTART_LEDGER" not in shown(platform, {**given, **other}, tmp_path)["settings"]
+
+
 REFUSED: list[tuple[str, dict[str, object], str]] = [
-    ("huawei", {"sweep": True}, "A sweep needs a shared ledger"),
-    ("google", {"sweep": True}, "A sweep needs a shared ledger"),
+    ("huawei", {"sweep": True, "ledger": "memory"}, "A sweep needs a shared ledger"),
+    ("google", {"sweep": True, "ledger": "memory"}, "A sweep needs a shared ledger"),
     ("google", {"sweep": True, "secrets": {**KEYS, **CALLS, "RESTART_LEDGER": "memory://"}}, "needs a shared ledger"),
+    ("huawei", {"ledger": "redis"}, "obs or memory"),
+    ("google", {"ledger": "obs"}, "gs or memory"),
     ("huawei", {"sweep_rate": "61m"}, "1m to 60m"),
     ("huawei", {"sweep_rate": "every day"}, "1m to 60m"),
     ("google", {"sweep_schedule": "every 15 minutes"}, "Five fields"),
-    ("huawei", {"max_instances": 2}, "Several instances need one ledger"),
-    ("google", {"max_instances": 2}, "Several instances need one ledger"),
+    ("huawei", {"max_instances": 2, "ledger": "memory"}, "Several instances need one ledger"),
+    ("google", {"max_instances": 2, "ledger": "memory"}, "Several instances need one ledger"),
     ("huawei", {"reserved_instances": 2}, "up to max_instances"),
     ("google", {"min_instances": 2}, "up to max_instances"),
     ("huawei", {"vpc_id": "v"}, "given together"),

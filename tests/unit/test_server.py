@@ -34,9 +34,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[http_worker.Worker]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_signal_after_the_last_reply_ends_the_program_and_the_next_one_does_nothing(
-    number: int, worker: http_worker.Worker
-) -> None:
+def test_the_signal_after_the_last_reply_ends_the_program(number: int, worker: http_worker.Worker) -> None:
     worker.init_signals()
     with pytest.raises(SystemExit) as ended:
         signal.raise_signal(number)

@@ -15,8 +15,8 @@ import pytest
 from pydantic import SecretStr
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, Function
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, settings, shown
+from function_client import SHOW, START, Function
 from httpx_transport import HttpxTransport
 from restarter.app import Application
 from restarter.model.delivery import AccessKey, Delivery, DeliveryContext
@@ -171,9 +171,10 @@ def test_each_start_carries_the_keys_of_its_own_profile_and_no_other_key(
         assert json.loads(start.content) == BODIES[profile or "default"] | {"migrate_failed_object": False}
 
 
-def test_a_profile_that_is_not_configured_is_malformed_and_those_that_are_are_not_named(
+def test_an_unknown_profile_is_malformed(
     make_function: Callable[..., Function],
 ) -> None:
+    """And those that are configured are not named."""
     function = make_function(**PROFILES)
     reply = function.post(json={"task_id": TASK, "credentials": "aws"})
     assert reply.status_code == 400
@@ -185,9 +186,8 @@ def test_a_profile_that_is_not_configured_is_malformed_and_those_that_are_are_no
 
 
 @pytest.mark.parametrize("at_once", [1, 10], ids=["one after the other", "at once"])
-def test_a_refused_key_is_tried_once_and_left_alone_and_no_event_that_was_put_off_is_lost(
-    at_once: int, make_world: Callable[..., World]
-) -> None:
+def test_a_refused_key_is_tried_once_and_no_event_is_lost(at_once: int, make_world: Callable[..., World]) -> None:
+    """The breaker is open for OMS_COOLDOWN, and the events that came meanwhile are delivered again."""
     world = make_world(oms_cooldown=300)
     world.oms = refusing()
     ids = [f"e{n}" for n in range(10)]
@@ -207,7 +207,7 @@ def test_a_refused_key_is_tried_once_and_left_alone_and_no_event_that_was_put_of
     assert len(world.asked) == 1 + 9
 
 
-def test_after_the_cool_down_a_key_that_is_still_refused_is_tried_by_one_call_alone(
+def test_after_the_cooldown_a_refused_key_is_tried_by_one_request_alone(
     make_world: Callable[..., World],
 ) -> None:
     world = make_world(oms_cooldown=300)
@@ -335,7 +335,7 @@ def test_a_key_without_a_cool_down_is_always_tried(make_world: Callable[..., Wor
     assert [world.said() for _ in range(3)] == [REFUSED] * 3
 
 
-def test_of_many_at_once_one_proves_a_new_key_and_the_others_do_not_queue_behind_each_other(
+def test_of_many_at_once_one_proves_a_new_key(
     make_world: Callable[..., World],
 ) -> None:
     """After a start a hundred calls of 100 ms in a row would miss every deadline."""
@@ -370,7 +370,7 @@ def lent(number: int = 0) -> AccessKey:
 # -- settings that changed meanwhile
 
 
-def test_a_key_that_was_replaced_while_it_was_refused_makes_the_event_come_again_once(
+def test_an_event_comes_again_where_the_key_was_replaced_meanwhile(
     make_world: Callable[..., World],
 ) -> None:
     world = make_world()
@@ -470,7 +470,7 @@ def test_a_hundred_deliveries_at_once_are_one_login(before: timedelta | None, ma
     assert tokens(world)[-1] == f"{TOKEN}-{len(world.logins)}"
 
 
-def test_while_one_delivery_renews_the_token_the_others_go_on_with_the_one_they_have(
+def test_while_one_delivery_renews_the_token_the_others_use_the_old_one(
     make_world: Callable[..., World],
 ) -> None:
     world = make_world(**NO_KEY, **IAM)
@@ -671,7 +671,7 @@ def test_whoever_waits_for_another_delivery_ends_with_its_own_deadline(
 
 
 @pytest.mark.parametrize("answer", [refusing(400, "IAM.0011"), refusing(404, ""), refusing(302, "")])
-def test_a_login_that_iam_does_not_understand_is_for_a_person_and_says_nothing_of_the_task(
+def test_a_login_that_iam_does_not_understand_is_for_a_person(
     answer: Answers, make_world: Callable[..., World]
 ) -> None:
     """A wrong IAM_ENDPOINT answers 404, which must not look like a task that is not there."""

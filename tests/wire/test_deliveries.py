@@ -12,8 +12,8 @@ from functions_framework.aio import create_asgi_app
 from huaweicloudsdkeg.v1 import CloudEvents
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, Function
 from example import BEARER, PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, START, Function
 from restarter import __version__
 from restarter.serving.http_protocol import BROKEN_BODY
 
@@ -228,7 +228,7 @@ def test_only_a_function_told_so_trusts_its_platform(
     assert make_function(**changes).request("POST", json={"task_id": TASK}).status_code == status
 
 
-def test_a_body_that_does_not_arrive_in_time_is_answered_503_before_anything_is_done(
+def test_a_body_that_does_not_arrive_in_time_is_503(
     make_function: Callable[..., Function],
 ) -> None:
     async def stalled() -> AsyncIterator[bytes]:

@@ -10,7 +10,7 @@ from restarter.model.task import Task, TaskGroup
 RUNNING_FOR_S = 60  # after which it is worthwhile to read a running group again; groups run for hours
 
 
-def group_running(case: Case[TaskGroup]) -> Outcome | None:
+def running(case: Case[TaskGroup]) -> Outcome | None:
     """0, 1, 2: it waits, is being created, or runs.
 
     A member that failed early is retried with its group, once the group has failed.
@@ -18,7 +18,7 @@ def group_running(case: Case[TaskGroup]) -> Outcome | None:
     return deferred(Reason.GROUP_RUNNING, RUNNING_FOR_S) if case.target.status in (0, 1, 2) else None
 
 
-def group_paused(case: Case[TaskGroup]) -> Outcome | None:
+def paused(case: Case[TaskGroup]) -> Outcome | None:
     """3: somebody paused it.
 
     A late event must not undo that, and resuming is another call than retrying.
@@ -28,22 +28,22 @@ def group_paused(case: Case[TaskGroup]) -> Outcome | None:
     return refused(Reason.PAUSED if case.by_event else Reason.PAUSED_GROUP)
 
 
-def group_complete(case: Case[TaskGroup]) -> Outcome | None:
+def complete(case: Case[TaskGroup]) -> Outcome | None:
     """6: it is complete."""
     return Outcome(kind=Kind.NOTHING_TO_DO) if case.target.status == 6 else None
 
 
-def group_pausing(case: Case[TaskGroup]) -> Outcome | None:
+def pausing(case: Case[TaskGroup]) -> Outcome | None:
     """7: it is being paused."""
     return deferred(Reason.PAUSING) if case.target.status == 7 else None
 
 
-def group_deleted(case: Case[TaskGroup]) -> Outcome | None:
+def deleted(case: Case[TaskGroup]) -> Outcome | None:
     """8, 9, or OMS answers 404."""
     return Outcome(kind=Kind.NOT_FOUND, reason=Reason.NO_SUCH_GROUP) if case.target.status in (8, 9) else None
 
 
-def group_unknown_status(case: Case[TaskGroup]) -> Outcome | None:
+def unknown_status(case: Case[TaskGroup]) -> Outcome | None:
     """A status that OMS does not document.
 
     Such a group is neither retried on a guess nor lost.

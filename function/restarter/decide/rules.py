@@ -23,12 +23,12 @@ TASK_RULES: tuple[TaskRule, ...] = (
     *BUDGET_RULES,
 )
 GROUP_STATUS_RULES: tuple[GroupRule, ...] = (
-    group.group_running,
-    group.group_paused,
-    group.group_complete,
-    group.group_pausing,
-    group.group_deleted,
-    group.group_unknown_status,
+    group.running,
+    group.paused,
+    group.complete,
+    group.pausing,
+    group.deleted,
+    group.unknown_status,
 )
 GROUP_RULES: tuple[GroupRule, ...] = (
     *GROUP_STATUS_RULES,
