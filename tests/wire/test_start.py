@@ -215,7 +215,7 @@ def test_the_status_and_the_kind_of_a_task_decide(
         ({"status_code": 429}, "unavailable", "throttled", 503, 503, "WARNING"),
         ({"status_code": 429, "json": {"error_code": "APIGW.0308"}}, "unavailable", "throttled", 503, 503, "WARNING"),
         ({"status_code": 500}, "unavailable", "oms_error", 503, 503, "WARNING"),
-        ({"status_code": 502, "html": "<h1>Bad gateway</h1>"}, "unavailable", "oms_error", 503, 503, "WARNING"),
+        ({"status_code": 502, "html": "<h1>Bad gateway</h1>"}, "unconfirmed", "oms_error", 503, 503, "WARNING"),
         ({"status_code": 400, "json": {"error_code": "OMS.1001"}}, "unavailable", "oms_error", 503, 503, "WARNING"),
         ({"status_code": 400, "json": {"error_code": "OMS.0062"}}, "unavailable", "oms_error", 503, 503, "WARNING"),
         ({"status_code": 503, "json": {"error_code": "OMS.2004"}}, "unavailable", "oms_error", 503, 503, "WARNING"),
