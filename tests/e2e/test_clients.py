@@ -236,7 +236,7 @@ defaults
     timeout connect 2s
     timeout client 10s
     timeout server 10s
-frontend door
+frontend public
     bind 127.0.0.1:{port} {listen}
     default_backend function
 backend function

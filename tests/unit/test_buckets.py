@@ -350,7 +350,7 @@ def test_google_s_own_client_reads_what_the_ledger_wrote(gcs: str, monkeypatch: 
     assert found["c"].metadata == {"state": "made"}
     ((attempt, name, at, note),) = json.loads(found["t"].download_as_bytes())
     assert (attempt.split("-")[0], name, note) == (str(found["e"].generation), "e", "")
-    assert abs(time.time() - at) < 60
+    assert abs(found["t"].time_created.timestamp() - at) < 60
 
 
 class Given(NamedTuple):

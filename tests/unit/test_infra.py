@@ -735,6 +735,7 @@ CHECKS: dict[Callable[[Path], Faults], tuple[str, ...]] = {
 ELSEWHERE = (
     "simulator/*.py",
     "simulator/world.json",
+    "demo/page.html",
     "demo/*.py",
     "demo/requirements.txt",
     "schemas/*.py",

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, TASKS, Function
 from example import PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, TASKS, Function
 
 LABELS = {"alertname": "MigrationTaskFailed", "task_id": str(TASK)}
 

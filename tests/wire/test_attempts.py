@@ -12,8 +12,9 @@ import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, TASKS, Function
 from example import BEARER, TASK, shown
+from function_client import SHOW, START, TASKS, Function
+from signers import TOPIC, certificate, rsa_key, sign_smn, smn_message
 from simulated import Simulated
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
@@ -123,17 +124,22 @@ def test_a_restart_whose_instance_died_counts_once_its_claim_has_expired(
 def test_nothing_is_reserved_where_no_time_is_left_for_a_start(
     make_simulated: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make_simulated(restart_deadline=1.5, restart_budget="1/24h")
-    history = world.application.ledger.history
+    """It would have to be taken back with a ledger that is late."""
+    world = make_simulated(restart_deadline=1.5)
+    history, reserved = world.application.ledger.history, []
 
     async def slow(*arguments: Any) -> Any:
         await asyncio.sleep(0.6)
         return await history(*arguments)
 
+    async def reserve(*arguments: Any) -> bool:
+        reserved.append(arguments)
+        return True
+
     monkeypatch.setattr(world.application.ledger, "history", slow)
+    monkeypatch.setattr(world.application.ledger, "reserve", reserve)
     assert said(world.deliver("e")[1]) == "unavailable deadline"
-    monkeypatch.setattr(world.application.ledger, "history", history)
-    assert said(world.deliver("f")[1]) == "started"
+    assert reserved == []
 
 
 def test_a_reservation_whose_answer_was_lost_is_taken_back(make_simulated: Make) -> None:
@@ -346,3 +352,18 @@ def test_a_failure_before_the_tasks_last_start_is_over_where_the_time_is_smns_ow
 
 def auth(trusted: str) -> dict[str, str]:
     return {} if trusted == "true" else {"Authorization": f"Bearer {BEARER}"}
+
+
+@pytest.mark.parametrize(("since", "outcome"), [(1, "duplicate started_since"), (0, "started")])
+def test_the_time_that_smn_signed_is_its_own(
+    since: int, outcome: str, make_function: Callable[..., Function], httpx_mock: HTTPXMock, tmp_path: Any
+) -> None:
+    pem = tmp_path / "smn.pem"
+    pem.write_bytes(certificate(rsa_key("smn")))
+    smn = notice(since)[0]["record"][0]["smn"]
+    message = smn_message(message=smn["message"], timestamp=smn["timestamp"])
+    httpx_mock.add_response(url=SHOW, json=notice(since)[1])
+    httpx_mock.add_response(method="POST", url=START, is_optional=True)
+    function = make_function(CALLER_SMN_TOPICS=TOPIC, CALLER_SMN_CERTIFICATE=str(pem))
+    assert function.request("POST", json=sign_smn(message, rsa_key("smn"))).status_code == 204
+    assert said(function.receipt()) == outcome

@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from functions_framework.aio import create_asgi_app
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, Function
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, shown
+from function_client import SHOW, START, Function
 from httpx_transport import HttpxTransport
 from signers import (
     AUDIENCE,

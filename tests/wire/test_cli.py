@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from pytest_httpx import HTTPXMock
 from redis import Redis
 
-from door import SHOW, TASKS
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, TASKS
 from httpx_transport import HttpxTransport
 from processes import run_python
 from redis_server import RedisServer

@@ -15,8 +15,8 @@ import pytest
 from pydantic import SecretStr
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, Function
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, settings, shown
+from function_client import SHOW, START, Function
 from httpx_transport import HttpxTransport
 from restarter.app import Application
 from restarter.model.delivery import AccessKey, Delivery, DeliveryContext

@@ -12,8 +12,8 @@ from functions_framework.aio import create_asgi_app
 from huaweicloudsdkeg.v1 import CloudEvents
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, Function
 from example import BEARER, PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, START, Function
 from restarter import __version__
 from restarter.serving.http_protocol import BROKEN_BODY
 

@@ -1,4 +1,4 @@
-"""From the door to httpx's transport few calls of ours are open, so that the way of a delivery can be followed."""
+"""At most nine calls of ours are open between the entry point and httpx, so that a reader can follow a delivery."""
 
 import sys
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 from pytest_httpx import HTTPXMock
 
-from door import START, Function
 from example import TASK, shown
+from function_client import START, Function
 
 FUNCTION = Path(__file__).parents[2] / "function"
 MAX_DEPTH = 9

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, TASKS, Function
 from example import BEARER, PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, START, TASKS, Function
 from restarter import __version__
 
 SAMPLES = Path(__file__).parents[1] / "unit" / "samples" / "functiongraph"

@@ -20,8 +20,8 @@ import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, TASKS
 from example import ENVIRONMENT, PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, START, TASKS
 from httpx_transport import HttpxTransport
 from restarter.http import transport
 from restarter.settings.errors import SettingsError

@@ -19,8 +19,8 @@ from click.testing import CliRunner
 from pytest_httpx import HTTPXMock
 from uvicorn.server import ServerState
 
-from door import SHOW, START, TASKS, Function
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, TASK_NAME, settings, shown
+from function_client import SHOW, START, TASKS, Function
 from restarter.app import Application
 from restarter.cli.command import cli
 from restarter.model.errors import Busy
@@ -135,7 +135,7 @@ def test_a_delivery_beside_a_batch_gets_through(
 
 
 async def answered(app: Any, *packets: bytes) -> bytes:
-    """What the server, with the options that the door chose, answers on one connection to these packets."""
+    """What the server, with the entry point's options, responds to these packets on one connection."""
     config = uvicorn.Config(app, log_config=None, **Worker.CONFIG_KWARGS)
     config.load()
     state = ServerState()

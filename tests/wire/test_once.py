@@ -9,8 +9,8 @@ import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, Function
 from example import BEARER, TASK, shown
+from function_client import SHOW, START, Function
 from simulated import Simulated, event
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}

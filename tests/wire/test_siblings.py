@@ -8,8 +8,8 @@ import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, TASKS, Function
 from example import ENDPOINT, PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, START, TASKS, Function
 
 GROUP = "8a1f6f0e-3c0b-4f55-9f0e-2b6a4f1c7d11"
 SHOW_GROUP = f"{ENDPOINT}/v2/{PROJECT}/taskgroups/{GROUP}"

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, TASKS, Function
 from example import BEARER, PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, START, TASKS, Function
 
 FAILED_EVENT = {
     "specversion": "1.0",

@@ -21,8 +21,8 @@ from opentelemetry.trace import SpanContext, SpanKind
 from pytest_httpx import HTTPXMock
 
 from child_processes import child_environment
-from door import SHOW, START, Function
 from example import BEARER, ENVIRONMENT, TASK, TASK_NAME, settings, shown
+from function_client import SHOW, START, Function
 from httpx_transport import HttpxTransport
 from restarter.app import Application
 from restarter.model.delivery import Delivery
