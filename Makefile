@@ -2,6 +2,8 @@
 PYTHON ?= python3
 WORKERS ?= 5
 SECONDS ?= 3600
+# Where make run writes the settings of the playground, for make operator.
+PLAYGROUND ?= .venv/playground.env
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 RUNTIME := function/requirements.txt
@@ -16,26 +18,38 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check lock upgrade package fuzz bench clean anew
+.PHONY: help demo run operator night test test-any-day check lock upgrade package fuzz bench clean anew
 
 help: ## this list
 	@echo "Targets; all that they write is in this folder, but for the caches of pip and uv:"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "PYTHON=python3.12 chooses the Python (3.11 or newer), WORKERS=1 the processes that run tests."
 
-demo: .venv/demo ## start simulator and function, play every sample of events/, print what became of each
+demo: .venv/demo ## start simulator and function, play every sample of events/, print each result as it comes
 	$(BIN)/python infra/demo/demo.py
 
-run: .venv/demo ## the playground: simulator and function stay up until Ctrl-C, for every curl of README
-	$(BIN)/python infra/demo/playground.py
+run: .venv/demo ## the playground: simulator, function and a page for the browser until Ctrl-C; JSON=1 prints receipts as they are
+	@$(BIN)/python infra/demo/playground.py $(if $(JSON),--json)
+
+operator: .venv/demo ## the operator's command on the playground: make operator ARGS="failed --prefix r"
+	@test -f $(PLAYGROUND) || { echo "Start the playground first, in another terminal: make run" >&2; exit 1; }
+	@. $(PLAYGROUND) && PYTHONPATH=function $(BIN)/python -m restarter $(ARGS) || test $$? = 1 # which says that something is not well
+
+night: .venv/demo ## play a night of twelve tasks with a fast clock, and draw README's picture of it
+	$(BIN)/python infra/demo/night.py
 
 # More workers than cores, for many tests wait; files in their order, so those that wait begin first. Bytecode is kept
 # whatever the environment says, for each worker imports every test.
 test: .venv/dev check ## everything that the gate runs: make check, then the tests
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov
 
-check: .venv/dev ## locks, format, lint, docstrings, workflows, layers, types; without the network
+test-any-day: .venv/dev ## the tests with the clock moved: 400 days, midnights, time zones; after make test
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python tests/any_day.py --workers $(WORKERS)
+
+check: .venv/dev ## locks, dates, words, format, lint, docstrings, workflows, layers, types; without the network
 	$(BIN)/python tests/locks.py
+	$(BIN)/python tests/dates.py
+	$(BIN)/python tests/house.py
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff check --quiet --preview --select DOC102,DOC202,DOC403 function infra tests
@@ -74,7 +88,10 @@ THERE := $(shell $(BIN)/python $(VERSION) 2>/dev/null)
 WANTED := $(if $(filter file,$(origin PYTHON)),$(THERE),$(shell $(PYTHON) $(VERSION) 2>/dev/null))
 ANEW := $(if $(THERE),$(if $(filter $(THERE),$(WANTED)),,anew),anew)
 
-ANOTHER := or name one that is here: make PYTHON=python3.12 demo
+# The first Python here that would do; asked only where the one that was named does not.
+HERE = $(firstword $(foreach one,python3 python3.13 python3.12 python3.11,$(shell \
+	$(one) -c "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))" 2>/dev/null && echo $(one))))
+ANOTHER = $(if $(HERE),or name one that is here: make PYTHON=$(HERE) $(firstword $(MAKECMDGOALS)),and try again)
 
 .venv/pyvenv.cfg: $(ANEW)
 	@$(PYTHON) -c "" 2>/dev/null || { exec >&2; \
@@ -85,7 +102,7 @@ ANOTHER := or name one that is here: make PYTHON=python3.12 demo
 		echo "$(PYTHON) has no venv module: install it (Debian, Ubuntu: apt install python3-venv), $(ANOTHER)"; exit 1; }
 	$(PYTHON) -m venv --clear .venv
 
-# Nothing is left for pip to decide: each lock is whole (tests/locks.py), and pip check looks at what came of it.
+# Nothing is left for pip to decide: each lock is whole (tests/locks.py), and pip check looks at the result.
 define install
 	@echo "Installing $(1) into .venv"
 	@said=$$($(PIP) install --no-deps --require-hashes --requirement $(1) 2>&1) || { exec >&2; case "$$said" in \

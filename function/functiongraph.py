@@ -1,9 +1,26 @@
-"""The other door: FunctionGraph's built-in Python runtime, which calls `initializer` once and `handler` for each event.
+"""The entry point of FunctionGraph's built-in Python runtime: `initializer` is called once, `handler` for each event.
 
 https://support.huaweicloud.com/intl/en-us/devg-functiongraph/functiongraph_02_0420.html
 """
 
 import os
+import sys
+from pathlib import Path
+
+
+def check_python(folder: Path, here: str) -> None:
+    """Check that the package in a folder was made for the Python `here`, such as 312: parts of it are compiled.
+
+    Raises:
+        ImportError: It was made for another.
+    """
+    made_for = [path.name.split("-")[1] for path in folder.glob("pydantic_core/*.cpython-*.so")]
+    if made_for and here not in made_for:
+        made, found = (f"Python 3.{digits[1:]}" for digits in (made_for[0], here))
+        raise ImportError(f"this package is made for {made}: choose that runtime, or build it for {found} (--python)")
+
+
+check_python(Path(__file__).parent, f"{sys.version_info.major}{sys.version_info.minor}")
 
 # pydantic then searches no installed package for plugins. It reads this at import, and user data comes later.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -11,18 +28,19 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 import asyncio
 import json
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from restarter.app import Application
-from restarter.dialects import functiongraph_apig
-from restarter.errors import Malformed, Rejected, check_body_size
-from restarter.log import configure_logging
-from restarter.model import AccessKey, Delivery
-from restarter.reply import Reply, apig_response
+from restarter.model.delivery import AccessKey, Delivery
+from restarter.model.errors import DeliveryError, Malformed, check_body_size
+from restarter.reporting.reply import Reply
+from restarter.serving import apig
 from restarter.settings.functiongraph import FunctionGraphSettings
 from restarter.settings.reload import SettingsReloader
+from restarter.telemetry.log import configure_logging
 
-# Seconds kept back from what the platform leaves, to hand the answer over.
+# Seconds reserved of the time that the platform leaves, to return the result.
 MARGIN_S = 0.3
 
 
@@ -49,8 +67,8 @@ class Runtime:
         ours = pipeline.begin(seconds, _platform_key(context))
         try:
             delivery = Delivery("POST", "/invoke", {}, _body(event))
-        except Rejected as error:
-            return pipeline.reject(error, ours, None)
+        except DeliveryError as error:
+            return pipeline.error_reply(error, ours, None)
         return asyncio.run_coroutine_threadsafe(pipeline.handle(delivery, ours), self._loop).result()
 
     def close(self) -> None:
@@ -87,17 +105,23 @@ def handler(event: Any, context: Any) -> Any:
         initializer(context)
     assert _runtime is not None  # noqa: S101  # for mypy
     reply = _runtime.handle(event, context)
-    if functiongraph_apig.is_event(event):
-        # The pipeline answers 200 around the inner reply; another status means that it did not read the event.
-        return json.loads((reply if reply.status == 200 else apig_response(reply)).body)
+    if apig.is_event(event):
+        # The pipeline wraps the inner reply in a 200; another status means that it did not read the event.
+        return json.loads((reply if reply.status == 200 else apig.response(reply)).body)
     if reply.status in (400, 413, 422, 503):
-        raise EventNotHandled("; ".join(str(one["message"]) for one in reply.receipts))
+        raise EventNotHandled("; ".join(map(_in_words, reply.receipts)))
     receipts = [dict(one) for one in reply.receipts]
     return receipts[0] if len(receipts) == 1 else receipts
 
 
+def _in_words(receipt: Mapping[str, Any]) -> str:
+    """The sentence of a receipt and its reason, where that is a word; what is wrong with a delivery is in both."""
+    message, reason = str(receipt["message"]), str(receipt.get("reason", ""))
+    return message if reason in message else f"{message} ({reason})"
+
+
 def _body(event: Any) -> bytes:
-    """The event as JSON, as the other door gets it. The pipeline bounds its nesting.
+    """The event as JSON, as the HTTP entry point gets it. The pipeline bounds its nesting.
 
     Raises:
         Malformed: It cannot be written as JSON, or is nested deeper than Python follows.
@@ -122,4 +146,6 @@ def _take_user_data(context: Any) -> None:
 
 def _platform_key(context: Any) -> AccessKey | None:
     """The temporary key of the function's agency, if it has one."""
-    return AccessKey.lent(context.getSecurityAccessKey(), context.getSecuritySecretKey(), context.getSecurityToken())
+    return AccessKey.from_platform(
+        context.getSecurityAccessKey(), context.getSecuritySecretKey(), context.getSecurityToken()
+    )

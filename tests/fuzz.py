@@ -27,6 +27,7 @@ import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote
@@ -44,10 +45,12 @@ from functions_framework.aio import create_asgi_app  # noqa: E402  # run as a pr
 import signers  # noqa: E402  # run as a program, it finds them only now
 from example import ENVIRONMENT, TASK_NAME, shown  # noqa: E402  # run as a program, it finds them only now
 from restarter.http.call import Answer, Call, NoAnswer  # noqa: E402  # run as a program, it finds them only now
+from restarter.model.outcome import Reason  # noqa: E402  # run as a program, it finds them only now
 
 MAX_STALL_S = 0.1
 MAX_BYTES = 16 * 1024
 ROUND = 2000
+BEGAN = datetime.now(UTC).isoformat()
 NAMED = 191297407830999  # the id of every task that is asked for by its name
 SECRETS = {
     "HUAWEICLOUD_SDK_SK": "Canary-sdk-sk-0123456789abcdef",
@@ -127,7 +130,7 @@ class StandIn:
     @staticmethod
     def _answer(given: tuple[int, bytes] | None) -> Answer | NoAnswer:
         if given is None:
-            return NoAnswer(sent=True, reason="timeout")
+            return NoAnswer(sent=True, reason=Reason.TIMEOUT)
         return Answer(*given, request_id=SECRETS["OMS_SRC_SK"])
 
     def started(self) -> list[str]:
@@ -303,7 +306,7 @@ def _strings(document: Any) -> list[str]:
 
 @contextlib.contextmanager
 def fuzzed() -> Iterator[Fuzzed]:
-    """The app with every way in open, as the framework loads it, and without a network."""
+    """The app with every authentication method, as the framework loads it, and without a network."""
     oms = StandIn()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as undo:
         pem, keys = Path(folder, "smn.pem"), Path(folder, "keys.json")
@@ -356,7 +359,7 @@ HOSTILE_TEXTS = (
         "[]",
         "{}",
     ),
-    *("SUCCESS", "迁移成功", TASK_NAME, "oms.task.start", "oms.task.failed", "default", "2026-11-25T10:00:00Z"),
+    *("SUCCESS", "迁移成功", TASK_NAME, "oms.task.start", "oms.task.failed", "default", "2126-11-25T10:00:00Z"),
     *("a" * 1000 + "!", "a_" * 500 + "!", "-" * 1000, "A" * 64, "99999999999999999999", "0" * 30 + "1", "'" * 300),
     *CANARIES[:3],
 )
@@ -513,7 +516,7 @@ def records(draw: st.DrawFn) -> tuple[dict[str, str], str]:
 def others(draw: st.DrawFn) -> tuple[dict[str, str], str]:
     """Alertmanager, timers, CTS, OBS and what looks like them."""
     alert = {"status": "firing", "labels": {"task_id": str(draw(ids))}, "fingerprint": draw(event_ids)}
-    alert |= {"startsAt": "2026-11-25T10:00:00Z"}
+    alert |= {"startsAt": BEGAN}
     document = draw(
         st.sampled_from(
             [

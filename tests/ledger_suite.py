@@ -25,17 +25,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from restarter.ledger import (
-    MAX_NOTE_LENGTH,
-    SETTLED_TTL_S,
-    Claim,
-    Claimed,
-    EventKey,
-    History,
-    Ledger,
-    LedgerKeys,
-    Restart,
-)
+from restarter.ledger import MAX_NOTE_LENGTH, SETTLED_TTL_S, Claim, Claimed, EventKey, History, Ledger, LedgerKeys
+from restarter.model.task import Restart
 
 DAY = 86400.0
 PROCESSES = 4
@@ -245,7 +236,8 @@ class LedgerSuite:
             attempts = ((one, other)[n % 2].reserve(each, seen, DAY, f"a{n}") for n, each in enumerate(keys))
             taken = sum(await asyncio.gather(*attempts))
             assert taken == 1 if bench.somebody_wins else taken <= 1
-            assert len((await one.history(keys[0], DAY)).restarts) == taken
+            counted = len((await one.history(keys[0], DAY)).restarts)
+            assert counted == taken if bench.somebody_wins else counted == 1
 
         with_two(bench, steps)
 
@@ -328,7 +320,8 @@ class SharedLedgerSuite(LedgerSuite):
             assert sum(claims) == 1 if bench.somebody_wins else sum(claims) <= 1
         reserved = sum(reserved for _, reserved in results)
         restarts = asyncio.run(history_of(bench.open()))
-        assert reserved == len(restarts) > 0
+        # Where nobody may win, a reservation that was begun counts: it may have been made.
+        assert reserved == len(restarts) > 0 if bench.somebody_wins else len(restarts) >= max(reserved, 1)
 
 
 def race(opener: Callable[[], Ledger] | None, start_at: float, rounds: int) -> tuple[list[bool], int]:

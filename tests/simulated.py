@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START
 from example import BEARER, TASK, settings, shown
+from function_client import SHOW, START
 from restarter.app import Application
 from restarter.ledger import LedgerError
-from restarter.model import Delivery
+from restarter.model.delivery import Delivery
 
 
 def event(event_id: str, kind: str = "oms.task.failed", **attributes: Any) -> dict[str, Any]:

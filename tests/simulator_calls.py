@@ -1,4 +1,4 @@
-"""Calls to the simulator in-process, at a time that stands still, for its own tests."""
+"""Calls to the simulator in-process, with a clock that only the test moves."""
 
 import asyncio
 import json
@@ -26,14 +26,14 @@ ID = 191297407830872
 START = f"{TASKS}/{ID}/start"
 AK, SK = "AKEXAMPLE0000000001", "SKEXAMPLE00000000000000000000000000000001"
 FAILED = {"id": ID, "name": "photos", "status": 4, "error_reason": BROKEN}
-NOON_TEXT = "20261124T120000Z"
+NOON_TEXT = "21261124T120000Z"
 # The official SDK has no types.
 ORACLE: Any = Signer
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
+NOON = datetime(2126, 11, 24, 12, tzinfo=UTC).timestamp()
 
 
 class Clock:
-    """A clock that stands still until it is moved."""
+    """A clock that moves only when it is told to."""
 
     def __init__(self) -> None:
         self.now = NOON

@@ -1,25 +1,28 @@
-"""Builds what all deliveries share, once, and admits so many requests at once."""
+"""Builds what all deliveries share, once, and limits how much is in flight."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from restarter import receipt
-from restarter.errors import Busy
-from restarter.http.connections import tls_context
+from restarter.http.pool import tls_context
 from restarter.http.transport import Sender, Transport
-from restarter.ledger import open_ledger
+from restarter.ledger import Stores, open_ledger
+from restarter.model.delivery import AccessKey
+from restarter.model.errors import Busy
 from restarter.oms.credentials import CredentialProvider
 from restarter.pipeline import Pipeline, Resources
+from restarter.reporting import receipt
 from restarter.settings.errors import SettingsError
 from restarter.settings.model import Settings
 from restarter.telemetry.configured import configured_observer
 from restarter.telemetry.observer import Observer, observed
 
 # Requests at once. One takes some 0.6 ms of a core, with a look (tests/README.md), so a small instance with a fifth
-# of a core answers some 700 within half of the default deadline. A third of that is kept for groups, which are looked
-# at besides, and for what Redis takes. A whole core answers 3,600 in that time.
+# of a core handles some 700 within half of the default deadline. A third of that is reserved for groups, which are read
+# besides, and for the ledger. A whole core handles 3,600 in that time.
 MAX_IN_FLIGHT = 480
+# Bytes of bodies that are held at once. Nearly all have under 4 KiB; of the largest, 128 fit.
+MAX_BODY_BYTES_IN_FLIGHT = 64 * 1024 * 1024
 
 
 def utc_now() -> datetime:
@@ -33,8 +36,8 @@ class Application:
     Args:
         source: The settings as they are now; the same object for as long as they do not change.
         now: Current time, UTC.
-        observer: Who is told of each step; by default what the environment configures.
-        transport: What sends calls; by default the network.
+        observer: Observes each step; by default what the environment configures.
+        transport: Sends requests; by default over the network.
         write: Takes the receipts of a delivery, each as a line of JSON; by default they go to stdout.
 
     Raises:
@@ -54,12 +57,15 @@ class Application:
         if transport is None and source().endpoint_of(source().oms_project_id).startswith("https:"):
             _prepare_tls()
         self.transport = observed(transport or Transport(), self.observer)
-        self.ledger = open_ledger(source().restart_ledger.get_secret_value(), lambda: now().timestamp())
         self.credentials = CredentialProvider(self.transport, now)
+        self._lent: AccessKey | None = None
+        stores = Stores.of(source(), self._storage_key)
+        self.ledger = open_ledger(source().restart_ledger.get_secret_value(), lambda: now().timestamp(), stores)
         self._resources = Resources(
-            self.transport, self.credentials, self.ledger, self.observer, now, self.slots, write
+            self.transport, self.credentials, self.ledger, self.observer, now, self.slots, write, self._lend
         )
         self._in_flight = 0
+        self._body_bytes = 0
         self._pipeline = self._build(source())
 
     @contextmanager
@@ -77,6 +83,34 @@ class Application:
             yield
         finally:
             self._in_flight -= count
+
+    @contextmanager
+    def bodies(self) -> Iterator[Callable[[int], None]]:
+        """A block that holds the body of a delivery. Gives a function, to be called with the size of each part of it.
+
+        That function raises Busy where all bodies together would be over MAX_BODY_BYTES_IN_FLIGHT.
+        """
+        held = 0
+
+        def hold(size: int) -> None:
+            nonlocal held
+            if self._body_bytes + size > MAX_BODY_BYTES_IN_FLIGHT:
+                raise Busy("busy: too many bytes at once")
+            held += size
+            self._body_bytes += size
+
+        try:
+            yield hold
+        finally:
+            self._body_bytes -= held
+
+    def _storage_key(self) -> AccessKey | None:
+        """The key for a ledger in OBS: that in the settings, else the one that the platform lent last."""
+        return self._source().access_key() or self._lent
+
+    def _lend(self, key: AccessKey | None) -> None:
+        """Keep the key that came with a delivery: an agency has one, and renews it."""
+        self._lent = key or self._lent
 
     def pipeline(self) -> Pipeline:
         """The pipeline by the current settings, to be used for one delivery from its beginning to its end."""

@@ -2,44 +2,45 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from pydantic_core import to_json
 
-from restarter import receipt
 from restarter.callers import authenticate, configured_authenticators
-from restarter.confirm import confirm
-from restarter.control_endpoints import control_reply
-from restarter.dialects import Decoded, DecodeOptions, Subscription, decode, functiongraph_apig, is_direct, parse
-from restarter.errors import Rejected
+from restarter.dialects import Decoded, DecodeOptions, Subscription, decode, is_direct, parse
 from restarter.http.transport import Sender
 from restarter.ledger import Ledger
-from restarter.model import (
-    AccessKey,
-    AuthenticatedDelivery,
-    Delivery,
-    DeliveryContext,
-    Event,
-    Ignored,
-    Kind,
-    Outcome,
-)
+from restarter.model.delivery import AccessKey, AuthenticatedDelivery, Delivery, DeliveryContext
+from restarter.model.errors import DeliveryError
+from restarter.model.outcome import Kind, Outcome, Reason
+from restarter.model.request import Event, Ignored
 from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
-from restarter.reply import Reply, apig_response, reply_to
+from restarter.reporting import receipt
+from restarter.reporting.redaction import Mask
+from restarter.reporting.reply import Entry, Reply, reply_to
 from restarter.restart import Restarter
+from restarter.serving import apig
+from restarter.serving.control_endpoints import control_reply
 from restarter.settings.model import Settings
-from restarter.settings.shown import Mask
+from restarter.siblings import Siblings, following, named_by
+from restarter.subscription import confirm
 from restarter.sweep import Sweeper
 from restarter.telemetry.observer import Observer
-from restarter.telemetry.trace import trace_id_of, traceparent_of
+from restarter.telemetry.trace_context import trace_id_of, traceparent_of
 
-# A part of a delivery, or the task that a sweep found, and what became of it.
-Result = tuple[Decoded | Rejected, Outcome]
+
+class Result(NamedTuple):
+    """A part of a delivery, or the task that a sweep found, and its outcome."""
+
+    subject: Decoded | DeliveryError
+    outcome: Outcome
+    answers_sender: bool = True
+    """False for a task that a sweep found: the sweep's own outcome answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class Resources:
     """A block in which so many requests are in flight; raises Busy when there are too many."""
     write: Callable[[Sequence[bytes]], None]
     """Takes the receipts of a delivery, each as a line of JSON."""
+    lend: Callable[[AccessKey | None], None]
+    """Takes the key that the platform lent with a delivery, once its caller was authenticated."""
 
 
 class Pipeline:
@@ -65,6 +68,7 @@ class Pipeline:
         self.settings = settings
         self._now, self._slots = resources.now, resources.slots
         self._transport, self._observer, self._write = resources.transport, resources.observer, resources.write
+        self._lend = resources.lend
         self._is_current = is_current
         self._mask = Mask(settings)
         self._authenticators = configured_authenticators(settings, resources.transport)
@@ -82,7 +86,7 @@ class Pipeline:
     async def handle(
         self, delivery: Delivery, context: DeliveryContext, outer: AuthenticatedDelivery | None = None
     ) -> Reply:
-        """Handle one delivery. Never raises: a Rejected becomes its reply. `outer`: the APIG event around it."""
+        """Handle one delivery. Never raises: a DeliveryError becomes its reply. `outer`: the APIG event around it."""
         with self._observer.delivery(delivery) as span_trace_id:
             trace_id = trace_id_of(traceparent_of(delivery)) or span_trace_id
             try:
@@ -91,33 +95,54 @@ class Pipeline:
                     return control
                 authenticated = await authenticate(delivery, self._authenticators, context, outer=outer)
                 self._observer.step("authenticated", authenticated)
-                parsed = parse(authenticated)
-                if functiongraph_apig.recognises(parsed):
-                    inside = functiongraph_apig.unwrap(parsed, outer)
-                    self._observer.step("unwrapped", inside)
-                    return apig_response(await self.handle(inside, context, authenticated))
-                parts = decode(parsed, self._options)
-                with self._slots(len(parts)):
-                    if len(parts) == 1:  # as nearly always: no extra task
-                        results = [await self._act(parts[0], context)]
+                self._lend(context.platform_key)
+                read = self._read(authenticated, outer)
+                if isinstance(read, Delivery):
+                    return apig.response(await self.handle(read, context, authenticated))
+                with self._slots(len(read)):
+                    if len(read) == 1:  # as nearly always
+                        results = [await self._act(read[0], context, None)]
                     else:
-                        results = await asyncio.gather(*(self._act(part, context) for part in parts))
-            except Rejected as error:
-                return self.reject(error, context, trace_id)
-            return self._reply(results, context, trace_id)
+                        siblings = Siblings()
+                        results = await asyncio.gather(*(self._act_once(part, context, siblings) for part in read))
+            except DeliveryError as error:
+                return self.error_reply(error, context, trace_id)
+            return self._reply([result for of_part in results for result in of_part], context, trace_id)
 
-    def reject(self, error: Rejected, context: DeliveryContext, trace_id: str | None) -> Reply:
+    def _read(
+        self, authenticated: AuthenticatedDelivery, outer: AuthenticatedDelivery | None
+    ) -> Sequence[Decoded] | Delivery:
+        """The parts of a delivery, or the request inside an APIG event. The parsed document is gone afterwards."""
+        parsed = parse(authenticated)
+        if not apig.recognises(parsed):
+            return decode(parsed, self._options)
+        inside = apig.unwrap(parsed, outer)
+        self._observer.step("unwrapped", inside)
+        return inside
+
+    def error_reply(self, error: DeliveryError, context: DeliveryContext, trace_id: str | None) -> Reply:
         """The receipt and reply of a delivery that is not taken."""
-        return self._reply([[(error, _outcome_of(error))]], context, trace_id)
+        return self._reply([Result(error, _outcome_of(error))], context, trace_id)
 
-    async def _act(self, part: Decoded, context: DeliveryContext) -> Sequence[Result]:
-        """What became of a part. The last result is the part's own; those before it are of tasks that a sweep found."""
+    async def _act_once(self, part: Decoded, context: DeliveryContext, siblings: Siblings) -> Sequence[Result]:
+        """The results of a part. Where an earlier part names the same event or target, that one alone acts."""
+        if not isinstance(part, Event):
+            return await self._act(part, context, siblings)
+        return await siblings.once(
+            named_by(part),
+            lambda: self._act(part, context, siblings),
+            lambda first: [Result(part, following(first[-1].outcome))],
+        )
+
+    async def _act(self, part: Decoded, context: DeliveryContext, siblings: Siblings | None) -> Sequence[Result]:
+        """The result of a part, and before it those of the tasks that a sweep found."""
         self._observer.step("decoded", part)
         match part:
             case Event() if part.request.sweep:
-                return await self._sweeper.sweep(part, context)
+                *found, (tick, swept) = await self._sweeper.sweep(part, context, siblings)
+                return [*(Result(task, outcome, answers_sender=False) for task, outcome in found), Result(tick, swept)]
             case Event():
-                outcome = await self._restarter.restart(part, context)
+                outcome = await self._restarter.restart(part, context, siblings)
                 outcome = outcome if not _refused_key(outcome) or self._is_current() else _retry_with_new_key(outcome)
             case Ignored():
                 outcome = Outcome(kind=Kind.IGNORED, reason=part.reason)
@@ -125,37 +150,32 @@ class Pipeline:
                 outcome = await confirm(part, self._transport, self.settings.oms_timeout, context)
             case _:
                 outcome = _outcome_of(part)
-        return [(part, outcome)]
+        return [Result(part, outcome)]
 
-    def _reply(self, results: Sequence[Sequence[Result]], context: DeliveryContext, trace_id: str | None) -> Reply:
+    def _reply(self, results: Sequence[Result], context: DeliveryContext, trace_id: str | None) -> Reply:
         """Write a receipt for each result, and answer the sender for all parts."""
-
-        def build(subject: Decoded | Rejected, outcome: Outcome) -> Mapping[str, Any]:
-            facts = receipt.build(outcome, subject, context, self.settings, trace_id)
-            return self._mask.receipt(facts, context.platform_key)
-
-        receipts = [[build(subject, outcome) for subject, outcome in of_part] for of_part in results]
-        lines = [[to_json(one) for one in of_part] for of_part in receipts]
-        self._write([line for of_part in lines for line in of_part])
-        own, own_receipts = [of_part[-1] for of_part in results], [of_part[-1] for of_part in receipts]
-        direct = all(is_direct(subject.dialect) for subject, _ in own)
-        reply = reply_to(
-            [outcome for _, outcome in own], own_receipts, [of_part[-1] for of_part in lines], direct=direct
-        )
-        reply = reply._replace(receipts=[one for of_part in receipts for one in of_part])
+        entries = [self._entry(result, context, trace_id) for result in results]
+        self._write([entry.line for entry in entries])
+        reply = reply_to(entries)._replace(receipts=[entry.receipt for entry in entries])
         self._observer.replied(reply.status, reply.receipts, context.elapsed())
         return reply
+
+    def _entry(self, result: Result, context: DeliveryContext, trace_id: str | None) -> Entry:
+        """A result with its receipt, masked."""
+        facts = receipt.build(result.outcome, result.subject, context, self.settings, trace_id)
+        shown = self._mask.receipt(facts, context.platform_key)
+        return Entry(result.outcome, shown, to_json(shown), is_direct(result.subject.dialect), result.answers_sender)
 
 
 def _refused_key(outcome: Outcome) -> bool:
     """Whether OMS did not accept our credentials."""
-    return outcome.kind is Kind.REJECTED and outcome.reason == "credentials"
+    return outcome.kind is Kind.REJECTED and outcome.reason is Reason.OMS_KEY
 
 
 def _retry_with_new_key(outcome: Outcome) -> Outcome:
     """The outcome where the settings changed after OMS refused the key: the next delivery uses the new one."""
-    return outcome._replace(kind=Kind.UNAVAILABLE, reason="credentials_changed")
+    return outcome._replace(kind=Kind.UNAVAILABLE, reason=Reason.CREDENTIALS_CHANGED)
 
 
-def _outcome_of(error: Rejected) -> Outcome:
-    return Outcome(kind=error.kind, reason=error.reason)
+def _outcome_of(error: DeliveryError) -> Outcome:
+    return Outcome(kind=error.kind, fault=error.fault)

@@ -8,16 +8,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from restarter.decide.group_rules import usable_group_id
+from restarter.decide.admission import admit
 from restarter.decide.policy import policy_of
-from restarter.decide.rules import admit
-from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, RestartRequest, SweepCounts, Task
-from restarter.oms.client import MORE_PAGES, Oms
+from restarter.decide.task_rules import usable_group_id
+from restarter.model.delivery import DeliveryContext
+from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
+from restarter.model.request import Event, Intent, RestartRequest
+from restarter.model.task import Task
+from restarter.oms.client import Oms
+from restarter.oms.failed_list import FailedList
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
-from restarter.settings.types import parse_duration
+from restarter.siblings import Siblings
 
 MIN_TIME_S = 1.0  # that must remain for the next candidate
+LIST_SHARE = 2 / 3  # of the time, after which a list that is not read to its end is left for starts
 NEVER_MS = 10**15  # for a task that does not say when it failed: it comes last
 # These count towards the limit of starts.
 MAY_HAVE_STARTED = (Kind.STARTED, Kind.WOULD_START, Kind.UNCONFIRMED)
@@ -25,8 +30,8 @@ MAY_HAVE_STARTED = (Kind.STARTED, Kind.WOULD_START, Kind.UNCONFIRMED)
 INCOMPLETE = (Kind.UNAVAILABLE, Kind.UNCONFIRMED)
 IN_PROGRESS = "in_progress"  # and after this reason: the other delivery's instance may have died
 # These are counted in the summary alone: a receipt for each would repeat itself with every sweep.
-ROUTINE = ("backoff", "budget_exhausted")
-OFF = Outcome(kind=Kind.IGNORED, reason="sweep_off")
+ROUTINE = (Reason.BACKOFF, Reason.BUDGET_EXHAUSTED)
+OFF = Outcome(kind=Kind.IGNORED, reason=Reason.SWEEP_OFF)
 # What a request would name, `task_id` or `group_id`, and its value.
 Target = tuple[str, str]
 
@@ -36,7 +41,7 @@ class Sweeper:
 
     def __init__(self, settings: Settings, oms: Oms, restarter: Restarter, now: Callable[[], datetime]) -> None:
         self._is_on = settings.restart_sweep == "on"
-        self._age_ms = 1000 * parse_duration(settings.restart_sweep_age)
+        self._age_ms = 1000 * settings.restart_sweep_age
         self._limit = settings.restart_sweep_limit
         self._prefix = settings.restart_sweep_prefix or ""
         self._policy = policy_of(settings)
@@ -44,13 +49,15 @@ class Sweeper:
         self._restarter = restarter
         self._now = now
 
-    async def sweep(self, tick: Event, context: DeliveryContext) -> list[tuple[Event, Outcome]]:
-        """What became of each task that was handled, and last of the sweep itself. `tick` is what asked for it."""
+    async def sweep(
+        self, tick: Event, context: DeliveryContext, siblings: Siblings | None = None
+    ) -> list[tuple[Event, Outcome]]:
+        """The outcome of each task that was handled, and last that of the sweep, which the event `tick` asked for."""
         not_admitted = admit(tick, self._policy, context.received_at) if self._is_on else OFF
         if not_admitted is not None:
             return [(tick, not_admitted)]
-        found, interruption = await self._oms.failed(tick.project_id, context)
-        counts, targets = select(found, 1000 * self._now().timestamp() - self._age_ms, self._prefix)
+        found = await self._oms.failed(tick.project_id, _for_the_list(context))
+        counts, targets = select(found.tasks, 1000 * self._now().timestamp() - self._age_ms, self._prefix)
         handled: list[tuple[Event, Outcome]] = []
         identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
         for target in targets:
@@ -58,9 +65,15 @@ class Sweeper:
             if started >= self._limit or context.remaining() < MIN_TIME_S:
                 break
             event = _event(tick, target, identity)
-            handled.append((event, await self._restarter.restart(event, context)))
-        summary = _summary(counts, len(targets), [outcome for _, outcome in handled], interruption)
+            handled.append((event, await self._restarter.restart(event, context, siblings)))
+        summary = _summary(counts, len(targets), [outcome for _, outcome in handled], found)
         return [*((event, outcome) for event, outcome in handled if outcome.reason not in ROUTINE), (tick, summary)]
+
+
+def _for_the_list(context: DeliveryContext) -> DeliveryContext:
+    """The context with an earlier deadline: what was found by then is started in the rest."""
+    kept_back = (1 - LIST_SHARE) * context.remaining()
+    return context._replace(deadline=context.deadline - kept_back, ends_at=context.ends_at - kept_back)
 
 
 def select(found: list[Task], oldest_ms: float, prefix: str) -> tuple[SweepCounts, dict[Target, list[Task]]]:
@@ -70,13 +83,14 @@ def select(found: list[Task], oldest_ms: float, prefix: str) -> tuple[SweepCount
 
     Args:
         found: Failed tasks.
-        oldest_ms: Tasks that were started before are left out; milliseconds since 1970.
+        oldest_ms: Tasks that failed before are left out, or were started before where it is not known when they failed;
+            milliseconds since 1970. A task of which neither is known counts as young.
         prefix: Tasks whose names begin otherwise are left out.
     """
     targets: dict[Target, list[Task]] = {}
     too_old = not_ours = 0
     for task in found:
-        if task.started_at_ms is not None and task.started_at_ms < oldest_ms:
+        if task.ended_at_ms is not None and task.ended_at_ms < oldest_ms:
             too_old += 1
         elif not (task.name or "").startswith(prefix):
             not_ours += 1
@@ -112,21 +126,17 @@ def _is_incomplete(outcome: Outcome) -> bool:
     return outcome.kind in INCOMPLETE or outcome.reason == IN_PROGRESS
 
 
-def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], interruption: Outcome | None) -> Outcome:
+def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], found: FailedList) -> Outcome:
     """The outcome of the sweep: `swept`, or what makes the sender come again."""
     started = sum(outcome.kind in (Kind.STARTED, Kind.WOULD_START) for outcome in outcomes)
     counts = replace(counts, started=started, held_back=len(outcomes) - started, left=targets - len(outcomes))
-    if interruption is MORE_PAGES:
-        interruption, reason = None, MORE_PAGES.reason
-    else:
-        reason = None
-    incomplete = interruption or next(filter(_is_incomplete, outcomes), None)
+    incomplete = found.error or next(filter(_is_incomplete, outcomes), None)
     if incomplete is None:
-        return Outcome(kind=Kind.SWEPT, reason=reason, counts=counts)
+        return Outcome(kind=Kind.SWEPT, reason=Reason.MORE_PAGES if found.more_pages else None, counts=counts)
     kind = incomplete.kind if incomplete.kind in INCOMPLETE else Kind.UNAVAILABLE
     return Outcome(
         kind=kind,
-        reason=incomplete.reason or "list",
+        reason=Reason.LIST if incomplete.kind is Kind.NOT_FOUND else incomplete.reason,
         retry_after=incomplete.retry_after,
         counts=counts,
         oms_status=incomplete.oms_status,

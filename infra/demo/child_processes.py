@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 
 TIMEOUT_S = 20.0
+# All that a child gets of this process's environment: where programs are, and which clock and time zone it runs under.
+INHERITED = ("PATH", "TZ", "LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC", "NO_FAKE_STAT")
 
 Lines = queue.Queue[str]
 # Where a process writes: a file, a queue that gets its lines, or where this process writes.
@@ -32,7 +34,7 @@ def started(
     """
     with subprocess.Popen(  # noqa: S603
         command,
-        env=_with_path(environment),
+        env=child_environment(**environment),
         cwd=folder,
         stdout=_file_of(stdout),
         stderr=_file_of(stderr),
@@ -66,8 +68,9 @@ def _collect(stream: IO[str], lines: Lines) -> None:
         lines.put(line)
 
 
-def _with_path(environment: Mapping[str, str]) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], **environment}
+def child_environment(**more: str) -> dict[str, str]:
+    """The environment of a child that gets none of the machine's settings: INHERITED, and `more`."""
+    return {name: os.environ[name] for name in INHERITED if name in os.environ} | more
 
 
 def _end(process: "subprocess.Popen[str]") -> None:
@@ -83,14 +86,14 @@ def _end(process: "subprocess.Popen[str]") -> None:
 def run(
     command: Sequence[str], environment: Mapping[str, str], folder: Path | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """The status and the output of a command that ends by itself; it gets PATH and this environment alone.
+    """The status and the output of a command that ends by itself; it gets INHERITED and this environment alone.
 
     Raises:
         subprocess.TimeoutExpired: It took longer than TIMEOUT_S.
     """
     return subprocess.run(  # noqa: S603
         command,
-        env=_with_path(environment),
+        env=child_environment(**environment),
         cwd=folder,
         capture_output=True,
         encoding="utf-8",

@@ -1,14 +1,13 @@
-"""Play every sample of events/ at the real function in front of the simulator, and show what became of each."""
+"""Play every sample of events/ at the real function in front of the simulator, and show each result as it comes."""
 
 import queue
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from example_settings import EXAMPLE, REPEATABLE
@@ -16,10 +15,14 @@ from processes import Running, function, simulator
 from samples import FOLDERS, Sample, fill, read_all
 from signing_keys import SigningKeys, signing_keys
 
-WIDTH = 150  # of a table that goes into a file
-ROOMY = 110  # from here on all of a row is shown
-WORDS = {"dialect": 17, "outcome": 24, "reason": 44}  # and how long each may get
-COLOURS = {"valid": "green", "ignored": "cyan", "invalid": "yellow"}
+COLOURS = {"invalid": "yellow", "ignored": "cyan", "valid": "green"}
+HEADINGS = {
+    "invalid": "invalid: refused with a 4xx, and OMS is not called",
+    "ignored": "ignored: acknowledged with a 2xx, and OMS is not called",
+    "valid": "valid: OMS is asked about the task, and what has failed is restarted",
+}
+# Columns, in cells of the terminal; together they fit 80. The reason gets what a wider terminal has left.
+NAME, OUTCOME, REPLY, RESTARTS, REASON = 33, 25, 4, 10, 12
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,12 @@ class Played:
         return folder[self.sample.folder] and self.outcome == self.sample.outcome
 
 
-def play(sample: Sample, running: Running, oms: Running, keys: SigningKeys) -> Played:
+def play(sample: Sample, running: Running, oms: Running, keys: SigningKeys, client: httpx.Client) -> Played:
     """One delivery, in a world as it was at the start."""
     oms.control("POST", "/_sim/reset")
     sent = fill(sample, keys)
     headers = {name.encode(): value.encode() for name, value in sent.headers.items()}
-    reply = httpx.request(sent.method, running.url + sent.path, headers=headers, content=sent.body.encode())
+    reply = client.request(sent.method, running.url + sent.path, headers=headers, content=sent.body.encode())
     receipts = receipts_of(running, len(sample.outcome.split(", ")))
     calls = oms.control("GET", "/_sim/calls")
     return Played(
@@ -80,51 +83,66 @@ def status_of(reply: httpx.Response) -> int:
     return int(wrapped.get("statusCode", reply.status_code))
 
 
-def play_all() -> list[Played]:
+def play_all() -> Iterator[Played]:
     """All samples: what FunctionGraph posts, at a function that trusts its platform; the rest, at one that does not."""
-    with simulator() as oms, signing_keys() as keys:
+    with simulator() as oms, signing_keys() as keys, httpx.Client() as client:
         settings = EXAMPLE | REPEATABLE | {"OMS_ENDPOINT": oms.url}
         trusting = {name: value for name, value in settings.items() if not name.startswith("CALLER_")}
         with (
             function({**settings, **keys.settings}) as public,
             function({**trusting, "CALLER_TRUST_PLATFORM": "true"}) as platform,
         ):
-            return [play(sample, platform if sample.by_platform else public, oms, keys) for sample in read_all()]
+            for sample in sorted(read_all(), key=place):
+                yield play(sample, platform if sample.by_platform else public, oms, keys, client)
 
 
-def show(played: list[Played], width: int) -> Table:
-    """The table that a person reads; what is last in need gives way where there is little room."""
-    title = "What each sample of events/ did; starts: the start calls that OMS saw"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    words = WORDS if width >= ROOMY else {"outcome": WORDS["outcome"]}
-    table.add_column("sample", no_wrap=True)
-    for word, longest in words.items():
-        table.add_column(word, max_width=longest)
-    for number in ("reply", "starts"):
-        table.add_column(number, no_wrap=True, justify="right")
-    for folder in FOLDERS:
-        for row in (row for row in played if row.sample.folder == folder):
-            colour = COLOURS[folder] if row.as_expected else "bold red"
-            said = [Text(getattr(row, word), no_wrap=True, overflow="ellipsis") for word in words]
-            table.add_row(f"[{colour}]{folder}/{row.sample.name}[/]", *said, str(row.status), str(row.starts or ""))
-        table.add_section()
-    return table
+def place(sample: Sample) -> tuple[int, bool]:
+    """Where a sample comes: folder by folder, and last those that restart something."""
+    return FOLDERS.index(sample.folder), "started" in sample.outcome.split(", ")
+
+
+def line(row: Played, width: int) -> Text:
+    """The result of one delivery, in `width` cells."""
+    restarts = f"{row.starts} restart{'s' if row.starts > 1 else ''}" if row.starts else ""
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(f"{row.sample.name:{NAME}}", COLOURS[row.sample.folder] if row.as_expected else "bold red")
+    text.append(f"{row.outcome:{OUTCOME}}{row.status:<{REPLY}}")
+    text.append(f"{restarts:{RESTARTS}}", "bold green")
+    if width >= NAME + OUTCOME + REPLY + RESTARTS + REASON:
+        text.append(row.reason, "dim")
+    text.rstrip()
+    text.truncate(width, overflow="ellipsis")
+    return text
+
+
+def summary(played: list[Played]) -> str:
+    """One sentence for all of them, and one for each that did something else."""
+    count = {folder: sum(row.sample.folder == folder for row in played) for folder in FOLDERS}
+    wrong = [row for row in played if not row.as_expected]
+    lines = [
+        f"{row.sample.folder}/{row.sample.name}: expected {row.sample.outcome}, found {row.outcome}, "
+        f"reply {row.status}, {row.calls} calls, {row.starts} of them starts"
+        for row in wrong
+    ]
+    lines.append(
+        f"{len(played)} deliveries: {count['invalid']} invalid ones were refused, {count['ignored']} were ignored, and "
+        f"{count['valid']} valid ones restarted {sum(row.starts for row in played)} failed tasks; "
+        f"{f'{len(wrong)} did something else' if wrong else 'each did what its folder says'}."
+    )
+    return "\n".join(lines)
 
 
 def main() -> int:
     """0 when every sample did what its folder says."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    played = play_all()
-    console.print(show(played, console.width))
-    wrong = [row for row in played if not row.as_expected]
-    for row in wrong:
-        found = f"{row.outcome}, reply {row.status}, {row.calls} calls, {row.starts} of them starts"
-        console.print(
-            f"[bold red]{row.sample.folder}/{row.sample.name}: expected {row.sample.outcome}, found {found}[/]"
-        )
-    starts = sum(row.starts for row in played)
-    console.print(f"{len(played)} samples, {starts} start calls, {len(wrong)} not as their folder says.")
-    return 1 if wrong or not played else 0
+    console, played = Console(highlight=False), list[Played]()
+    for row in play_all():
+        if not played or played[-1].sample.folder != row.sample.folder:
+            console.print(Text(f"\n{HEADINGS[row.sample.folder]}", "bold"))
+        console.print(line(row, console.width))
+        played.append(row)
+    wrong = not played or any(not row.as_expected for row in played)
+    console.print(Text(f"\n{summary(played)}", "bold red" if wrong else "bold"))
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -74,13 +74,16 @@ class Running:
 
 
 @contextmanager
-def simulator(port: int = 0, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """The simulator of OMS with the world of the demo, on `port` or, with 0, on a free one.
+def simulator(
+    port: int = 0, environment: Mapping[str, str] | None = None, world: Path | None = None
+) -> Iterator[Running]:
+    """The simulator of OMS with a world, by default that of the demo, on `port` or, with 0, on a free one.
 
     Raises:
         RuntimeError: It did not start.
     """
     command = [sys.executable, str(INFRA / "simulator" / "simulator.py"), "--port", str(port)]
+    command += ["--world", str(world)] if world else []
     with started(command, environment or {}, stdout=subprocess.PIPE) as process:
         yield Running(_read(process).removeprefix("listening on ").strip(), process)
 
@@ -97,7 +100,7 @@ def function(
     """The function as a platform starts it, with these settings and nothing of this machine's.
 
     Args:
-        settings: Its whole environment but PATH, PORT and HOST.
+        settings: Its whole environment but PORT, HOST and what each child inherits.
         port: Where it listens; None is a free one.
         source: The file that holds the target `restart`.
         stdout: Where its receipts go; None is to `lines`.

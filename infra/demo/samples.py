@@ -20,7 +20,7 @@ from pathlib import Path
 from signing_keys import SigningKeys
 
 EVENTS = Path(__file__).parents[2] / "events"
-FOLDERS = ("valid", "ignored", "invalid")
+FOLDERS = ("invalid", "ignored", "valid")
 PLACEHOLDER = re.compile(r"\{\{(now|epoch|id-token)\b([^{}]*)\}\}")
 SIGNATURE = re.compile(r"\{\{sign (webhook|smn)\b([^{}]*)\}\}")
 

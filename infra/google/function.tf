@@ -61,7 +61,12 @@ resource "google_cloudfunctions2_function" "this" {
     max_instance_count               = var.max_instances
     max_instance_request_concurrency = 50
     vpc_connector                    = var.vpc_connector
-    environment_variables            = merge(local.settings, var.sweep ? local.sweep_settings : {}, var.settings)
+
+    # Google sets LOG_EXECUTION_ID to true for a function that does not set it: the framework then writes each line anew.
+    environment_variables = merge(
+      local.environment,
+      { LOG_EXECUTION_ID = "false" },
+    )
 
     dynamic "secret_volumes" {
       for_each = local.given_secrets

@@ -25,6 +25,16 @@ locals {
     RESTART_SWEEP = "on"
   }
 
+  # A ledger among the secrets goes before the bucket.
+  own_ledger    = contains(nonsensitive(keys(var.secrets)), "RESTART_LEDGER")
+  in_obs        = var.ledger == "obs" && !local.own_ledger
+  shared_ledger = local.in_obs || startswith(lookup(var.secrets, "RESTART_LEDGER", ""), "redis")
+  ledger_bucket = substr("${var.name}-ledger-${var.project_id}", 0, 63) # the longest name of a bucket
+
+  ledger_settings = {
+    RESTART_LEDGER = "obs://${local.ledger_bucket}/${var.name}"
+  }
+
   required_secrets = [
     "OMS_DST_AK",
     "OMS_DST_SK",
@@ -55,7 +65,25 @@ locals {
     local.settings,
     local.from_image ? local.image_settings : {},
     local.by_agency ? local.agency_settings : {},
+    local.in_obs ? local.ledger_settings : {},
     var.sweep ? local.sweep_settings : {},
     var.settings,
   )
+
+  # The mail of an alarm, by language.
+  mail = {
+    en-us = <<-EOT
+      Alarm: $${event_name};
+      Time: $${starts_at};
+      What to do: see "advice" in each receipt below.
+      Receipts: $event.annotations.results[0].raw_results;
+    EOT
+
+    zh-cn = <<-EOT
+      告警：$${event_name};
+      时间：$${starts_at};
+      处理方法：见下面每条回执中的 "advice"。
+      回执：$event.annotations.results[0].raw_results;
+    EOT
+  }
 }

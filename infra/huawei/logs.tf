@@ -8,20 +8,30 @@ resource "huaweicloud_lts_stream" "receipts" {
   stream_name = "receipts"
 }
 
-# The mail holds the receipts, and with them the `advice`: what to do next. A semicolon ends each variable's name.
+# One line for each message of the topic and the result of its delivery: the proof that OMS published.
+# https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_0036.html
+resource "huaweicloud_lts_stream" "notices" {
+  group_id    = huaweicloud_lts_group.this.id
+  stream_name = "notices"
+}
+
+resource "huaweicloud_smn_logtank" "failed" {
+  topic_urn     = huaweicloud_smn_topic.failed.topic_urn
+  log_group_id  = huaweicloud_lts_group.this.id
+  log_stream_id = huaweicloud_lts_stream.notices.id
+}
+
+# The mail holds the receipts, and with them the `advice`: what to do next. A semicolon has to follow each variable, or it
+# is not replaced.
+# https://github.com/huaweicloud/terraform-provider-huaweicloud/blob/master/docs/resources/lts_notification_template.md
 resource "huaweicloud_lts_notification_template" "receipts" {
   name   = "${replace(var.name, "-", "_")}_receipts"
   source = "LTS"
-  locale = "en-us"
+  locale = var.locale
 
   templates {
     sub_type = "email"
-
-    content = <<-EOT
-      $${event_name}: "advice" in each receipt below says what to do.
-      Time: $${starts_at};
-      Receipts: $event.annotations.results[0].raw_results;
-    EOT
+    content  = local.mail[var.locale]
   }
 }
 
@@ -54,7 +64,7 @@ resource "huaweicloud_lts_keywords_alarm_rule" "error" {
     content {
       template_name = huaweicloud_lts_notification_template.receipts.name
       user_name     = notification_rule.value
-      language      = "en-us"
+      language      = var.locale
 
       topics {
         name      = huaweicloud_smn_topic.dead.name
@@ -95,7 +105,7 @@ resource "huaweicloud_lts_keywords_alarm_rule" "swept" {
     content {
       template_name = huaweicloud_lts_notification_template.receipts.name
       user_name     = notification_rule.value
-      language      = "en-us"
+      language      = var.locale
 
       topics {
         name      = huaweicloud_smn_topic.dead.name

@@ -1,7 +1,10 @@
-# OMS publishes here; smn_config of each task names this topic and this template (see outputs).
+# OMS publishes here; smn_config of each task names this topic and this template (see outputs). A topic that names no
+# publisher is closed for services: OMS then sends nothing, and the task's smn_info says OMS.0158.
+# https://github.com/huaweicloud/terraform-provider-huaweicloud/blob/master/docs/resources/smn_topic.md
 resource "huaweicloud_smn_topic" "failed" {
-  name         = "${var.name}-failed"
-  display_name = "OMS tasks that failed"
+  name                     = "${var.name}-failed"
+  display_name             = "OMS tasks that failed"
+  services_publish_allowed = var.publishers
 }
 
 # OMS tells the task's name and no id.
@@ -17,7 +20,7 @@ resource "huaweicloud_fgs_function_trigger" "failed" {
   event_data   = jsonencode({ topic_urn = huaweicloud_smn_topic.failed.topic_urn })
 }
 
-# What could not be dealt with, and alarms; it has no way back to the function.
+# What could not be dealt with, and alarms; it has no way back to the function, and no service may publish to it.
 resource "huaweicloud_smn_topic" "dead" {
   name         = "${var.name}-dead"
   display_name = "Events that the restarter could not deal with"

@@ -9,7 +9,7 @@ output "smn_config" {
   value = {
     topic_urn             = huaweicloud_smn_topic.failed.topic_urn
     trigger_conditions    = ["FAILURE"]
-    language              = "en-us"
+    language              = var.locale
     message_template_name = huaweicloud_smn_message_template.failed.name
   }
 }

@@ -105,7 +105,8 @@ def version() -> str:
 
 def without_bytecode(python: str) -> str:
     """Why there is none, what that costs and what to do. Bytecode of another version would never be read."""
-    return f"without bytecode, so each start is slower: no Python {python} here (make PYTHON=python{python} package)"
+    again = f"install it (python{python} on the PATH) and build again, or take the zip of a release"
+    return f"without bytecode, so each start is slower: no Python {python} here; {again}"
 
 
 def build(arguments: argparse.Namespace) -> None:

@@ -10,9 +10,9 @@ from http import HTTPStatus
 
 from restarter import __version__
 from restarter.dialects.parsing import MAX_EVENTS
-from restarter.errors import HEADERS_TOO_LARGE, MAX_BODY_BYTES
-from restarter.model import Kind, Outcome
-from restarter.reply import reply_to
+from restarter.model.errors import HEADERS_TOO_LARGE, MAX_BODY_BYTES
+from restarter.model.outcome import Kind, Outcome
+from restarter.reporting.reply import Entry, reply_to
 from schema_shapes import ATTRIBUTES, ID, TEXT, Document, an_object, ref, shapes
 
 JSON = "application/json"
@@ -41,14 +41,14 @@ ALERTS = {
         {
             "status": "firing",
             "labels": {"alertname": "MigrationTaskFailed", "task_id": "191297407830872"},
-            "startsAt": "2026-11-24T00:00:00Z",
+            "startsAt": "2099-11-24T00:00:00Z",
             "fingerprint": "c2c7f0e1e5b8d2a1",
         }
     ],
 }
 TIMER = {
     "version": "v1.0",
-    "time": "2026-11-24T08:30:00+08:00",
+    "time": "2099-11-24T08:30:00+08:00",
     "trigger_type": "TIMER",
     "trigger_name": "Timer_001",
     "user_event": '{"task_id": 191297407830872}',
@@ -81,11 +81,12 @@ class Said:
 def replies(kinds: Iterable[Kind]) -> dict[HTTPStatus, Said]:
     """The replies to requests that end so: to a direct call, to an event, and to a batch."""
     found: dict[HTTPStatus, Said] = {}
-    ways = [(kind, None) for kind in kinds] + [(Kind.CONTENT_TOO_LARGE, HEADERS_TOO_LARGE)]
-    for kind, reason in ways:
+    outcomes = [Outcome(kind=kind) for kind in kinds]
+    outcomes.append(Outcome(kind=Kind.CONTENT_TOO_LARGE, fault=HEADERS_TOO_LARGE))
+    for outcome in outcomes:
+        kind = outcome.kind
         for number, direct in ((1, True), (1, False), (2, False)):
-            outcomes = [Outcome(kind=kind, reason=reason)] * number
-            reply = reply_to(outcomes, [{"message": ""}] * number, [b"{}"] * number, direct=direct)
+            reply = reply_to([Entry(outcome, {"message": ""}, b"{}", is_direct=direct)] * number)
             said = found.setdefault(HTTPStatus(reply.status), Said())
             said.media_type = reply.headers.get("Content-Type", "")
             said.headers |= reply.headers.keys() - {"Content-Type"}

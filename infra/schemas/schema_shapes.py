@@ -6,8 +6,8 @@ from typing import Any
 
 from restarter.decide.failure_reasons import FailureClass
 from restarter.dialects.parsing import MAX_EVENTS
-from restarter.dialects.payload import TARGET_FIELDS
-from restarter.model import SWEEP_FIELDS, DirectRequest, Intent, Kind, SweepCounts
+from restarter.model.outcome import Kind, SweepCounts
+from restarter.model.request import SWEEP_FIELDS, TARGET_FIELDS, DirectRequest, Intent
 
 Document = dict[str, Any]
 
@@ -37,6 +37,7 @@ ATTRIBUTES: Mapping[str, Document] = {
 
 # The facts of a receipt; what is not known is left out and never null.
 FACTS: Mapping[str, Document] = {
+    "time": {"type": "string", "format": "date-time", "pattern": r"^[0-9-]{10}T[0-9:]{8}\.[0-9]{3}Z$"},
     "severity": {"enum": ["INFO", "WARNING", "ERROR"]},
     "message": TEXT,
     "outcome": {"enum": list(Kind)},
@@ -66,13 +67,13 @@ FACTS: Mapping[str, Document] = {
     "duration_ms": COUNT,
     "trace_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
 }
-ALWAYS = ("severity", "message", "outcome", "start_called", "duration_ms")
+ALWAYS = ("time", "severity", "message", "outcome", "start_called", "duration_ms")
 
 
 def restart_request() -> Document:
     """The schema of a direct call, and the rules between its fields, which pydantic keeps to itself."""
     given = {name: {"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in TARGET_FIELDS}
-    beside = {name: {"type": "null"} for name in DirectRequest.model_fields if name not in SWEEP_FIELDS}
+    beside = {name: {"type": "null"} for name in DirectRequest.model_fields if name not in ("sweep", *SWEEP_FIELDS)}
     return DirectRequest.model_json_schema() | {
         "title": "RestartRequest",
         "description": "What a caller asks for: exactly one of task_id, task_name, group_id and sweep. "

@@ -3,13 +3,18 @@
     python infra/simulator/simulator.py --port 0 [--world FILE]
 
 It shares no code with what it tests, so that a signature both agree on is right. It answers the calls about tasks and
-task groups (oms_simulator/routes.py names them), and these controls:
+task groups (oms_simulator/routes.py names them), those of an object store in OBS's dialect (object_calls.py), and these
+controls:
 
     GET, PUT, POST /_sim/tasks      all tasks; replace them; add some
     GET, PUT, POST /_sim/groups     the same for task groups
     POST /_sim/generate             add many tasks by one template
     GET /_sim/starts                how many starts of each task were accepted
+    POST /_sim/fail                 let a task in progress fail: task_id, error_code, error_msg, failed_num
+    GET, PUT /_sim/smn              topics with publishers and subscribers, and templates; replace them
+    GET /_sim/notices               what OMS published or could not publish, and the calls that followed
     PUT /_sim/rules                 which calls go wrong, and how
+    GET, PUT /_sim/objects          what the object store holds; its buckets and its clock, with nothing in it
     PUT /_sim/listing               order of ListTasks, changes between its pages, rows that are no tasks
     PUT /_sim/throttle              starts per second
     PUT /_sim/auth                  who may call
@@ -19,7 +24,9 @@ task groups (oms_simulator/routes.py names them), and these controls:
 """
 
 import argparse
+import asyncio
 import json
+import os
 import secrets
 import signal
 import sys
@@ -34,8 +41,11 @@ from oms_simulator.calls import Call
 from oms_simulator.connection import Message, Patience, Receive, Send, drop, read, say
 from oms_simulator.control_calls import PREFIX, control
 from oms_simulator.controls import Clock, Controls
-from oms_simulator.fault_actions import Hang, Reset, Say
-from oms_simulator.messages import Answer, Request, turned_away
+from oms_simulator.courier import Courier
+from oms_simulator.fast_clock import clock
+from oms_simulator.fault_actions import Hang, Late, Reset, Say
+from oms_simulator.messages import Answer, Request, gateway_error
+from oms_simulator.object_calls import is_object_call, object_route, serve_object
 from oms_simulator.operations import OPERATIONS
 from oms_simulator.routes import CHANGES, STARTS, Route, route
 from oms_simulator.server import Server, listen, serving
@@ -61,6 +71,8 @@ class Simulator(Controls):
     def __init__(self, world: Mapping[str, Any] | None = None, clock: Clock = time.time) -> None:
         super().__init__(json.loads(DEMO_WORLD.read_text("utf-8")) if world is None else world, clock)
         self.patience = Patience()
+        self._works: set[asyncio.Task[None] | None] = set()
+        self._courier = Courier(lambda: self._world.smn, lambda: self._world.advance(self._now()), self.patience)
 
     def serving(self, http: str = "auto") -> AbstractContextManager[str]:
         """The simulator behind a real socket: `with simulator.serving() as url`."""
@@ -74,9 +86,13 @@ class Simulator(Controls):
         if request is None:
             return
         if request.path.startswith(PREFIX):
-            await say(send, control(self, request), secrets.token_hex(16))
+            answer = control(self, request)
+            self._courier.wake()
+            await say(send, answer, secrets.token_hex(16))
             return
-        where = route(request.method, request.path, request.query)
+        self._courier.wake()
+        of_store = is_object_call(request)
+        where = object_route(request) if of_store else route(request.method, request.path, request.query)
         call = self._log.open(request, where, self._clock())
         await self._serve(Exchange(request, where, call, receive, send))
 
@@ -99,6 +115,9 @@ class Simulator(Controls):
                 await self._answer(exchange, answer, request_id)
             case Reset():
                 await drop(exchange.receive, exchange.send, hard=action.hard)
+            case Late(seconds):
+                self._later(exchange, seconds)
+                await drop(exchange.receive, exchange.send, hard=False)
             case Hang():
                 await self.patience.until_gone(exchange.receive)
                 await drop(exchange.receive, exchange.send, hard=False)
@@ -107,19 +126,31 @@ class Simulator(Controls):
         exchange.call.status, exchange.call.error_code = answer.status, answer.code
         await say(exchange.send, answer, request_id)
 
+    def _later(self, exchange: Exchange, seconds: float) -> None:
+        """Do the work after so many seconds, whoever is gone by then."""
+
+        async def work() -> None:
+            await self.patience.pause(seconds)
+            self._handle(exchange, secrets.token_hex(16))
+            self._works.discard(asyncio.current_task())
+
+        self._works.add(asyncio.ensure_future(work()))
+
     def _handle(self, exchange: Exchange, request_id: str) -> Answer:
         """The gateway's checks in its order, then OMS itself."""
         request, where, now = exchange.request, exchange.where, self._clock()
+        if is_object_call(request):
+            return serve_object(self._objects, request, self._gateway.auth, self._now(), now)
         if where.operation == "unknown":
             message = "The API does not exist or has not been published in the environment"
-            return turned_away("APIGW.0101", message, request_id)
+            return gateway_error("APIGW.0101", message, request_id)
         if len(request.body) > MAX_BODY:
-            return turned_away("APIGW.0201", "Request entity too large", request_id)
+            return gateway_error("APIGW.0201", "Request entity too large", request_id)
         denial = self._gateway.refuse(request, where.project_id, now)
         if denial is not None:
-            return turned_away(denial.code, denial.message, request_id)
+            return gateway_error(denial.code, denial.message, request_id)
         if where.operation in STARTS and not self._bucket.reserve(now):
-            return turned_away("APIGW.0308", self._bucket.message(), request_id)
+            return gateway_error("APIGW.0308", self._bucket.message(), request_id)
         answer = OPERATIONS[where.operation](self._world, where, request, self._now())
         exchange.call.accepted = where.operation in CHANGES and answer.code is None
         return answer
@@ -138,7 +169,8 @@ def main() -> None:
     parser.add_argument("--world", type=Path, help="a JSON file; see world.json beside this script")
     arguments = parser.parse_args()
     try:
-        simulator = Simulator(None if arguments.world is None else json.loads(arguments.world.read_text("utf-8")))
+        world = None if arguments.world is None else json.loads(arguments.world.read_text("utf-8"))
+        simulator = Simulator(world, clock(os.environ))
         listening, url = listen(arguments.port)
     except (OSError, ValueError) as error:
         parser.error(str(error))

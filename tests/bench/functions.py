@@ -38,10 +38,8 @@ class Function:
         return "deployed" if self.receipts else "framework"
 
 
-OURS = HERE.parents[1] / "function"
-NO_LOOK = Function("ours, no look", OURS, 1, receipts=True, settings={"RESTART_LOOK_FIRST": "false"})
-LOOK = Function("ours, look", OURS, 2, receipts=True)
+OURS = Function("ours", HERE.parents[1] / "function", 2, receipts=True)
 SDK = Function("SDK function", HERE / "sdk_function", 1)
 SDK_CHECKED = Function("SDK function, checked", HERE / "sdk_checked_function", 1)
 EMPTY = Function("empty function", HERE / "empty_function", 0)
-FUNCTIONS = (NO_LOOK, LOOK, SDK, SDK_CHECKED, EMPTY)
+FUNCTIONS = (OURS, SDK, SDK_CHECKED, EMPTY)

@@ -1,7 +1,6 @@
 """The processes of the bench: the function on one core, the stand-in for OMS on the other. Each ends with its block."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -15,6 +14,8 @@ from typing import Any
 
 from functions import SETTINGS, Function
 from proc import on_core
+
+from child_processes import child_environment
 
 HERE = Path(__file__).parent
 END_TIMEOUT_S = 20.0
@@ -66,7 +67,7 @@ def serving(function: Function, oms: str, machine: Machine) -> Iterator[Server]:
     port, folder = free_port(), machine.home / function.source.name
     python = machine.home / function.environment / "bin" / "python"
     command = [str(python), "-m", "functions_framework", "--target", "restart", "--source"]
-    settings = SETTINGS | {"OMS_ENDPOINT": oms, "HOME": str(machine.home), "PATH": os.environ["PATH"]}
+    settings = child_environment(**SETTINGS) | {"OMS_ENDPOINT": oms, "HOME": str(machine.home)}
     settings |= {"HOST": "127.0.0.1", "PORT": str(port)} | function.settings
     stdout = machine.home / f"stdout-{port}"
     with stdout.open("wb") as file, on_core(machine.server_core):

@@ -1,4 +1,4 @@
-"""Where the CPU of a call goes: samples the function's stacks with py-spy under load, without and with a look.
+"""Where the CPU of a call goes: samples the function's stacks with py-spy under load.
 
     python tests/bench/split.py [--seconds 5]
 
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from environment import make_certificate, make_environments
-from functions import FUNCTIONS, LOOK, NO_LOOK, Function
+from functions import FUNCTIONS, OURS, Function
 from measure import Bench, first_answer
 from proc import family
 from report import markdown
@@ -82,7 +82,7 @@ def sampled(function: Function, oms: StandIn, machine: Machine, seconds: float) 
 
 
 def main() -> int:
-    """Print one table: ms a call by area, without and with a look."""
+    """Print one table: ms a call by area."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=5.0)
     seconds: float = parser.parse_args().seconds
@@ -96,11 +96,9 @@ def main() -> int:
         machine = Machine(cores[-1], cores[0], home)
         os.sched_setaffinity(0, {machine.load_core})
         with stand_in(machine.load_core, *make_certificate(home)) as oms:
-            found = [sampled(function, oms, machine, seconds) for function in (NO_LOOK, LOOK)]
-    areas = sorted(set().union(*(samples for samples, _ in found)), key=lambda name: -found[1][0][name])
-    rows = [(name, *(f"{samples[name] / samples.total() * cpu:.3f}" for samples, cpu in found)) for name in areas]
-    rows.append(("all", *(f"{cpu:.3f}" for _, cpu in found)))
-    sys.stdout.write(markdown(("CPU per call, ms", "no look", "look"), rows) + "\n")
+            samples, cpu_ms = sampled(OURS, oms, machine, seconds)
+    rows = [(name, f"{count / samples.total() * cpu_ms:.3f}") for name, count in samples.most_common()]
+    sys.stdout.write(markdown(("area", "CPU per call, ms"), [*rows, ("all", f"{cpu_ms:.3f}")]) + "\n")
     return 0
 
 

@@ -27,7 +27,7 @@ from processes import EXAMPLE, FUNCTION, TIMEOUT_S, Running, failed_start, funct
 from redis_server import RedisServer
 from restarter.app import Application
 from restarter.cli.command import cli
-from restarter.model import Start
+from restarter.model.task import Start
 from restarter.oms import iam, start_task
 from restarter.settings.errors import SettingsError
 from restarter.settings.model import Settings, load

@@ -71,8 +71,8 @@ def fresh_world(oms: Running, public: Running, kept: tuple[HTTPConnection, float
 
 
 def said(*command: str, status: int = 0) -> str:
-    """What a program says on stdout; it must end by itself, with this status."""
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=TIMEOUT_S, check=False)  # noqa: S603
+    """What a program says on stdout; it must end by itself, with this status. Java compiles its source first."""
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=3 * TIMEOUT_S, check=False)  # noqa: S603
     assert done.returncode == status, done.stderr
     return done.stdout
 
@@ -156,7 +156,7 @@ def test_http_2_with_prior_knowledge_is_refused_at_once(public: Running) -> None
 
 
 @pytest.mark.parametrize("line", ["POST / HTTP/1.0\r\n", "POST / HTTP/1.1\r\nHost: f\r\nConnection: close\r\n"])
-@pytest.mark.parametrize("length", [600_000, 2_000_000])
+@pytest.mark.parametrize("length", [600_000, 6_000_000])
 def test_a_client_that_sends_its_whole_body_first_gets_413_and_no_reset(
     line: str, length: int, public: Running
 ) -> None:
@@ -172,13 +172,17 @@ def test_a_client_that_sends_its_whole_body_first_gets_413_and_no_reset(
     assert public.receipt()["outcome"] == "content_too_large"
 
 
-def test_a_client_that_never_ends_its_body_gets_413_all_the_same(public: Running) -> None:
+def test_a_client_that_never_ends_its_body_is_answered_at_once(public: Running) -> None:
+    """And then waited for, but not for long: the connection ends."""
     host, port = public.url.removeprefix("http://").split(":")
     before = time.monotonic()
     with socket.create_connection((host, int(port)), timeout=MAX_TIME_S) as connection:
         connection.sendall(b"POST / HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 600000\r\n\r\n ")
-        assert connection.makefile("rb").readline().startswith(b"HTTP/1.1 413 ")
-    assert 0.5 < time.monotonic() - before < 3
+        assert connection.makefile("rb").read().startswith(b"HTTP/1.1 413 ")
+        assert time.monotonic() - before < 1
+        time.sleep(1.5)
+        with pytest.raises(OSError):  # a reset or a broken pipe
+            connection.sendall(b" " * 5_000_000)
     assert public.receipt()["outcome"] == "content_too_large"
 
 
@@ -232,7 +236,7 @@ defaults
     timeout connect 2s
     timeout client 10s
     timeout server 10s
-frontend door
+frontend public
     bind 127.0.0.1:{port} {listen}
     default_backend function
 backend function

@@ -1,17 +1,30 @@
 """The operator's command as a process of its own, beside a running function, the simulator and a real Redis."""
 
 import json
+import os
+import pty
+import shutil
+import signal
 import subprocess
+import sys
+import time
+import venv
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from sysconfig import get_path
+from typing import Any
 
 import httpx
 import pytest
 from redis import Redis
 
+from child_processes import run
 from example_settings import TASK
-from processes import EXAMPLE, Running, function, run_python, simulator
+from processes import EXAMPLE, FUNCTION, Running, function, run_python, simulator
 from redis_server import RedisServer
 
+ROOT = Path(__file__).parents[2]
 BEARER = {"Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}"}
 EVENT = {"ce-specversion": "1.0", "ce-type": "oms.task.failed", "ce-source": "/oms"}
 AGAIN = {"id": 7, "status": 4, "started_ago": 60, "after_start": 4, "after_seconds": 0.05}
@@ -27,6 +40,12 @@ def redis() -> Iterator[RedisServer]:
 def failed(settings: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     """`python -m restarter failed` to its end."""
     return run_python(["-m", "restarter", "failed", *arguments], settings)
+
+
+def listed(settings: dict[str, str], *arguments: str) -> list[dict[str, Any]]:
+    """The tasks of `failed --json`."""
+    found = map(json.loads, failed(settings, "--json", *arguments).stdout.splitlines())
+    return [one for one in found if one["kind"] == "failed"]
 
 
 def contents(redis: RedisServer) -> dict[bytes, bytes | None]:
@@ -47,7 +66,7 @@ def test_what_an_event_would_do_is_what_the_next_event_does(redis: RedisServer) 
     with simulator() as oms:
         settings = EXAMPLE | {"OMS_ENDPOINT": oms.url, "RESTART_LEDGER": redis.address}
         oms.control("PUT", "/_sim/tasks", [AGAIN])
-        (before,) = map(json.loads, failed(settings, "--json").stdout.splitlines())
+        (before,) = listed(settings)
         assert before["outcome"] == "would_start"
         assert contents(redis) == {}
         with function(settings) as running:
@@ -55,9 +74,8 @@ def test_what_an_event_would_do_is_what_the_next_event_does(redis: RedisServer) 
             assert running.receipt()["outcome"] == "started"
             wait_until_failed(oms)
             kept = contents(redis)
-            result = failed(settings, "--json")
-            (now,) = map(json.loads, result.stdout.splitlines())
-            assert (result.returncode, now["outcome"], now["reason"]) == (1, "deferred", "backoff")
+            (now,) = listed(settings)
+            assert (now["outcome"], now["reason"]) == ("deferred", "backoff")
             assert 0 < now["retry_after"] <= 61
             assert contents(redis) == kept != {}
             assert deliver(running, "2") == 503
@@ -75,7 +93,7 @@ def test_an_exhausted_budget_is_told_and_not_marked_as_told(redis: RedisServer) 
             running.receipt()
             wait_until_failed(oms)
             kept = contents(redis)
-            assert "refused budget_exhausted: it was restarted as often as RESTART_BUDGET" in failed(settings).stdout
+            assert "refused budget_exhausted" in failed(settings).stdout
             assert contents(redis) == kept
             deliver(running, "2")
             receipt = running.receipt()
@@ -83,14 +101,15 @@ def test_an_exhausted_budget_is_told_and_not_marked_as_told(redis: RedisServer) 
 
 
 def test_a_person_starts_all_of_them_at_once() -> None:
+    """The world's first task was started within the default of --since, whatever the day."""
     with simulator() as oms:
         settings = EXAMPLE | {"OMS_ENDPOINT": oms.url}
-        first = failed(settings, "--since", "31d", "--prefix", "photos-photos-")
+        first = failed(settings, "--prefix", "photos-photos-")
         assert (first.returncode, str(TASK) in first.stdout) == (1, True)
-        refused = failed(settings, "--since", "31d", "--prefix", "photos-photos-", "--start")
-        assert (refused.returncode, "Aborted!" in refused.stderr) == (1, True)
+        refused = failed(settings, "--prefix", "photos-photos-", "--start")
+        assert (refused.returncode, refused.stderr.endswith("[y/N] ")) == (1, True)
         assert not any(task["starts"] for task in oms.control("GET", "/_sim/tasks"))
-        started = failed(settings, "--since", "31d", "--prefix", "photos-photos-", "--start", "--yes")
+        started = failed(settings, "--prefix", "photos-photos-", "--start", "--yes")
         assert f"Started task {TASK} (" in started.stdout
 
 
@@ -104,6 +123,141 @@ def test_check_all_proves_everything_and_makes_no_start(redis: RedisServer) -> N
         assert [one for one in findings if one["check"] == "clock" and "OMS's" in one["found"]]
         assert {call["method"] for call in oms.control("GET", "/_sim/calls")} == {"GET"}
     assert contents(redis) == {}
+
+
+FOUR = ("OMS_PROJECT_ID", "HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK")
+OLD_S, FRESH_S = 5_000_000, 7200
+DEADLINE_S = 30  # a machine that is busy takes many times of what it takes else
+
+
+def generate(oms: Running, first_id: int, count: int, started_ago: int) -> None:
+    """Failed tasks that were started so many seconds ago."""
+    reason = {"error_code": "TRF.0001", "error_msg": "x"}
+    template = {"id": first_id, "name": "mass-{n}", "status": 4, "error_reason": reason, "started_ago": started_ago}
+    oms.control("POST", "/_sim/generate", {"count": count, "step_ms": 10, "template": template})
+
+
+@pytest.fixture
+def crowded() -> Iterator[Running]:
+    """OMS with 3,000 old failed tasks and 1,500 fresh ones."""
+    with simulator() as oms:
+        oms.control("PUT", "/_sim/tasks", [])
+        generate(oms, 200_000_000_000_000, 3000, OLD_S)
+        generate(oms, 300_000_000_000_000, 1500, FRESH_S)
+        yield oms
+
+
+@pytest.mark.parametrize("order", ["created", "newest", "start_time", "shuffled"])
+def test_fresh_tasks_are_found_among_old_ones(order: str, crowded: Running, redis: RedisServer) -> None:
+    """By the command and by a sweep, which starts within its limit and its deadline, whatever the order of the list."""
+    redis.empty()
+    crowded.control("PUT", "/_sim/listing", {"order": order})
+    settings = EXAMPLE | {"OMS_ENDPOINT": crowded.url, "RESTART_LEDGER": redis.address}
+    settings |= {"RESTART_SWEEP": "on", "RESTART_DEADLINE": str(DEADLINE_S)}
+    found = listed(settings)
+    assert len(found) == len({one["task_id"] for one in found}) == 1500
+    assert all(one["task_id"].startswith("3") for one in found)
+    with function(settings) as running:
+        httpx.post(running.url, json={"sweep": True}, headers=BEARER, timeout=DEADLINE_S + 5)
+        *started, summary = (running.receipt() for _ in range(6))
+    assert [one["outcome"] for one in started] == ["started"] * 5
+    assert all(one["task_id"].startswith("3") for one in started)
+    counts = [summary.get(name) for name in ("outcome", "reason", "seen", "too_old", "started", "left")]
+    assert counts == ["swept", None, 4500, 3000, 5, 1495]
+    assert summary["duration_ms"] < 1000 * DEADLINE_S
+
+
+# -- Ctrl-C
+
+
+@contextmanager
+def terminal(settings: dict[str, str], *arguments: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    """The command on a terminal of its own, which is the second value."""
+    ours, theirs = pty.openpty()
+    environment = {"PYTHONPATH": str(FUNCTION), "PATH": os.environ["PATH"], **settings}
+    command = [sys.executable, "-m", "restarter", *arguments]
+    process = subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)  # noqa: S603
+    os.close(theirs)
+    try:
+        yield process, ours
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def read_until(terminal: int, text: str) -> str:
+    """What was written, up to the text or the end."""
+    read = b""
+    while text.encode() not in read:
+        try:
+            read += os.read(terminal, 65536)
+        except OSError:  # the process has ended
+            break
+    return read.decode(errors="replace")
+
+
+def interrupted(process: "subprocess.Popen[bytes]", terminal: int) -> tuple[int, float, str]:
+    """The status after Ctrl-C, the seconds until then, and what was written meanwhile."""
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    said = read_until(terminal, "never written")
+    return process.wait(10), time.monotonic() - began, said
+
+
+def delay(oms: Running, operation: str, skip: int = 0) -> None:
+    """Let calls of an operation wait, but for the first few."""
+    oms.control("PUT", "/_sim/rules", [{"operation": operation, "action": {"delay": 2.5}, "skip": skip}])
+
+
+@pytest.mark.parametrize("where", ["prompt", "list", "starts"])
+def test_ctrl_c_ends_it_at_once(where: str) -> None:
+    """At the prompt, in the list and in the middle of starts: within half a second, with 130 and no traceback."""
+    with simulator() as oms:
+        settings = EXAMPLE | {"OMS_ENDPOINT": oms.url, "COLUMNS": "100"}
+        oms.control("PUT", "/_sim/tasks", [])
+        generate(oms, 300_000_000_000_000, 6, FRESH_S)
+        if where == "list":
+            delay(oms, "list")
+        if where == "starts":
+            delay(oms, "start", skip=4)
+        arguments = ["failed", "--start", *(["--yes"] if where == "starts" else [])]
+        with terminal(settings, *arguments) as (process, ours):
+            if where == "list":
+                time.sleep(2.0)
+            else:
+                read_until(ours, "[y/N]" if where == "prompt" else "Started task 3")
+                time.sleep(0.3)
+            status, seconds, said = interrupted(process, ours)
+        assert (status, "Traceback" in said) == (130, False)
+        assert seconds < 0.5
+        assert "Interrupted" in said
+        if where == "starts":
+            assert "started. Run it again for the rest." in said
+
+
+def test_the_wheel_alone_has_the_command(tmp_path: Path) -> None:
+    """Built, installed into an environment that has only its dependencies, and run with four settings."""
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    source = tmp_path / "source"  # building leaves files beside it
+    shutil.copytree(FUNCTION, source / "function", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path / "dist"), str(source)]
+    subprocess.run(build, check=True)  # noqa: S603
+    (wheel,) = (tmp_path / "dist").glob("oms_task_restarter-*.whl")
+    venv.create(tmp_path / "venv", symlinks=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    install = [*pip, "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run(install, check=True)  # noqa: S603
+    (site,) = (tmp_path / "venv" / "lib").glob("python3*/site-packages")
+    (site / "dependencies.pth").write_text(get_path("purelib"))  # a line of it is a folder: its own .pth are not read
+    command = str(tmp_path / "venv" / "bin" / "oms-task-restarter")
+    with simulator() as oms:
+        settings = {"OMS_ENDPOINT": oms.url} | {name: EXAMPLE[name] for name in FOUR}
+        ran, version = run([command, "failed"], settings), run([command, "--version"], {})
+    assert (ran.returncode, ran.stdout.startswith("TRF.0001: ")) == (1, True)
+    assert version.stdout.startswith("oms-task-restarter, version ")
 
 
 def wait_until_failed(oms: Running) -> None:

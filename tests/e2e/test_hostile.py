@@ -1,10 +1,14 @@
 """Raw bytes over real sockets: no head without end, no trailer as a header, no body as a request of its own."""
 
+import contextlib
 import json
+import os
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -16,7 +20,8 @@ from processes import EXAMPLE, Running, function, simulator
 TOKEN = f"Authorization: Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}\r\n".encode()
 CALL = json.dumps({"task_id": TASK}).encode()
 TIMEOUT_S = 10.0
-SILENCE_S = 0.4  # after a reply, in which a second one would come
+QUIET_S = 0.4  # after a reply, in which a second one would come
+FLOOD_WAIT_S = 0.5
 STALL_S = 2.0  # for which /healthz may wait on a busy machine; what is measured without a network is in test_fuzz.py
 
 
@@ -54,7 +59,7 @@ def connected(running: Running) -> socket.socket:
 
 
 def spoken(running: Running, *packets: bytes, pause: float = 0.1) -> bytes:
-    """All that is answered on one connection to these packets, until the other side closes or falls silent.
+    """All that is answered on one connection to these packets, until the other side closes or sends nothing more.
 
     `pause`: seconds between two packets.
     """
@@ -69,7 +74,7 @@ def spoken(running: Running, *packets: bytes, pause: float = 0.1) -> bytes:
         try:
             while part := connection.recv(65536):
                 answered += part
-                connection.settimeout(SILENCE_S)
+                connection.settimeout(QUIET_S)
         except OSError:
             pass
     return answered
@@ -184,6 +189,199 @@ def test_trailers_without_end_are_cut_off(lines: int, public: Running) -> None:
     assert memory_kib(public) - before < 20_000
 
 
+# What chunks cost
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: f\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n" + TOKEN
+NEXT = b"GET /healthz HTTP/1.1\r\nHost: f\r\n\r\n"
+
+
+def chunks(body: bytes, size: int) -> bytes:
+    """A body in chunks of so many bytes, with its end."""
+    parts = (body[start : start + size] for start in range(0, len(body), size))
+    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "taken"),
+    [
+        (chunks(CALL, 1), True),
+        (chunks(CALL + b" " * 900, 1), True),  # 5 bytes of framing for each
+        (chunks(CALL + b" " * 1200, 1), False),
+        (chunks(CALL + b" " * 500_000, 5), True),  # as much framing as content
+        (chunks(CALL + b" " * 500_000, 1024), True),
+        (b"1e;" + b"x" * 4000 + b"\r\n" + CALL.ljust(30) + b"\r\n0\r\n\r\n", True),
+        (b"1e;" + b"x" * 5000 + b"\r\n" + CALL.ljust(30) + b"\r\n0\r\n\r\n", False),
+        (chunks(CALL, 99)[:-2] + b"X: 1\r\n" * 600 + b"\r\n", True),
+        (chunks(CALL, 99)[:-2] + b"X: 1\r\n" * 800 + b"\r\n", False),
+        (b"1;" + b"x" * 70_000, False),
+        (b"zz\r\n", False),
+    ],
+    ids=lambda value: ascii(value[:24]) if isinstance(value, bytes) else "",
+)
+def test_framing_may_exceed_content_by_4_kib(body: bytes, taken: bool, public: Running) -> None:  # noqa: FBT001
+    with connected(public) as connection:
+        connection.sendall(CHUNKED + b"\r\n")
+        time.sleep(0.05)
+        connection.sendall(body)
+        receipt = public.receipt()
+        connection.settimeout(QUIET_S)
+        answered = b""
+        for packet in (b"", NEXT):
+            connection.sendall(packet)
+            with contextlib.suppress(TimeoutError):
+                while part := connection.recv(65536):
+                    answered += part
+    if taken:
+        assert (statuses(answered), receipt["outcome"]) == ([200, 200], "started")
+    else:
+        assert (statuses(answered), receipt["outcome"]) == ([400], "malformed")
+        assert b"connection: close" in answered.lower()
+        assert receipt["reason"].startswith("body: not chunked by HTTP/1.1, or over 4096 more bytes")
+
+
+def test_what_follows_a_chunked_body_in_its_packet_is_not_read(public: Running) -> None:
+    assert statuses(spoken(public, CHUNKED + b"\r\n" + chunks(CALL, 99) + NEXT)) == [200]
+    assert statuses(spoken(public, CHUNKED + b"\r\n" + chunks(CALL, 99), NEXT)) == [200, 200]
+
+
+def cpu_s(running: Running) -> float:
+    """Seconds of CPU that a process and its workers have used."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            fields = stat.read_text().rpartition(")")[2].split()
+            if str(running.process.pid) in (stat.parent.name, fields[1]):
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 6, 16])
+def test_a_body_in_chunks_costs_at_most_ten_times_as_much_as_another(size: int, public: Running) -> None:
+    def cost(head: bytes, body: bytes) -> float:
+        before = cpu_s(public)
+        for _ in range(30):
+            assert statuses(spoken(public, head, body, pause=0)) in ([200], [400])
+        return cpu_s(public) - before
+
+    body = CALL.ljust(512 * 1024)
+    whole = post(b"Connection: close", body=body)
+    plain = cost(whole[: -len(body)], body)
+    assert cost(CHUNKED + b"Connection: close\r\n\r\n", chunks(body, size)) < 10 * max(plain, 0.03)
+
+
+FLOODS = {
+    "chunks of one byte": [CHUNKED + b"\r\n", b"1\r\na\r\n" * 50_000],
+    "chunks of five bytes": [CHUNKED + b"\r\n", b"5\r\naaaaa\r\n" * 60_000],
+    "a head of tiny lines": [b"POST / HTTP/1.1\r\nHost: f\r\n" + b"a:\r\n" * 60_000 + b"\r\n"],
+    "a head of 64 KiB": [b"POST / HTTP/1.1\r\nHost: f\r\n" + b"a:\r\n" * 16_000 + b"\r\n"],
+    "a head of 900 lines": [b"POST / HTTP/1.1\r\nHost: f\r\n" + b"a:\r\n" * 900 + b"\r\n"],
+    "trailers": [CHUNKED + b"\r\n" + b"0\r\n", b"X: 1\r\n" * 50_000],
+    "tiny JSON": [post(body=b"[" + b'{"":0},' * 60_000 + b"0]")],
+    "tiny JSON of strangers": [post(body=b"[" + b'{"":0},' * 60_000 + b"0]").replace(TOKEN, b"")],
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_good_deliveries_beside_a_flood_on_ten_connections_are_answered_in_time(flood: str, public: Running) -> None:
+    """Each connection is opened again as soon as it is closed."""
+    ended = threading.Event()
+
+    def pour() -> None:
+        while not ended.is_set():
+            with contextlib.suppress(OSError), connected(public) as connection:
+                for packet in FLOODS[flood]:
+                    connection.sendall(packet)
+                connection.recv(4096)
+
+    pouring = [threading.Thread(target=pour, daemon=True) for _ in range(10)]
+    for thread in pouring:
+        thread.start()
+    waited = []
+    time.sleep(0.3)
+    for _ in range(12):
+        asked_at = time.monotonic()
+        assert statuses(spoken(public, post(b"Connection: close"))) == [200]
+        waited.append(time.monotonic() - asked_at)
+    ended.set()
+    for thread in pouring:
+        thread.join()
+    assert max(waited) < FLOOD_WAIT_S
+
+
+# Replies before the body was read
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (post(b"Expect: 100-continue", body=b"").replace(b"Length: 0", b"Length: 900000"), 413),
+        (post(body=b"").replace(b"Length: 0", b"Length: 900000"), 413),
+        (post(*[b"X: 1"] * 100, b"Expect: 100-continue", body=b"").replace(b"Length: 0", b"Length: 9"), 431),
+        (post(b"Transfer-Encoding: chunked", body=b"").replace(b"Length: 0", b"Length: 9"), 400),
+        (post(b"Transfer-Encoding: chunked", *[b"X: 1"] * 100, body=b"").replace(b"Length: 0", b"Length: 9"), 431),
+        (post(b"Transfer-Encoding: chunked", *[b"X: 1"] * 100, body=b"0\r\n\r\n"), 431),
+    ],
+    ids=["expect", "too long", "expect and too many headers", "two lengths", "and too many headers", "and whole"],
+)
+def test_a_reply_before_the_body_was_read_closes_the_connection(head: bytes, status: int, public: Running) -> None:
+    """Go's reverse proxy took the next delivery for the body of the refused one, which it had never sent."""
+    answered = spoken(public, head, NEXT)
+    assert (statuses(answered), b"connection: close" in answered.lower()) == ([status], True)
+    public.receipt()
+    with connected(public) as connection:
+        connection.sendall(head)
+        while connection.recv(65536):
+            pass  # until the function ends the connection
+    assert statuses(spoken(public, post(b"Expect: 100-continue"))[25:]) == [200]
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+@pytest.mark.parametrize(
+    ("count", "size"), [(1, 512 * 1024 + 1), (9, 64 * 1024), (530, 1000)], ids=["one", "64 KiB", "1,000 bytes"]
+)
+def test_a_chunked_body_that_passes_the_limit_with_its_end_is_413(
+    version: bytes, count: int, size: int, public: Running
+) -> None:
+    head = CHUNKED.replace(b"1.1", version) + b"Connection: close\r\n\r\n"
+    body = (b"%x\r\n%b\r\n" % (size, b" " * size)) * count + b"0\r\n\r\n"
+    answered = spoken(public, head + body)
+    assert statuses(answered) == [413]
+    assert public.receipt()["outcome"] == "content_too_large"
+
+
+# What the framework would answer itself
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"POST http://f.example/ HTTP/1.1", 200),
+        (b"POST http://f.example HTTP/1.1", 200),
+        (b"POST https://f.example/any/where?x=http://y HTTP/1.1", 200),
+        (b"POST * HTTP/1.1", 200),
+        (b"POST /x%0D%0Ay HTTP/1.1", 200),
+        (b"POST /robots.txt HTTP/1.1", 200),
+        (b"POST //f.example/x HTTP/1.1", 200),
+        (b"GET http://f.example/healthz HTTP/1.1", 200),
+        (b"TRACE / HTTP/1.1", 405),
+        (b"BREW /x%0D%0Ay HTTP/1.1", 405),
+        (b"CONNECT f.example:443 HTTP/1.1", 405),
+        (b"OPTIONS * HTTP/1.1", 405),
+        (b"GET /robots.txt HTTP/1.1", 405),
+        (b"HEAD /favicon.ico HTTP/1.1", 405),
+    ],
+    ids=lambda value: value.decode() if isinstance(value, bytes) else "",
+)
+def test_the_function_answers_whatever_the_method_and_target_are(line: bytes, status: int, public: Running) -> None:
+    answered = spoken(public, post().replace(b"POST / HTTP/1.1", line))
+    assert statuses(answered) == [status]
+    if status == 405:
+        assert b"content-type: application/problem+json" in answered.lower()
+        assert public.receipt()["outcome"] == "method_not_allowed"
+    elif line.startswith(b"POST"):
+        assert public.receipt()["outcome"] == "started"
+
+
 UPGRADES = {
     "h2c": [b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAEAAEAAAAIAAAAA"],
     "websocket": [
@@ -286,3 +484,63 @@ def test_a_body_that_goes_on_as_garbage_after_its_reply_leaves_no_traceback(
         assert running.receipt()["outcome"] == "content_too_large"
         assert httpx.get(f"{running.url}/healthz").status_code == 200
     assert capfd.readouterr().err == ""
+
+
+# What waits for OMS
+
+
+def test_bodies_of_tiny_members_stay_small_while_oms_is_slow(public: Running, oms: Running) -> None:
+    """60 of 512 KiB took 1 GB: each held what its body was parsed to until its reply."""
+    members = "".join(f'"{number}":0,' for number in range(45_000))
+    attributes = '"specversion":"1.0","type":"oms.task.failed","source":"/s","id":"1"'
+    body = f'{{{attributes},"data":{{{members}"task_id":{TASK}}}}}'.ljust(512 * 1024 - 8).encode()
+    oms.control("PUT", "/_sim/rules", [{"action": {"delay": 2.0}}])
+    before, most = memory_kib(public), 0
+    headers = {"Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}"}
+    headers |= {"Content-Type": "application/cloudevents+json"}
+
+    def deliver(number: int) -> int:
+        named = body.replace(b'"id":"1"', b'"id":"%d"' % number)
+        return httpx.post(public.url, content=named, headers=headers, timeout=30).status_code
+
+    with ThreadPoolExecutor(60) as senders:
+        replies = [senders.submit(deliver, number) for number in range(100, 160)]
+        while not all(reply.done() for reply in replies):
+            most = max(most, memory_kib(public) - before)
+            time.sleep(0.05)
+    assert {reply.result() for reply in replies} <= {204, 503}
+    assert most < 200 * 1024
+
+
+# Lines as Google has them
+
+
+def test_with_execution_ids_each_receipt_is_a_line_and_no_stranger_writes_into_it(oms: Running) -> None:
+    """The framework then wraps stdout, and merged the receipts of a batch into one line without a severity."""
+    events = [
+        {
+            "specversion": "1.0",
+            "type": "oms.task.failed",
+            "source": "/s",
+            "id": f"{number}",
+            "data": {"task_id": number},
+        }
+        for number in (TASK, 999_999_999)
+    ]
+    with function(EXAMPLE | {"OMS_ENDPOINT": oms.url, "LOG_EXECUTION_ID": "true"}) as running:
+        reply = httpx.post(
+            running.url,
+            content=json.dumps(events),
+            headers={
+                "Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}",
+                "Content-Type": "application/cloudevents-batch+json",
+                "Function-Execution-Id": "stranger" * 7000,
+                "X-Cloud-Trace-Context": f"{'0' * 32}/{'7' * 7000};o=1",
+            },
+        )
+        receipts = [running.receipt(), running.receipt()]
+    assert reply.status_code == 422
+    found = {(receipt["severity"], receipt["outcome"]) for receipt in receipts}
+    assert found == {("INFO", "started"), ("ERROR", "not_found")}
+    assert all(len(json.dumps(receipt)) < 2000 for receipt in receipts)
+    assert "stranger" not in json.dumps(receipts)

@@ -21,13 +21,26 @@ from typing import Any
 
 import pytest
 
+from child_processes import child_environment
 from processes import EXAMPLE, TIMEOUT_S, free_port, simulator
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "infra" / "image" / "Dockerfile"
 FUNCTION = ROOT / "function"
 USER = "1003"
-AS_USER = ("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--no-new-privs", "--bounding-set=-all")
+# The library that moves the clock (tests/any_day.py) makes a semaphore for a process, which no other user may open, so
+# that it is loaded after the user has changed.
+CLOCK = ("env", f"LD_PRELOAD={os.environ['LD_PRELOAD']}") if "LD_PRELOAD" in os.environ else ()
+INHERITED = {name: value for name, value in child_environment().items() if name != "LD_PRELOAD"}
+AS_USER: tuple[str, ...] = (
+    "setpriv",
+    f"--reuid={USER}",
+    f"--regid={USER}",
+    "--clear-groups",
+    "--no-new-privs",
+    "--bounding-set=-all",
+)
+AS_USER += CLOCK
 READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && mount -o remount,ro,bind / && exec "$@"'
 TASK = 191297407830872
 
@@ -39,7 +52,8 @@ def obstacle() -> str | None:
     for tool in ("setpriv", "unshare"):
         if not shutil.which(tool):
             return f"{tool} (util-linux) is not here"
-    tried = subprocess.run([*AS_USER, sys.executable, "-c", ""], capture_output=True, check=False)  # noqa: S603
+    command = [*AS_USER, sys.executable, "-c", ""]
+    tried = subprocess.run(command, env=INHERITED, capture_output=True, check=False)  # noqa: S603
     if tried.returncode:
         return f"user 1003 cannot run {sys.executable}"
     command = ["unshare", "--mount", "mount", "-o", "remount,ro,bind", "/"]
@@ -57,7 +71,7 @@ class Image:
     """What the Dockerfile made: its root folder, and how it is started."""
 
     root: Path
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=INHERITED.copy)
     command: list[str] = field(default_factory=list)
     health: list[str] = field(default_factory=list)
 

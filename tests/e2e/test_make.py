@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from child_processes import child_environment
+
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 DEMO = "infra/demo/requirements.txt"
@@ -36,8 +38,8 @@ def installable(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run make there, with nothing of this machine's settings but PATH."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PIP_CONFIG_FILE": os.devnull, **more}
+    """Run make there, with none of this machine's settings."""
+    environment = child_environment(**{"HOME": str(folder), "PIP_CONFIG_FILE": os.devnull, **more})
     command = ["make", *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
 
@@ -52,7 +54,7 @@ def python(target: Path, script: str) -> str:
 
 def test_make_alone_lists_every_target_and_what_it_does(folder: Path) -> None:
     said = make(folder)
-    listed = dict(re.findall(r"^  make ([a-z]+) +(\S.*)$", said.stdout, re.MULTILINE))
+    listed = dict(re.findall(r"^  make ([a-z-]+) +(\S.*)$", said.stdout, re.MULTILINE))
     phony = re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)[0].split()
     assert said.returncode == 0
     assert [*listed] == [name for name in phony if name != "anew"]
@@ -76,6 +78,23 @@ def test_what_is_missing_is_said_in_one_sentence(folder: Path, script: str, sent
     assert said.returncode != 0
     assert re.fullmatch(rf"{sentence}\nmake: \*\*\* .*\n", said.stderr), said.stderr
     assert not (folder / ".venv").exists()
+
+
+def test_a_python_that_is_not_here_leads_to_one_that_is_for_the_same_target(folder: Path) -> None:
+    python(folder / "programs" / "python3.13", "exit 0")
+    python(folder / "programs" / "python3", "exit 1")
+    said = make(folder, "package", PYTHON="python3.12.0", PATH=f"{folder / 'programs'}:/usr/bin:/bin")
+    assert said.stderr.splitlines()[0] == (
+        "There is no python3.12.0 that runs: install Python 3.11 or newer, "
+        "or name one that is here: make PYTHON=python3.13 package"
+    )
+
+
+def test_where_no_python_is_here_none_is_named(folder: Path) -> None:
+    for name in ("python3", "python3.11", "python3.12", "python3.13"):
+        python(folder / "programs" / name, "exit 1")
+    said = make(folder, "package", PYTHON="python3", PATH=f"{folder / 'programs'}:/usr/bin:/bin")
+    assert said.stderr.splitlines()[0].endswith("install Python 3.11 or newer, and try again")
 
 
 def test_no_network_is_said_in_one_sentence(installable: Path) -> None:

@@ -1,12 +1,14 @@
 """Traces and metrics leave the real process, whose worker is forked, by OTLP over HTTP."""
 
-import time
-
 import httpx
 
 from example import TASK_NAME
 from otlp_collector import collecting
 from processes import EXAMPLE, function, simulator
+from redis_server import wait_for
+
+SPANS = ["ListTasks", "ShowTask", "StartTask", "delivery"]
+METRICS = {"restarter.requests", "restarter.delivery.duration", "restarter.call.duration"}
 
 
 def test_one_delivery_gives_one_trace_of_delivery_list_show_and_start() -> None:
@@ -16,11 +18,7 @@ def test_one_delivery_gives_one_trace_of_delivery_list_show_and_start() -> None:
         with function(EXAMPLE | watched) as running:
             headers = {"Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}"}
             assert httpx.post(running.url, json={"task_name": TASK_NAME}, headers=headers).status_code == 200
-            give_up = time.monotonic() + 10
-            while time.monotonic() < give_up and not ("delivery" in dict(collector.spans) and collector.metrics):
-                time.sleep(0.05)
+            wait_for(lambda: set(SPANS) <= set(dict(collector.spans)) and set(collector.metrics) >= METRICS)
             last = collector.spans[-1][1]
             spans = [name for name, trace in collector.spans if trace == last]
-            metrics = set(collector.metrics)
-    assert spans == ["ListTasks", "ShowTask", "StartTask", "delivery"]
-    assert {"restarter.requests", "restarter.delivery.duration", "restarter.call.duration"} <= metrics
+    assert spans == SPANS

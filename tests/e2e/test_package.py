@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from child_processes import child_environment
 from processes import EXAMPLE, Running, simulator
 
 ROOT = Path(__file__).parents[2]
@@ -58,9 +59,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("build"))
 
 
-def build(output: Path) -> Path:
+def build(output: Path, python: str | None = None) -> Path:
     here = f"{platform.machine()}-manylinux2014" if sys.platform == "linux" else f"{platform.machine()}-apple-darwin"
-    command = [sys.executable, str(ROOT / "infra" / "package" / "build.py"), "--python", target()[0]]
+    command = [sys.executable, str(ROOT / "infra" / "package" / "build.py"), "--python", python or target()[0]]
     subprocess.run([*command, "--platform", here, "--output", str(output)], check=True)  # noqa: S603
     return output
 
@@ -68,7 +69,9 @@ def build(output: Path) -> Path:
 def run(folder: Path, user_data: dict[str, str], event: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What the handler did, and the receipts that it wrote before; nothing of this machine's Python is on the path."""
     command = [target()[1], "-I", "-S", "-c", RUN, str(folder), json.dumps(user_data), json.dumps(event)]
-    ran = subprocess.run(command, capture_output=True, text=True, env={}, cwd="/", check=True, timeout=60)  # noqa: S603
+    ran = subprocess.run(  # noqa: S603
+        command, capture_output=True, text=True, env=child_environment(), cwd="/", check=True, timeout=60
+    )
     *receipts, said = [json.loads(line) for line in ran.stdout.splitlines()]
     return said, receipts
 
@@ -98,6 +101,20 @@ def test_a_notice_that_carries_only_the_name_of_a_task_starts_it(built: Path, tm
     assert said["elsewhere"] == []
     assert Path(said["cached"]).is_relative_to(tmp_path)
     assert said["plugins"] == "__all__"
+
+
+def test_the_package_on_another_python_says_which_one_it_wants(tmp_path: Path) -> None:
+    """Parts of it are compiled; FunctionGraph has a runtime for each Python."""
+    here, other = target()[0], "3.13" if target()[0] == "3.12" else "3.12"
+    with zipfile.ZipFile(build(tmp_path / "build", other) / "oms-task-restarter.zip") as archive:
+        archive.extractall(tmp_path / "unpacked")
+    command = [target()[1], "-I", "-S", "-c", RUN, str(tmp_path / "unpacked"), "{}", "{}"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", timeout=60)  # noqa: S603
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1] == (
+        f"ImportError: this package is made for Python {other}: "
+        f"choose that runtime, or build it for Python {here} (--python)"
+    )
 
 
 def test_the_package_holds_what_is_deployed_and_nothing_of_this_machine(built: Path) -> None:

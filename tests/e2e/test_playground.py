@@ -7,6 +7,7 @@ convention stands in markdown_curls.py.
 import json
 import os
 import queue
+import re
 import shutil
 import signal
 import socket
@@ -14,8 +15,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -24,16 +23,15 @@ import httpx
 import pytest
 from rich.console import Console
 
-from child_processes import Lines, started
+from child_processes import Lines, child_environment, started
 from example import BEARER, TASK, TASK_NAME
 from markdown_curls import PLAYGROUND, Curl, code_blocks, curls_of
-from ports import UnusablePort, read_ports
+from playing import PROGRAM, Playing, lines_until, playing, processes
+from ports import Ports, UnusablePort, check_free, read_ports
 from processes import TIMEOUT_S, free_port
 from receipt_lines import readable
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = ROOT / "infra" / "demo" / "playground.py"
-LAST_OF_WELCOME = "Ctrl-C ends both processes."
 AUTHORIZED = {"Authorization": f"Bearer {BEARER}"}
 HOSTILE = "[bold red]x[/] \x1b[31m\x07\u202e\x9b2J :smile:"
 
@@ -41,77 +39,6 @@ HOSTILE = "[bold red]x[/] \x1b[31m\x07\u202e\x9b2J :smile:"
 WITH_STATUS = """\
 curl() { command curl --silent --show-error --max-time 10 "$@" --write-out '%{stderr}\\n%{http_code}\\n'; }
 """
-
-
-@dataclass(frozen=True)
-class Playing:
-    """A playground on free ports; what it wrote until it was ready is `welcome`."""
-
-    process: subprocess.Popen[str]
-    function: str
-    oms: str
-    stdout: Lines
-    stderr: Lines
-    welcome: str
-
-    def descendants(self) -> dict[int, str]:
-        """The command line of every process that it has started, by process id."""
-        parents = {pid: parent for pid, parent, _ in processes()}
-        found = {self.process.pid}
-        while more := {pid for pid, parent in parents.items() if parent in found} - found:
-            found |= more
-        return {pid: command for pid, _, command in processes() if pid in found - {self.process.pid}}
-
-
-def processes() -> Iterator[tuple[int, int, str]]:
-    """Process id, parent and command line of all that run now; one that has ended and waits for its parent does not."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            state, parent = (folder / "stat").read_text("utf-8").rpartition(") ")[2].split()[:2]
-            command = (folder / "cmdline").read_text("utf-8").replace("\0", " ")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if state != "Z":
-            yield int(folder.name), int(parent), command
-
-
-def lines_until(lines: Lines, text: str) -> str:
-    """What was written, up to the line with that text."""
-    written, give_up = "", time.monotonic() + TIMEOUT_S
-    while text not in written:
-        written += lines.get(timeout=max(0.0, give_up - time.monotonic()))
-    return written
-
-
-def end_with(process: "subprocess.Popen[str]", children: dict[int, str]) -> None:
-    """End it and, where it fails to do so, its children: a red test must not leave what it started."""
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(TIMEOUT_S)
-    for pid, _, command in processes():
-        if children.get(pid) == command:
-            os.kill(pid, signal.SIGKILL)
-
-
-@contextmanager
-def playing(
-    *arguments: str, program: Path = PROGRAM, folder: Path | None = None, stdout: int | None = None
-) -> Iterator[Playing]:
-    ports = {"PORT": str(free_port()), "OMS_PORT": str(free_port())}
-    lines: Lines = queue.Queue()
-    errors: Lines = queue.Queue()
-    command = [sys.executable, str(program), *arguments]
-    target = lines if stdout is None else stdout
-    home = {"HOME": str(folder), "TMPDIR": str(folder)} if folder else {}
-    with started(command, ports | home, folder=folder, stdout=target, stderr=errors) as process:
-        welcome = lines_until(errors if "--json" in arguments else lines, LAST_OF_WELCOME)
-        function, oms = (f"http://localhost:{port}" for port in ports.values())
-        one = Playing(process, function, oms, lines, errors, welcome)
-        children = one.descendants()
-        try:
-            yield one
-        finally:
-            end_with(process, children)
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +60,9 @@ def fresh(playground: Playing) -> Playing:
 
 def test_it_says_where_both_are_with_which_token_and_how_to_start_again(playground: Playing) -> None:
     lines = playground.welcome.splitlines()
-    assert lines[0].split() == ["function", playground.function]
-    assert lines[1].split()[:2] == ["simulator", playground.oms]
+    assert lines[0].split()[:2] == ["page", playground.page]
+    assert lines[1].split() == ["function", playground.function]
+    assert lines[2].split()[:2] == ["simulator", playground.oms]
     assert f"export CALLER_BEARER_TOKENS={BEARER}" in lines
     assert f"curl -X POST {playground.oms}/_sim/reset" in lines
     assert httpx.get(f"{playground.function}/healthz").json()["status"] == "ok"
@@ -142,9 +70,10 @@ def test_it_says_where_both_are_with_which_token_and_how_to_start_again(playgrou
 
 
 def test_the_ports_are_fixed_unless_others_are_chosen() -> None:
-    fixed, chosen = read_ports({"PORT": ""}), read_ports({"PORT": "1", "OMS_PORT": "65535"})
-    assert (fixed.function, fixed.oms) == (8080, 9090)
-    assert (chosen.function, chosen.oms) == (1, 65535)
+    fixed = read_ports({"PORT": ""})
+    chosen = read_ports({"PORT": "1", "OMS_PORT": "65535", "PAGE_PORT": "2"})
+    assert (fixed.function, fixed.oms, fixed.page, fixed.page_chosen) == (8080, 9090, 9091, False)
+    assert (chosen.function, chosen.oms, chosen.page, chosen.page_chosen) == (1, 65535, 2, True)
 
 
 # -- the calls that documents and the playground tell a person to make
@@ -161,7 +90,7 @@ DOCUMENTS = sorted(
 def statuses(curls: list[Curl], playground: Playing, home: Path) -> list[int]:
     """What the playground answers to each command, in order, as bash runs it."""
     urls = {"8080": playground.function, "9090": playground.oms}
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "CALLER_BEARER_TOKENS": BEARER}
+    environment = child_environment(HOME=str(home), CALLER_BEARER_TOKENS=BEARER)
     answered = []
     for curl in curls:
         script = WITH_STATUS + PLAYGROUND.sub(lambda match: urls[match[1]], curl.command)
@@ -188,8 +117,26 @@ def test_each_curl_of_a_document_is_answered_as_the_document_says(
     assert wrong == []
 
 
-def test_readme_has_curls() -> None:
-    assert ROOT / "README.md" in DOCUMENTS
+SHOWN = re.compile(r"^    # [0-9]{3}: (.+)$", re.MULTILINE)
+
+
+@needs_curl
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_readme_says_beside_each_call_what_the_other_window_shows(name: str, tmp_path: Path) -> None:
+    """On a playground of its own, as a newcomer has it."""
+    text = (ROOT / name).read_text("utf-8")
+    curls, said = curls_of(text), SHOWN.findall(text)
+    assert len(curls) == len(said) == 5
+    with playing(settings=tmp_path / "playground.env") as one:
+        assert statuses(curls, one, tmp_path) == [curl.status for curl in curls]
+        blank, *lines = [one.stdout.get(timeout=TIMEOUT_S) for _ in (0, *curls)]
+        assert statuses(curls[:1], one, tmp_path) == [204]
+        assert one.stdout.get(timeout=TIMEOUT_S).split()[1:3] == ["functiongraph_smn", "duplicate"]
+    assert "`duplicate`" in text
+    assert blank == "\n"
+    for words, line in zip(said, lines, strict=True):
+        _, sender, outcome, _, reason = re.split(r" {2,}", line.strip() + "  ")[:5]
+        assert words.split(", ") == [one for one in (sender, outcome, reason) if one]
 
 
 @needs_curl
@@ -197,12 +144,12 @@ def test_the_curls_that_the_playground_prints_can_be_pasted(fresh: Playing, tmp_
     paragraphs = fresh.welcome.split("\n\n")
     curls = [Curl(text, 0) for text in paragraphs if text.startswith("curl ")]
     assert [text.count("curl ") for text in paragraphs if "curl " in text] == [1, 1, 1, 1]
-    assert statuses(curls, fresh, tmp_path) == [200, 204, 204, 204]
+    assert statuses(curls, fresh, tmp_path) == [204, 204, 200, 204]
     receipts = [fresh.stdout.get(timeout=TIMEOUT_S).split()[1:3] for _ in range(3)]
     assert receipts == [
-        ["direct", "started"],
-        ["cloudevent", "already_running"],
-        ["functiongraph_smn", "already_running"],
+        ["functiongraph_smn", "started"],
+        ["functiongraph_smn", "refused"],
+        ["direct", "already_running"],
     ]
 
 
@@ -249,32 +196,52 @@ def test_a_curl_that_could_not_be_tested_is_an_error(block: str, why: str) -> No
 # -- receipts
 
 
-def test_each_receipt_is_one_line_with_time_sender_outcome_task_reason_and_milliseconds(fresh: Playing) -> None:
+def test_each_receipt_is_one_line_with_time_sender_outcome_task_and_reason(fresh: Playing) -> None:
     call = {"task_id": TASK, "reason": "nightly run"}
     assert httpx.post(fresh.function, json=call, headers=AUTHORIZED).status_code == 200
-    time_, dialect, outcome, task, *reason, milliseconds, unit = fresh.stdout.get(timeout=TIMEOUT_S).split()
+    line = fresh.stdout.get(timeout=TIMEOUT_S)
+    time_, dialect, outcome, task, *reason = line.split()
+    assert len(line.removesuffix("\n")) == 80
     assert datetime.strptime(time_, "%H:%M:%S").replace(tzinfo=UTC)
-    assert (dialect, outcome, task, reason) == ("direct", "started", str(TASK), ["nightly", "run"])
-    assert int(milliseconds) < 5000
-    assert unit == "ms"
+    assert (dialect, outcome, task) == ("direct", "started", str(TASK))
+    assert " ".join(reason) == "nightly run"
 
 
 def test_what_a_caller_wrote_cannot_act_on_the_terminal(fresh: Playing) -> None:
-    call = {"task_name": "no-such-task \x1b]0;title\x07 [red]", "reason": HOSTILE}
+    call = {"task_name": "no-task \x1b]0;title\x07 [red]", "reason": HOSTILE}
     assert httpx.post(fresh.function, json=call, headers=AUTHORIZED).status_code == 404
     line = fresh.stdout.get(timeout=TIMEOUT_S)
     assert line.removesuffix("\n").isprintable()
-    assert "no-such-task \ufffd]0" in line
+    assert "no-task \ufffd]0" in line
     assert httpx.post(fresh.function, json={"task_id": TASK, "reason": HOSTILE}, headers=AUTHORIZED).status_code == 200
-    assert "[bold red]x[/] \ufffd[31m\ufffd\ufffd\ufffd2J :smile:" in fresh.stdout.get(timeout=TIMEOUT_S)
+    assert "[bold red]x[/] \ufffd…" in fresh.stdout.get(timeout=TIMEOUT_S)
 
 
-def shown(receipt: object) -> str:
+def shown(receipt: object, width: int = 200) -> str:
     """A receipt on a terminal with colours, without its time."""
     console = Console(file=StringIO(), force_terminal=True, color_system="standard", soft_wrap=True, highlight=False)
     with console.capture() as capture:
-        console.print(readable(json.dumps(receipt), datetime.now(UTC)))
+        console.print(readable(json.dumps(receipt), datetime.now(UTC), width))
     return capture.get()
+
+
+LONG = {
+    "dialect": "functiongraph_smn",
+    "outcome": "unsupported_media_type",
+    "severity": "WARNING",
+    "task_name": "列" * 200,
+    "reason": "permanent_failure",
+    "failure_reason": "TRF.0055",
+}
+
+
+@pytest.mark.parametrize("width", [80, 81, 90, 100, 120, 131, 200, 1000])
+def test_a_line_is_as_wide_as_the_terminal_and_never_wraps(width: int) -> None:
+    line = readable(json.dumps(LONG), datetime.now(UTC), width)
+    assert line.cell_len == width
+    assert "permanent_failure" in readable(json.dumps(LONG | {"failure_reason": ""}), datetime.now(UTC), width).plain
+    assert ("unsupported_media_type" in line.plain, "TRF.0055" in line.plain) == (width >= 100, width >= 120)
+    assert readable(json.dumps(LONG), datetime.now(UTC), 20).cell_len == 80
 
 
 @pytest.mark.parametrize(
@@ -290,7 +257,7 @@ def test_the_outcome_has_its_colour(outcome: str, severity: str, colour: str) ->
     assert f"\x1b[{colour}m{outcome} " in shown({"outcome": outcome, "severity": severity, "task_name": TASK_NAME})
 
 
-@pytest.mark.parametrize("field", ["dialect", "outcome", "task_name", "reason", "duration_ms"])
+@pytest.mark.parametrize("field", ["dialect", "outcome", "task_name", "reason", "failure_reason"])
 def test_no_field_of_a_receipt_brings_markup_or_control_characters_to_the_terminal(field: str) -> None:
     plain = shown({"outcome": "ignored"})
     hostile = shown({"outcome": "ignored", field: HOSTILE * 100})
@@ -312,7 +279,7 @@ def test_with_json_stdout_has_the_receipts_as_the_function_writes_them() -> None
         one.process.send_signal(signal.SIGTERM)
         assert one.process.wait(TIMEOUT_S) == 0
     assert json.loads(line) == reply.json()
-    assert line.startswith('{"severity":"INFO",')
+    assert line.startswith('{"time":"')
     assert one.stdout.empty()
 
 
@@ -373,7 +340,7 @@ def test_a_signal_ends_everything_and_nothing_is_left_behind(number: signal.Sign
 def test_a_signal_while_it_starts_leaves_nothing_either() -> None:
     ports = {"PORT": str(free_port()), "OMS_PORT": str(free_port())}
     with started([sys.executable, str(PROGRAM)], ports) as process:
-        one = Playing(process, "", "", queue.Queue(), queue.Queue(), "")
+        one = Playing(process, "", "", "", queue.Queue(), queue.Queue(), "")
         give_up = time.monotonic() + TIMEOUT_S
         while not (pids := one.descendants()):
             assert time.monotonic() < give_up
@@ -404,20 +371,20 @@ def refusal(environment: dict[str, str]) -> tuple[int, str]:
     return status, "".join(stderr.queue)
 
 
-@pytest.mark.parametrize("name", ["PORT", "OMS_PORT"])
+@pytest.mark.parametrize("name", ["PORT", "OMS_PORT", "PAGE_PORT"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104  # somebody else's
 def test_a_port_that_is_taken_is_named_in_one_sentence(name: str, host: str) -> None:
     with socket.create_server((host, 0)) as taken:
         port = taken.getsockname()[1]
         ports = {"PORT": str(free_port()), "OMS_PORT": str(free_port())} | {name: str(port)}
         status, message = refusal(ports)
-    assert (status, message) == (
-        1,
-        f"Port {port} is taken: choose another with {name}, for example {name}={port + 1}.\n",
-    )
+    said = re.fullmatch(rf"Port {port} is taken: choose another with {name}, for example {name}=([0-9]+).\n", message)
+    assert status == 1
+    assert said
+    assert int(said[1]) not in {int(number) for number in ports.values()}
 
 
-@pytest.mark.parametrize("name", ["PORT", "OMS_PORT"])
+@pytest.mark.parametrize("name", ["PORT", "OMS_PORT", "PAGE_PORT"])
 @pytest.mark.parametrize("text", ["0", "65536", "http", "-1", "8080 ", "٨٠", "9" * 5000, "\x1b[31m"])
 def test_a_port_that_is_no_port_is_named_in_one_sentence(name: str, text: str) -> None:
     with pytest.raises(UnusablePort, match=f"^{name} must be a number from 1 to 65535.$"):
@@ -426,3 +393,13 @@ def test_a_port_that_is_no_port_is_named_in_one_sentence(name: str, text: str) -
 
 def test_both_ports_must_differ() -> None:
     assert refusal({"PORT": "9090"}) == (1, "PORT and OMS_PORT are both 9090: give them different ones.\n")
+    assert refusal({"PAGE_PORT": "8080"}) == (1, "PORT and PAGE_PORT are both 8080: give them different ones.\n")
+
+
+def test_a_page_whose_port_nobody_chose_takes_a_free_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ports = Ports(free_port(), free_port(), port, page_chosen=False)
+        check_free(ports)
+        with pytest.raises(UnusablePort, match="choose another with PAGE_PORT"):
+            check_free(Ports(ports.function, ports.oms, port))

@@ -44,7 +44,7 @@ def operations(oms: Running) -> list[str]:
 
 
 def test_every_sample_does_what_its_folder_says() -> None:
-    played = demo.play_all()
+    played = list(demo.play_all())
     assert len(played) == len(list(EVENTS.glob("*/*.http"))) > 140
     assert {row.sample.folder for row in played} == set(FOLDERS)
     assert [f"{row.sample.name}: {row.outcome}" for row in played if not row.as_expected] == []
@@ -67,7 +67,43 @@ def test_the_demo_ends_with_an_error_when_a_sample_did_something_else(
     liars = [replace(sample, **LIES[sample.name]) for sample in read_all() if sample.name in LIES]
     monkeypatch.setattr(demo, "read_all", lambda: liars)
     assert demo.main() == 1
-    assert f" {len(LIES)} not as their folder says." in capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
+    assert f" {len(LIES)} did something else." in out
+    assert "invalid/webhook_wrong_secret" not in out
+    assert "valid/webhook_wrong_secret: expected unauthenticated, found unauthenticated, reply 401, 0 calls" in out
+
+
+def test_the_demo_shows_each_result_as_it_comes_and_ends_with_restarts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each row is on the screen before the next sample is played; the order is invalid, ignored, valid."""
+    chosen = ("direct_by_id", "direct_running", "apig_malformed", "functiongraph_timer", "webhook_signed")
+    shown: list[str] = []
+    play = demo.play
+
+    def playing(*arguments: Any) -> demo.Played:
+        shown.append(capsys.readouterr().out)
+        return play(*arguments)
+
+    monkeypatch.setattr(demo, "play", playing)
+    monkeypatch.setattr(demo, "read_all", lambda: [sample for sample in read_all() if sample.name in chosen])
+    monkeypatch.setenv("COLUMNS", "80")
+    assert demo.main() == 0
+    shown.append(capsys.readouterr().out)
+    rows = [part.strip().splitlines()[-1].split() for part in shown[1:-1]]
+    assert rows == [
+        ["apig_malformed", "malformed", "400"],
+        ["functiongraph_timer", "ignored", "204"],
+        ["direct_running", "already_running", "200"],
+        ["direct_by_id", "started", "200", "1", "restart"],
+    ]
+    *_, last, sentence = shown[-1].split("\n", 2)[0], " ".join(shown[-1].split("\n", 2)[2].split())
+    assert last.split() == ["webhook_signed", "started", "200", "1", "restart"]
+    assert sentence == (
+        "5 deliveries: 1 invalid ones were refused, 1 were ignored, and 3 valid ones restarted 2 failed tasks; "
+        "each did what its folder says."
+    )
+    assert max(map(len, "".join(shown).splitlines())) <= 80
 
 
 def test_a_direct_call_is_one_look_and_one_start(oms: Running, public: Running) -> None:
@@ -157,11 +193,11 @@ def test_a_token_of_iam_is_taken_by_oms_too(oms: Running) -> None:
         assert httpx.post(running.url, json={"task_id": TASK}, headers=BEARER).status_code == 200
 
 
-def test_a_program_without_a_way_in_does_not_start_and_says_so() -> None:
+def test_a_program_without_an_authentication_method_does_not_start() -> None:
     settings = {name: value for name, value in EXAMPLE.items() if not name.startswith("CALLER_")}
     ended = failed_start(settings, ROOT)
     assert ended.returncode == 1
-    assert "CALLER_BEARER_TOKENS: no way in is configured" in ended.stderr
+    assert "CALLER_BEARER_TOKENS: no authentication method is configured" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from processes import EXAMPLE, Running, function, simulator
-from redis_server import RedisServer
+from redis_server import RedisServer, wait_for
 
 TASKS, FAILED, LIMIT = 10_000, 200, 5
 BEARER = {"Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}"}
@@ -99,7 +99,7 @@ def test_a_tick_that_is_delivered_twice_and_a_sweep_within_the_backoff_start_not
         counts = []
         for tick in ("a", "a", "b"):
             counts.append(sweep(running, tick).json()["started"])
-            time.sleep(0.3)
+            wait_for(lambda: oms.control("GET", "/_sim/tasks")[0]["status"] == 4)
         assert counts == [1, 0, 0]
         assert starts(oms) == {1: 1}
 

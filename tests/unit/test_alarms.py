@@ -23,8 +23,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from pydantic_core import to_json
 
 from example import PROJECT, settings
-from restarter import receipt
-from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, RestartRequest, SweepCounts
+from restarter.model.delivery import DeliveryContext
+from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
+from restarter.model.request import Event, Intent, RestartRequest
+from restarter.reporting import receipt
 from restarter.telemetry.opentelemetry import OpenTelemetry
 
 INFRA = Path(__file__).parents[2] / "infra"
@@ -36,8 +38,8 @@ REASONS: dict[Kind, tuple[str | None, ...]] = {
     Kind.REFUSED: ("permanent_failure", "budget_exhausted", "paused", "stale_event", "temporary_keys"),
     Kind.REJECTED: ("credentials", "group_permission", "refused_by_oms", "ambiguous_task_name"),
     Kind.DEFERRED: ("backoff", "in_progress", "credentials", "group_running"),
-    Kind.UNAVAILABLE: ("oms", "busy", "ledger"),
-    Kind.MALFORMED: ("task_id: task_id_digits",),
+    Kind.UNAVAILABLE: ("oms_error", "busy", "ledger"),
+    Kind.MALFORMED: ("task_id: must be 1 to 15 digits",),
     Kind.IGNORED: ("task_succeeded", "sweep_off"),
 }
 
@@ -48,8 +50,9 @@ def made(kind: Kind, reason: str | None, **facts: Any) -> Receipt:
     event = Event(
         request=request, dialect="functiongraph_timer", intent=Intent.FAILED, project_id=PROJECT, event_id="1"
     )
-    context = DeliveryContext(datetime(2026, 11, 25, tzinfo=UTC), 0.0, 4.5)
-    line = receipt.build(Outcome(kind=kind, reason=reason, **facts), event, context, settings(), None)
+    context = DeliveryContext(datetime(2126, 11, 25, tzinfo=UTC), 0.0, 4.5)
+    why: dict[str, Any] = {"fault": reason} if kind is Kind.MALFORMED else {"reason": reason and Reason(reason)}
+    line = receipt.build(Outcome(kind=kind, **why, **facts), event, context, settings(), None)
     return {"advice": "Do this & that.", **line} if line["severity"] == "ERROR" else line
 
 
@@ -235,7 +238,7 @@ def test_prometheus_is_silent_about_what_needs_nobody_and_speaks_when_nothing_is
     for line in settled:
         assert alerting(newborn(line)) == set(), line
     assert alerting([]) == {"RestartNothingHeard"}
-    assert alerting(newborn(made(Kind.UNAVAILABLE, "oms"))) == {"RestartUnavailable"}
+    assert alerting(newborn(made(Kind.UNAVAILABLE, "oms_error"))) == {"RestartUnavailable"}
 
 
 def test_a_panel_shows_why_tasks_fail_by_class_and_code_after_one_failure_of_a_new_instance() -> None:
@@ -432,6 +435,9 @@ def test_google_mails_of_a_sweep_that_started() -> None:
 LTS = resources("huawei", "logs.tf", "huaweicloud_lts_keywords_alarm_rule")
 
 
+LOCALS = INFRA / "huawei" / "locals.tf"
+
+
 def has_keywords(rule: str, line: Receipt) -> bool:
     """Whether a line has all words of a rule. Log Tank Service cuts lines at blanks and punctuation, not at `_`."""
     words = set(re.findall(r"[^\s,'\";=()\[\]{}@&<>/:\\]+", to_json(line).decode()))
@@ -452,7 +458,12 @@ def test_huawei_is_silent_about_all_others_and_finds_what_a_timer_started() -> N
 
 def test_huawei_mails_the_lines_themselves_and_so_their_advice() -> None:
     templates = resources("huawei", "logs.tf", "huaweicloud_lts_notification_template")
-    content = str(templates["receipts"]["templates"][0]["content"])
-    assert "$event.annotations.results[0].raw_results;" in content
+    assert templates["receipts"]["templates"][0]["content"] == "${local.mail[var.locale]}"
+    mails = re.findall(
+        r"^    (en-us|zh-cn) = <<-EOT\n(.*?)^    EOT", LOCALS.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert [language for language, _ in mails] == ["en-us", "zh-cn"]
+    for _, content in mails:
+        assert "$event.annotations.results[0].raw_results;" in content
     for rule in LTS.values():
         assert "huaweicloud_lts_notification_template.receipts.name" in str(rule)

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 
-from restarter.log import StderrFormatter
+from restarter.telemetry.log import StderrFormatter
 
 
 def test_a_record_is_one_line_and_an_exception_is_a_member_of_it() -> None:

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from restarter.dialects.payload import refuse_secrets, shown
-from restarter.dialects.smn_message import task_names
+from restarter.dialects.faults import shown
+from restarter.dialects.payload import refuse_secrets
+from restarter.dialects.smn import task_names
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 FUNCTION = Path(__file__).parents[2] / "function"
@@ -30,7 +31,7 @@ BEGINNINGS = [
     '"traceparent"',
     "https://",
     "urn:smn:a:b:",
-    "2026-11-24T00:00:00.",
+    "2126-11-24T00:00:00.",
     '"',
     "00-",
 ]

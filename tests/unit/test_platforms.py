@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from child_processes import child_environment
 from restarter import __version__
 
 INFRA = Path(__file__).parents[2] / "infra"
@@ -37,8 +38,8 @@ Ran = subprocess.CompletedProcess[str]
 
 def run(*command: str, folder: Path) -> Ran:
     """One call of a tool, without the settings that the person who runs the tests has for it."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
-    environment |= {"TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"}  # it asks for no newer version
+    environment = child_environment(HOME=str(folder), TF_CLI_CONFIG_FILE=os.devnull)
+    environment["CHECKPOINT_DISABLE"] = "1"  # it asks for no newer version
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
 
 
@@ -54,9 +55,9 @@ def evaluate(platform: str, given: Mapping[str, object], folder: Path) -> Ran:
 
 
 SHOWN = {
-    "huawei": "sensitive({ settings = local.user_data, by_agency = local.by_agency })",
-    "google": "sensitive({ settings = merge(local.settings, var.sweep ? local.sweep_settings : {}, var.settings),"
-    " requirements = local.requirements, files = local.files })",
+    "huawei": "sensitive({ settings = local.user_data, by_agency = local.by_agency, mail = local.mail[var.locale],"
+    " publishers = var.publishers, name = var.name })",
+    "google": "sensitive({ settings = local.environment, requirements = local.requirements, files = local.files })",
 }
 
 
@@ -94,6 +95,20 @@ def test_a_sweep_is_switched_on_at_both_ends(platform: str, tmp_path: Path) -> N
 
 
 @needs_terraform
+def test_the_longest_name_is_accepted_and_oms_may_publish_unless_somebody_says_otherwise(tmp_path: Path) -> None:
+    values = shown("huawei", {**HUAWEI, "name": "oms-task-restarter-of-our"}, tmp_path)
+    assert (len(values["name"]), values["publishers"]) == (25, "oms")
+
+
+@needs_terraform
+@pytest.mark.parametrize(("locale", "word"), [("en-us", "What to do"), ("zh-cn", "处理方法")])
+def test_an_alarms_mail_is_in_the_language_of_locale(locale: str, word: str, tmp_path: Path) -> None:
+    mail = shown("huawei", {**HUAWEI, "locale": locale}, tmp_path)["mail"]
+    assert word in mail
+    assert "${starts_at};" in mail
+
+
+@needs_terraform
 def test_an_image_takes_the_agencys_key_only_where_it_has_no_other(tmp_path: Path) -> None:
     image = {**HUAWEI, "image": "swr.cn-north-4.myhuaweicloud.com/group/oms-task-restarter:0.2.0"}
     lent = shown("huawei", image, tmp_path)
@@ -115,21 +130,40 @@ def test_a_shared_ledger_brings_its_client_and_each_secret_its_file(tmp_path: Pa
     assert shown("google", GOOGLE, tmp_path)["requirements"] == "requirements.txt"
 
 
+@needs_terraform
+@pytest.mark.parametrize(("platform", "scheme"), [("huawei", "obs"), ("google", "gs")])
+def test_the_ledger_is_a_bucket_unless_a_redis_or_the_memory_is_asked_for(
+    platform: str, scheme: str, tmp_path: Path
+) -> None:
+    given = ALL[platform]
+    secrets: Any = given["secrets"]
+    several = shown(platform, {**given, "max_instances": 3, "sweep": True}, tmp_path)
+    assert several["settings"]["RESTART_LEDGER"].startswith(f"{scheme}://")
+    assert several["settings"]["RESTART_LEDGER"].endswith("/oms-task-restarter")
+    for other in ({"ledger": "memory"}, {"secrets": {**secrets, **LEDGER}}):
+        assert "RESTART_LEDGER" not in shown(platform, {**given, **other}, tmp_path)["settings"]
+
+
 REFUSED: list[tuple[str, dict[str, object], str]] = [
-    ("huawei", {"sweep": True}, "A sweep needs a shared ledger"),
-    ("google", {"sweep": True}, "A sweep needs a shared ledger"),
+    ("huawei", {"sweep": True, "ledger": "memory"}, "A sweep needs a shared ledger"),
+    ("google", {"sweep": True, "ledger": "memory"}, "A sweep needs a shared ledger"),
     ("google", {"sweep": True, "secrets": {**KEYS, **CALLS, "RESTART_LEDGER": "memory://"}}, "needs a shared ledger"),
+    ("huawei", {"ledger": "redis"}, "obs or memory"),
+    ("google", {"ledger": "obs"}, "gs or memory"),
     ("huawei", {"sweep_rate": "61m"}, "1m to 60m"),
     ("huawei", {"sweep_rate": "every day"}, "1m to 60m"),
     ("google", {"sweep_schedule": "every 15 minutes"}, "Five fields"),
-    ("huawei", {"max_instances": 2}, "Several instances need one ledger"),
-    ("google", {"max_instances": 2}, "Several instances need one ledger"),
+    ("huawei", {"max_instances": 2, "ledger": "memory"}, "Several instances need one ledger"),
+    ("google", {"max_instances": 2, "ledger": "memory"}, "Several instances need one ledger"),
     ("huawei", {"reserved_instances": 2}, "up to max_instances"),
     ("google", {"min_instances": 2}, "up to max_instances"),
     ("huawei", {"vpc_id": "v"}, "given together"),
     ("huawei", {"image": "docker.io/library/python"}, "images of SWR only"),
     ("huawei", {"retries": 0}, "up to 3"),
     ("huawei", {"name": "Oms_Restarter"}, "lower-case letters"),
+    ("huawei", {"name": "oms-task-restarter-of-ours"}, "3 to 25"),
+    ("huawei", {"publishers": ""}, "closes the topic for OMS"),
+    ("huawei", {"locale": "de-de"}, "en-us or zh-cn"),
     ("google", {"name": "oms-task-restarter-of-ours"}, "3 to 22"),
     ("huawei", {"secrets": {"OMS_DST_AK": "a"}}, "OMS_DST_AK and OMS_DST_SK are required"),
     ("google", {"secrets": KEYS}, "HUAWEICLOUD_SDK_SK, OMS_DST_AK and OMS_DST_SK are required"),
@@ -192,7 +226,8 @@ def test_one_line_in_the_kustomization_switches_sweeps_on(tmp_path: Path) -> Non
 
 
 READMES = [
-    INFRA / folder / "README.md" for folder in ("google", "huawei", "image", "knative", "observability", "package")
+    INFRA / folder / "README.md"
+    for folder in ("google", "host", "huawei", "image", "knative", "observability", "package")
 ]
 PLATFORMS = [readme for readme in READMES if readme.parent.name not in ("observability", "package")]
 
@@ -216,8 +251,11 @@ def test_commands_of_a_readme_are_a_shells_and_name_files_and_targets_that_exist
         assert (readme.parent / example).exists()
 
 
+PINNED = [INFRA / "knative" / "kustomization.yaml", INFRA / "host" / "compose.yaml"]
+
+
 def test_pages_and_manifests_name_the_version_that_is_built() -> None:
-    texts = [path.read_text("utf-8") for path in [*READMES, INFRA / "knative" / "kustomization.yaml"]]
+    texts = [path.read_text("utf-8") for path in [*READMES, *PINNED]]
     versions = {
         one for text in texts for one in re.findall(r"(?:oms-task-restarter:|newTag: |version\":\")(\d[\d.]*\d)", text)
     }

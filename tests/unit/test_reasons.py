@@ -11,20 +11,28 @@ import pytest
 
 from example import ENVIRONMENT, PROJECT, TASK, settings, shown
 from restarter.decide.failure_reasons import BY_CODE, UNKNOWN, FailureClass, classify_failure, explain_failure
-from restarter.errors import Malformed
 from restarter.http.call import Answer
-from restarter.model import DeliveryContext, Event, Intent, Kind, Outcome, RestartRequest, Task
+from restarter.model.delivery import DeliveryContext
+from restarter.model.errors import Malformed
+from restarter.model.outcome import Kind, Outcome, Reason
+from restarter.model.request import Event, Intent, RestartRequest
+from restarter.model.task import Task
+from restarter.model.text import Text
 from restarter.oms import tasks
-from restarter.receipt import build
-from restarter.reply import reply_to
+from restarter.reporting.advice import PLACEHOLDERS as PLACEHOLDERS_OF_ADVICE
+from restarter.reporting.outcomes import OUTCOMES, Severity
+from restarter.reporting.reasons import REASONS, severity_of
+from restarter.reporting.receipt import build
+from restarter.reporting.reply import Entry, reply_to
 from restarter.settings.model import Settings
 
 # Huawei's list, by the measures it recommends; made without a look at the table in the function.
 LINES = (Path(__file__).parent / "failure_reasons.tsv").read_text("utf-8").splitlines()
 ROWS = list(csv.DictReader(LINES, delimiter="\t"))
-CONTEXT = DeliveryContext(datetime(2026, 11, 24, tzinfo=UTC), 0.0, 1.0)
+CONTEXT = DeliveryContext(datetime(2100, 11, 24, tzinfo=UTC), 0.0, 1.0)
 REQUEST = RestartRequest(task_id=str(TASK))
 EVENT = Event(request=REQUEST, dialect="cloudevent", intent=Intent.FAILED, project_id=PROJECT, event_id="1")
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
 PLACEHOLDERS = re.compile(r"[{}<>%]|\bNone\b|\bTODO\b|…|\.\.\.|\b(FILE|NAME)\b")
 
 
@@ -42,8 +50,10 @@ def receipt_of(outcome: Outcome, event: Event = EVENT, known: Settings | None = 
 def test_every_code_has_its_class_a_clause_a_measure_and_a_source(row: dict[str, str]) -> None:
     reason = explain_failure(row["code"])
     assert reason.failure_class is classify_failure(row["code"]) is expected_class(row)
-    assert re.fullmatch(r"(?:[a-z]|OMS)[^.]+[a-z0-9)]", reason.clause)
-    assert re.fullmatch(r"[A-Z][^{}]+[^. ]", reason.measure)
+    assert re.fullmatch(r"(?:[a-z]|OMS)[^.]+[a-z0-9)]", reason.clause.en)
+    assert re.fullmatch(r"[A-Z][^{}]+[^. ]", reason.measure.en)
+    assert CHINESE.search(reason.clause.zh)
+    assert CHINESE.search(reason.measure.zh)
     assert reason.source.startswith("https://")
 
 
@@ -57,19 +67,19 @@ def test_the_table_has_exactly_the_codes_of_the_list() -> None:
 
 @pytest.mark.parametrize("code", [row["code"] for row in ROWS if expected_class(row) is FailureClass.PERMANENT])
 def test_a_permanent_failure_is_named_in_words_of_ours_with_what_to_do(code: str) -> None:
-    outcome = Outcome(kind=Kind.REFUSED, reason="permanent_failure", task_id=str(TASK), failure_reason=code)
+    outcome = Outcome(kind=Kind.REFUSED, reason=Reason.PERMANENT_FAILURE, task_id=str(TASK), failure_reason=code)
     receipt = receipt_of(outcome)
     reason = BY_CODE[code]
-    assert receipt["message"] == f"Did not start task {TASK}: {code}, {reason.clause}"
+    assert receipt["message"] == f"Did not start task {TASK}: {code}, {reason.clause.en}"
     assert (receipt["reason"], receipt["failure_reason"]) == ("permanent_failure", code)
     assert (receipt["failure_class"], receipt["severity"]) == ("permanent", "ERROR")
     assert receipt["advice"] == (
-        f"{reason.measure}, then start it by hand: with a direct call of task_id {TASK}, or in OMS's console"
+        f"{reason.measure.en}, then start it by hand: with a direct call of task_id {TASK}, or in OMS's console"
     )
 
 
 def test_the_sentence_of_a_bucket_without_space() -> None:
-    outcome = Outcome(kind=Kind.REFUSED, reason="permanent_failure", task_id="123", failure_reason="TRF.0055")
+    outcome = Outcome(kind=Kind.REFUSED, reason=Reason.PERMANENT_FAILURE, task_id="123", failure_reason="TRF.0055")
     assert receipt_of(outcome)["message"] == "Did not start task 123: TRF.0055, the destination bucket has no space"
 
 
@@ -91,7 +101,7 @@ def test_a_code_of_another_shape_is_not_taken_and_the_text_never(code: Any) -> N
     assert task.failure_reason is None
     for error_reason in (code, [code], {"error_code": {"error_code": code}}):
         assert seen(error_reason=error_reason).failure_reason is None
-    outcome = Outcome(kind=Kind.REFUSED, reason="budget_exhausted", failure_reason=task.failure_reason)
+    outcome = Outcome(kind=Kind.REFUSED, reason=Reason.BUDGET_EXHAUSTED, failure_reason=task.failure_reason)
     assert not {"failure_reason", "failure_class"} & set(receipt_of(outcome))
 
 
@@ -140,39 +150,49 @@ def without_key(**changes: Any) -> Settings:
 
 
 ERRORS: list[tuple[Outcome, Event, Settings, list[str]]] = [
-    (Outcome(kind=Kind.NOT_FOUND), EVENT, settings(), ["task_id", f"project {PROJECT}"]),
-    (Outcome(kind=Kind.NOT_FOUND), NAME_EVENT, settings(), ["task_name"]),
-    (Outcome(kind=Kind.NOT_FOUND, group_id="g-1"), EVENT, settings(), ["group_id", "task group"]),
-    (Outcome(kind=Kind.NOT_FOUND), GROUP_EVENT, settings(), ["group_id", "task group"]),
-    (Outcome(kind=Kind.REJECTED, reason="ambiguous_task_name"), NAME_EVENT, settings(), ["task_id", "task_name"]),
-    (Outcome(kind=Kind.REJECTED, reason="credentials"), EVENT, settings(), ["HUAWEICLOUD_SDK_AK", "restarter check"]),
+    (Outcome(kind=Kind.NOT_FOUND, reason=Reason.NO_SUCH_TASK), EVENT, settings(), ["task_id", f"project {PROJECT}"]),
+    (Outcome(kind=Kind.NOT_FOUND, reason=Reason.NO_SUCH_TASK), NAME_EVENT, settings(), ["task_name"]),
     (
-        *(Outcome(kind=Kind.REJECTED, reason="credentials"), EVENT, without_key(oms_auth_token="t")),
+        Outcome(kind=Kind.NOT_FOUND, reason=Reason.NO_SUCH_GROUP, group_id="g-1"),
+        EVENT,
+        settings(),
+        ["group_id", "task group"],
+    ),
+    (Outcome(kind=Kind.NOT_FOUND, reason=Reason.NO_SUCH_GROUP), GROUP_EVENT, settings(), ["group_id", "task group"]),
+    (Outcome(kind=Kind.REJECTED, reason=Reason.AMBIGUOUS_TASK_NAME), NAME_EVENT, settings(), ["task_id", "task_name"]),
+    (Outcome(kind=Kind.REJECTED, reason=Reason.OMS_KEY), EVENT, settings(), ["HUAWEICLOUD_SDK_AK", "restarter check"]),
+    (
+        *(Outcome(kind=Kind.REJECTED, reason=Reason.OMS_KEY), EVENT, without_key(oms_auth_token="t")),
         ["OMS_AUTH_TOKEN", "restarter check"],
     ),
     (
-        *(Outcome(kind=Kind.REJECTED, reason="credentials"), EVENT, without_key(iam_user="u")),
+        *(Outcome(kind=Kind.REJECTED, reason=Reason.OMS_KEY), EVENT, without_key(iam_user="u")),
         ["IAM_USER and IAM_PASSWORD", "restarter check"],
     ),
-    (Outcome(kind=Kind.REJECTED, reason="credentials"), EVENT, without_key(), ["agency", "restarter check"]),
-    (Outcome(kind=Kind.REJECTED, reason="iam"), EVENT, settings(), ["IAM_ENDPOINT", "restarter check"]),
-    (Outcome(kind=Kind.REJECTED, reason="group_permission"), GROUP_EVENT, settings(), ["oms:taskgroup:update", "g-1"]),
-    (Outcome(kind=Kind.REJECTED, reason="redirect"), EVENT, settings(), ["OMS_ENDPOINT"]),
-    (Outcome(kind=Kind.REJECTED, reason="subscription"), EVENT, settings(), ["SMN"]),
+    (Outcome(kind=Kind.REJECTED, reason=Reason.OMS_KEY), EVENT, without_key(), ["agency", "restarter check"]),
+    (Outcome(kind=Kind.REJECTED, reason=Reason.IAM), EVENT, settings(), ["IAM_ENDPOINT", "restarter check"]),
     (
-        *(Outcome(kind=Kind.REJECTED, reason="refused_by_oms", oms_error_code="OMS.0064"), EVENT, settings()),
+        Outcome(kind=Kind.REJECTED, reason=Reason.GROUP_PERMISSION),
+        GROUP_EVENT,
+        settings(),
+        ["oms:taskgroup:update", "g-1"],
+    ),
+    (Outcome(kind=Kind.REJECTED, reason=Reason.REDIRECT), EVENT, settings(), ["OMS_ENDPOINT"]),
+    (Outcome(kind=Kind.REJECTED, reason=Reason.SUBSCRIPTION), EVENT, settings(), ["SMN"]),
+    (
+        *(Outcome(kind=Kind.REJECTED, reason=Reason.REFUSED_BY_OMS, oms_error_code="OMS.0064"), EVENT, settings()),
         ["OMS.0064", f"task_id {TASK}"],
     ),
-    (Outcome(kind=Kind.REJECTED, reason="refused_by_oms"), NAME_EVENT, settings(), ["direct call"]),
-    (Outcome(kind=Kind.REJECTED, reason="a word of tomorrow"), EVENT, settings(), ["direct call"]),
+    (Outcome(kind=Kind.REJECTED, reason=Reason.REFUSED_BY_OMS), NAME_EVENT, settings(), ["direct call"]),
+    (Outcome(kind=Kind.REJECTED), EVENT, settings(), ["direct call"]),
     (
-        *(Outcome(kind=Kind.REFUSED, reason="budget_exhausted", restarts=3), EVENT, settings()),
+        *(Outcome(kind=Kind.REFUSED, reason=Reason.BUDGET_EXHAUSTED, restarts=3), EVENT, settings()),
         ["Find out", "3 restarts within 24h", "none are listed", f"task_id {TASK}"],
     ),
     (
         Outcome(
             kind=Kind.REFUSED,
-            reason="budget_exhausted",
+            reason=Reason.BUDGET_EXHAUSTED,
             failure_reason="TRF.0057",
             failed_objects_list="oms/list.txt",
         ),
@@ -180,7 +200,7 @@ ERRORS: list[tuple[Outcome, Event, Settings, list[str]]] = [
         settings(restart_budget="4/2h"),
         ["4 restarts within 2h", "oms/list.txt", "OMS_PROFILES__ARCHIVE__DST_AK and OMS_PROFILES__ARCHIVE__DST_SK"],
     ),
-    (Outcome(kind=Kind.REFUSED, reason="permanent_failure"), EVENT, settings(), [f"task_id {TASK}"]),
+    (Outcome(kind=Kind.REFUSED, reason=Reason.PERMANENT_FAILURE), EVENT, settings(), [f"task_id {TASK}"]),
 ]
 
 
@@ -194,7 +214,7 @@ def test_every_error_says_what_to_do_next_without_a_placeholder(
     assert [word for word in words if word not in advice] == []
     assert not PLACEHOLDERS.search(advice)
     assert 20 < len(advice) < 400
-    direct = reply_to([outcome], [receipt], [b"{}"], direct=True)
+    direct = reply_to([Entry(outcome, receipt, b"{}", is_direct=True)])
     assert json.loads(direct.body)["advice"] == advice
 
 
@@ -202,11 +222,11 @@ def test_every_error_says_what_to_do_next_without_a_placeholder(
 def test_a_malformed_event_needs_a_person_and_a_direct_caller_hears_it_himself(
     dialect: str | None, severity: str
 ) -> None:
-    error = Malformed("task_id: task_id_digits", dialect=dialect)
-    receipt = build(Outcome(kind=Kind.MALFORMED, reason=error.reason), error, CONTEXT, settings(), None)
+    error = Malformed("task_id: must be 1 to 15 digits", dialect=dialect)
+    receipt = build(Outcome(kind=Kind.MALFORMED, fault=error.fault), error, CONTEXT, settings(), None)
     assert receipt["severity"] == severity
     assert receipt.get("advice") == (
-        "Correct what the sender sends (task_id: task_id_digits), and test a saved delivery with: "
+        "Correct what the sender sends (task_id: must be 1 to 15 digits), and test a saved delivery with: "
         "python -m restarter explain"
         if severity == "ERROR"
         else None
@@ -215,12 +235,61 @@ def test_a_malformed_event_needs_a_person_and_a_direct_caller_hears_it_himself(
 
 def test_every_other_outcome_has_no_advice() -> None:
     for kind in set(Kind) - {Kind.NOT_FOUND, Kind.REJECTED, Kind.MALFORMED}:
-        assert "advice" not in receipt_of(Outcome(kind=kind, reason="word"))
-    assert "advice" not in receipt_of(Outcome(kind=Kind.REFUSED, reason="budget_exhausted", repeated=True))
+        assert "advice" not in receipt_of(Outcome(kind=kind))
+    assert "advice" not in receipt_of(Outcome(kind=Kind.REFUSED, reason=Reason.BUDGET_EXHAUSTED, repeated=True))
 
 
 def test_an_exhausted_budget_names_the_rule_and_the_failure() -> None:
-    outcome = Outcome(kind=Kind.REFUSED, reason="budget_exhausted", failure_reason="TRF.0003")
+    outcome = Outcome(kind=Kind.REFUSED, reason=Reason.BUDGET_EXHAUSTED, failure_reason="TRF.0003")
     assert receipt_of(outcome)["message"] == (
-        f"Did not start task {TASK}: budget_exhausted; TRF.0003, the task waited too long to be run"
+        f"Did not start task {TASK}: it was restarted as often as RESTART_BUDGET allows; "
+        "TRF.0003, the task waited too long to be run"
     )
+
+
+ROWS_OF_REASONS = [
+    pytest.param(text, id=f"{word} {name}")
+    for word, name, text in [
+        *((word, "sentence", row.sentence) for word, row in REASONS.items()),
+        *((word, "advice", row.advice) for word, row in REASONS.items() if row.advice),
+        *((kind, "sentence", row.sentence) for kind, row in OUTCOMES.items()),
+        *((kind, "rule", row.rule) for kind, row in OUTCOMES.items() if row.rule),
+    ]
+]
+
+
+def test_each_reason_and_each_outcome_has_one_row() -> None:
+    assert list(REASONS) == list(Reason)
+    assert list(OUTCOMES) == list(Kind)
+
+
+@pytest.mark.parametrize("text", ROWS_OF_REASONS)
+def test_each_sentence_exists_in_both_languages(text: Text) -> None:
+    """With the same placeholders, each of which can be filled; a clause ends without a full stop."""
+    placeholders = [sorted(re.findall(r"{(\w+)}", each)) for each in text]
+    assert placeholders[0] == placeholders[1]
+    assert set(placeholders[0]) <= {*PLACEHOLDERS_OF_ADVICE, "target"}
+    assert text.en.isascii()
+    assert CHINESE.search(text.zh)
+    assert not text.en.endswith(".")
+    assert not text.zh.endswith("。")
+
+
+@pytest.mark.parametrize(("outcome", "event", "known", "words"), ERRORS)
+def test_every_error_says_what_to_do_in_chinese(
+    outcome: Outcome, event: Event, known: Settings, words: list[str]
+) -> None:
+    receipt = receipt_of(outcome, event, known.model_copy(update={"restart_language": "zh-cn"}))
+    for text in (receipt["message"], receipt["advice"]):
+        assert CHINESE.search(text)
+        assert not PLACEHOLDERS.search(text)
+
+
+def test_an_outcome_that_needs_a_person_says_so_once() -> None:
+    """A reason that makes an outcome urgent is an error the first time, and an information when it is repeated."""
+    urgent = [reason for reason, row in REASONS.items() if row.severity is Severity.ERROR]
+    assert urgent == [Reason.PERMANENT_FAILURE, Reason.BUDGET_EXHAUSTED]
+    for reason in urgent:
+        outcome = Outcome(kind=Kind.REFUSED, reason=reason)
+        assert severity_of(outcome, is_event=True) is Severity.ERROR
+        assert severity_of(outcome._replace(repeated=True), is_event=True) is Severity.INFO

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from restarter.model import Kind, Outcome
-from restarter.receipt import SENTENCES, severity_of
-from restarter.reply import reply_to, status_of
-from restarter.telemetry.trace import trace_id_of
+from restarter.model.outcome import Kind, Outcome, Reason
+from restarter.reporting.outcomes import OUTCOMES
+from restarter.reporting.reasons import severity_of
+from restarter.reporting.reply import Entry, reply_to, status_of
+from restarter.telemetry.trace_context import trace_id_of
 
 TABLE = {
     Kind.STARTED: (200, 204, "INFO"),
@@ -31,20 +32,31 @@ TABLE = {
 }
 
 
+def entry(outcome: Outcome) -> Entry:
+    """The result of an event."""
+    return Entry(outcome, {"message": "m"}, b"{}", is_direct=False)
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_each_outcome_has_its_status_for_a_direct_call_and_for_an_event_its_severity_and_its_sentence(
     kind: Kind,
 ) -> None:
     direct, event, severity = TABLE[kind]
-    assert status_of(kind, direct=True) == direct
-    assert status_of(kind, direct=False) == event
-    assert severity_of(Outcome(kind=kind)) == severity_of(Outcome(kind=kind), "direct") == severity
-    assert severity_of(Outcome(kind=kind), "smn") == ("ERROR" if kind is Kind.MALFORMED else severity)
-    assert SENTENCES[kind]
+    outcome = Outcome(kind=kind)
+    assert status_of(outcome, direct=True) == direct
+    assert status_of(outcome, direct=False) == event
+    assert severity_of(outcome, is_event=False) == severity
+    assert severity_of(outcome, is_event=True) == ("ERROR" if kind is Kind.MALFORMED else severity)
+
+
+def test_what_settles_an_event_and_what_counts_in_the_budget() -> None:
+    settles = {kind for kind, row in OUTCOMES.items() if row.settles}
+    assert settles == {Kind.STARTED, Kind.ALREADY_RUNNING, Kind.NOTHING_TO_DO, Kind.DUPLICATE}
+    assert {kind for kind, row in OUTCOMES.items() if row.counts} == {Kind.STARTED, Kind.UNCONFIRMED}
 
 
 def test_an_event_never_gets_a_status_that_makes_knative_repeat_what_is_hopeless() -> None:
-    assert not {status_of(kind, direct=False) for kind in Kind} & {404, 408, 409, 429}
+    assert not {status_of(Outcome(kind=kind), direct=False) for kind in Kind} & {404, 408, 409, 429}
 
 
 @pytest.mark.parametrize(
@@ -62,15 +74,14 @@ def test_an_event_never_gets_a_status_that_makes_knative_repeat_what_is_hopeless
     ],
 )
 def test_of_several_outcomes_the_one_that_most_needs_the_sender_decides(kinds: list[Kind], status: int) -> None:
-    outcomes = [Outcome(kind=kind) for kind in kinds]
-    reply = reply_to(outcomes, [{"message": "m"}] * len(kinds), [b"{}"] * len(kinds), direct=False)
+    reply = reply_to([entry(Outcome(kind=kind)) for kind in kinds])
     assert reply.status == status
     assert (reply.body == b"") == (status == 204)
 
 
 def test_retry_after_is_the_outcomes_own_where_it_has_one() -> None:
-    own = reply_to([Outcome(kind=Kind.DEFERRED, retry_after=77)], [{"message": "m"}], [b"{}"], direct=False)
-    other = reply_to([Outcome(kind=Kind.UNAVAILABLE)], [{"message": "m"}], [b"{}"], direct=False)
+    own = reply_to([entry(Outcome(kind=Kind.DEFERRED, retry_after=77))])
+    other = reply_to([entry(Outcome(kind=Kind.UNAVAILABLE))])
     assert (own.headers["Retry-After"], other.headers["Retry-After"]) == ("77", "5")
 
 
@@ -88,7 +99,20 @@ def test_a_trace_is_taken_from_a_well_formed_traceparent_alone(traceparent: str,
     assert trace_id_of(traceparent) == trace_id
 
 
-@pytest.mark.parametrize(("receipt", "reason"), [({}, "no_such_task"), ({"group_id": "g"}, "no_such_group")])
-def test_what_oms_does_not_have_is_a_reason(receipt: dict[str, str], reason: str) -> None:
-    reply = reply_to([Outcome(kind=Kind.NOT_FOUND)], [{"message": "", **receipt}], [b"{}"], direct=True)
-    assert json.loads(reply.body)["reason"] == reason
+def test_the_result_of_a_sweep_answers_and_not_those_of_its_tasks() -> None:
+    found = entry(Outcome(kind=Kind.UNAVAILABLE))._replace(answers_sender=False)
+    assert reply_to([found, entry(Outcome(kind=Kind.SWEPT))]).status == 204
+
+
+@pytest.mark.parametrize(
+    ("outcome", "shown"),
+    [
+        (Outcome(kind=Kind.NOT_FOUND, reason=Reason.NO_SUCH_TASK), "no_such_task"),
+        (Outcome(kind=Kind.MALFORMED, fault="task_id: must be 1 to 15 digits"), "task_id: must be 1 to 15 digits"),
+        (Outcome(kind=Kind.REJECTED), None),
+    ],
+)
+def test_a_problem_says_the_reason_and_never_the_note_of_the_caller(outcome: Outcome, shown: str | None) -> None:
+    receipt = {"message": "m", "reason": shown or "nightly run"}
+    reply = reply_to([Entry(outcome, receipt, b"{}", is_direct=True)])
+    assert json.loads(reply.body).get("reason") == shown

@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import schemas
-from door import Function
 from example import TASK
 from example import settings as example_settings
-from restarter.model import DeliveryContext, DirectRequest, Event, Intent, Kind, Outcome, RestartRequest, SweepCounts
-from restarter.receipt import build
+from function_client import Function
+from restarter.model.delivery import DeliveryContext
+from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
+from restarter.model.request import DirectRequest, Event, Intent, RestartRequest
+from restarter.reporting.receipt import build
 
 README = (Path(__file__).parents[2] / "function" / "README.md").read_text("utf-8")
 REQUEST = json.loads((schemas.SCHEMAS / "restart_request.schema.json").read_text("utf-8"))
@@ -152,7 +154,13 @@ def test_so_they_do_with_any_document(document: dict[str, Any]) -> None:
 def full_receipt() -> dict[str, Any]:
     """Of a request about which everything is known."""
     everything: dict[str, Any] = dict.fromkeys(Outcome._fields, "1")
-    everything |= {"kind": Kind.REJECTED, "counts": SweepCounts()}
+    everything |= {
+        "kind": Kind.REJECTED,
+        "reason": Reason.REFUSED_BY_OMS,
+        "fault": None,
+        "repeated": False,
+        "counts": SweepCounts(),
+    }
     request = RestartRequest(task_name="a", reason="nightly run")
     event = Event(request=request, dialect="cloudevent", intent=Intent.FAILED, project_id="p", event_id="1")
     now = datetime.now(UTC)

@@ -23,7 +23,8 @@ from pydantic import SecretStr
 
 from example import PROJECT, TASK, settings
 from restarter.http.call import Call
-from restarter.model import AccessKey, Start
+from restarter.model.delivery import AccessKey
+from restarter.model.task import Start
 from restarter.oms import start_task, task_groups, tasks
 from restarter.oms.signing import sign
 from restarter.settings.model import StorageCredentials

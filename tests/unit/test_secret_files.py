@@ -10,8 +10,11 @@ import pytest
 from example import ENVIRONMENT
 from restarter.settings import files as secret_files
 from restarter.settings.errors import SettingsError
-from restarter.settings.model import Settings, given_twice, load
+from restarter.settings.model import Settings, load, misspelt_names, names_given_twice
 from restarter.settings.reload import SettingsReloader
+
+TWICE = "{} is given in the environment and differently in a file; the file is used"
+REQUIRED = "required, because OMS keeps no keys and each start sends them"
 
 
 @pytest.fixture
@@ -44,7 +47,8 @@ def dst_sk(settings: Settings) -> str:
 # -- reading
 
 
-def test_a_file_is_named_like_its_setting_and_wins_over_the_environment(secrets_dir: Path) -> None:
+def test_a_file_wins_over_the_environment(secrets_dir: Path) -> None:
+    """A file is named like its setting, and its value is used where the environment has another."""
     write(secrets_dir, OMS_DST_SK="of-the-file", OMS_TIMEOUT="7", CALLER_TRUST_PLATFORM="true")
     settings = load()
     assert dst_sk(settings) == "of-the-file"
@@ -52,7 +56,8 @@ def test_a_file_is_named_like_its_setting_and_wins_over_the_environment(secrets_
     assert settings.oms_dst_ak.get_secret_value() == ENVIRONMENT["OMS_DST_AK"]
 
 
-def test_a_file_of_a_setting_with_two_names_wins_over_the_other_name(secrets_dir: Path) -> None:
+def test_a_file_wins_over_the_other_name(secrets_dir: Path) -> None:
+    """A setting with two names: a file of one wins over the environment with the other."""
     write(secrets_dir, CLOUD_SDK_AK="ak-of-the-file", CLOUD_SDK_SK="sk-of-the-file")
     settings = load()
     assert settings.huaweicloud_sdk_ak is not None
@@ -109,7 +114,7 @@ def test_a_profile_is_put_together_of_files_and_environment(secrets_dir: Path, e
     environment.setenv("OMS_PROFILES__AWS__DST_SK", "not-used")
     keys = load().oms_profiles["aws"]
     assert (keys.dst_ak.get_secret_value(), keys.dst_sk.get_secret_value()) == ("of-the-environment", "of-the-file")
-    assert given_twice() == ["OMS_PROFILES__AWS__DST_SK"]
+    assert names_given_twice() == [TWICE.format("OMS_PROFILES__AWS__DST_SK")]
 
 
 def kubernetes(root: Path, version: str, **texts: str) -> None:
@@ -122,7 +127,8 @@ def kubernetes(root: Path, version: str, **texts: str) -> None:
             (root / first).symlink_to(Path("..data") / first)
 
 
-def test_the_files_of_kubernetes_are_read_once_each_and_a_swap_is_seen_whole(secrets_dir: Path) -> None:
+def test_files_of_kubernetes(secrets_dir: Path) -> None:
+    """Each file is read once, and a swap of the folder is seen as a whole."""
     kubernetes(secrets_dir, "2026_1", OMS_DST_SK="old", OMS_PROFILES__aws__DST_AK="o1", OMS_PROFILES__aws__DST_SK="o2")
     rotation = SettingsReloader()
     old = rotation.current()
@@ -173,7 +179,7 @@ def test_without_a_folder_of_secrets_the_environment_is_all(
     (tmp_path / "file").write_text("no folder")
     environment.setenv("SECRETS_DIR", str(tmp_path / what))
     assert dst_sk(load()) == ENVIRONMENT["OMS_DST_SK"]
-    assert given_twice() == []
+    assert names_given_twice() == []
 
 
 # -- faults
@@ -197,17 +203,16 @@ def test_a_file_that_may_not_be_read_is_named(secrets_dir: Path, monkeypatch: py
     assert faults() == ["OMS_DST_SK: its file cannot be read as text"]
 
 
-def test_a_folder_where_a_file_should_be_is_a_setting_that_is_not_given(
-    secrets_dir: Path, environment: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_in_place_of_a_file_is_no_value(secrets_dir: Path, environment: pytest.MonkeyPatch) -> None:
     """A container runtime makes a folder where it finds no file to mount."""
     environment.delenv("OMS_DST_SK")
     (secrets_dir / "OMS_DST_SK").mkdir()
     write(secrets_dir, OMS_DST_SK__inside="secret")
-    assert faults() == ["OMS_DST_SK: Field required"]
+    assert faults() == [f"OMS_DST_SK: {REQUIRED}"]
 
 
-def test_a_file_where_a_profile_should_be_is_a_fault_that_names_it(secrets_dir: Path) -> None:
+def test_a_file_in_place_of_a_profile_is_named(secrets_dir: Path) -> None:
+    """A profile is a folder."""
     write(secrets_dir, OMS_PROFILES__aws="secret-text")
     (fault,) = faults()
     assert fault.startswith("OMS_PROFILES__AWS: ")
@@ -219,9 +224,8 @@ def test_too_much_to_read_is_a_fault_of_the_folder(secrets_dir: Path) -> None:
     assert faults() == ["SECRETS_DIR, OMS_PROFILES: SettingsError: cannot be read"]
 
 
-def test_all_faults_of_files_environment_and_profiles_are_told_at_once_and_by_name(
-    secrets_dir: Path, environment: pytest.MonkeyPatch
-) -> None:
+def test_all_faults_are_told_at_once_and_by_name(secrets_dir: Path, environment: pytest.MonkeyPatch) -> None:
+    """Those of files, of the environment and of profiles."""
     environment.delenv("OMS_PROJECT_ID")
     environment.setenv("OMS_PROFILES__GCP__DST_AK", "secret-of-gcp")
     write(
@@ -254,10 +258,57 @@ def test_a_setting_given_twice_and_differently_is_said_by_name(
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (
             logging.WARNING,
-            "OMS_DST_SK is given in the environment and differently in a file; the file is used",
+            TWICE.format("OMS_DST_SK"),
         )
     ]
     assert dst_sk(rotation.current()) == "of-the-file"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("RESTART_BUGDET", "RESTART_BUGDET is not a setting and has no effect; did you mean RESTART_BUDGET?"),
+        ("OMS_TIMOUT", "OMS_TIMOUT is not a setting and has no effect; did you mean OMS_TIMEOUT?"),
+        ("OMS_TOKEN", "OMS_TOKEN is not a setting and has no effect; did you mean OMS_AUTH_TOKEN?"),
+        ("CALLER_BEARER_TOKEN", "… is not a setting and has no effect; did you mean CALLER_BEARER_TOKENS?"),
+        ("IAM_PASSWROD", "IAM_PASSWROD is not a setting and has no effect; did you mean IAM_PASSWORD?"),
+        ("OMS_PROFILES__AWS__DTS_AK", "… is not a setting and has no effect; did you mean OMS_PROFILES__AWS__DST_AK?"),
+        (
+            "RESTART_LOOK_FIRST",
+            "… is no longer a setting and has no effect: the function looks at every task before it starts one",
+        ),
+    ],
+)
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_a_misspelt_or_former_name_is_warned_of(
+    name: str,
+    said: str,
+    where: str,
+    secrets_dir: Path,
+    environment: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It stops nothing, and its value is not in the warning."""
+    environment.setenv("OMS_PROFILES__AWS__DST_AK", "a")
+    environment.setenv("OMS_PROFILES__AWS__DST_SK", "a")
+    if where == "file":
+        write(secrets_dir, **{name: "the-value"})
+    else:
+        environment.setenv(name, "the-value")
+    SettingsReloader().warn()
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", said.replace("…", name))
+    ]
+
+
+@pytest.mark.parametrize("name", ["OMS_PORT", "RESTART_POLICY", "PATH", "LOG_LEVELS", "OMS_PROFILES__AWS__X", "IAM_"])
+def test_a_name_that_resembles_no_setting_is_none_of_ours(name: str, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv(name, "x")
+    environment.setenv("OMS_PROFILES__AWS__DST_AK", "a")
+    environment.setenv("OMS_PROFILES__AWS__DST_SK", "a")
+    environment.setenv("oms_timeout", "3")
+    environment.setenv("NOTIFY_NOBODY", "x")
+    assert misspelt_names() == []
 
 
 # -- following
@@ -281,9 +332,8 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-def test_while_nothing_changes_the_settings_are_one_object_and_no_file_is_opened(
-    secrets_dir: Path, opened: list[str]
-) -> None:
+def test_no_file_is_opened_while_nothing_changes(secrets_dir: Path, opened: list[str]) -> None:
+    """The settings stay the same object, too."""
     write(secrets_dir, OMS_DST_SK="value", OMS_PROFILES__aws__DST_AK="1", OMS_PROFILES__aws__DST_SK="2")
     rotation = SettingsReloader()
     assert sorted(opened) == ["DST_AK", "DST_SK", "OMS_DST_SK"]
@@ -332,9 +382,10 @@ def seen(settings: Settings) -> list[str]:
         (came_with_a_profile, ["value", "", "aws", "gcp"]),
     ],
 )
-def test_a_file_that_changed_came_or_went_makes_new_settings_once(
+def test_a_changed_file_makes_new_settings_once(
     change: Callable[[Path], None], after: list[str], secrets_dir: Path, opened: list[str]
 ) -> None:
+    """One that changed, was added or was removed."""
     write(secrets_dir, OMS_DST_SK="value", OMS_PROFILES__aws__DST_AK="1", OMS_PROFILES__aws__DST_SK="2")
     rotation = SettingsReloader()
     old = rotation.current()
@@ -375,20 +426,21 @@ def test_links_in_circles_do_not_keep_the_function_from_looking(
         ({"OMS_PROFILES__aws__SRC_AK": "words"}, "OMS_PROFILES__AWS__SRC_SK: required with SRC_AK"),
         (
             {"OMS_TIMEOUT": "words", "OMS_REGION": "words"},
-            "OMS_REGION: unknown region; OMS has …; OMS_TIMEOUT: Input should be a valid number, …",
+            "OMS_REGION: unknown region; OMS has …; OMS_TIMEOUT: must be a number",
         ),
     ],
 )
-def test_a_broken_file_leaves_the_settings_as_they_were_and_is_named_in_one_line_until_it_is_repaired(
+def test_a_broken_file_keeps_the_previous_settings(
     broken: dict[str, str | bytes], said: str, secrets_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """It is named in one line, once, until it is repaired."""
     write(secrets_dir, OMS_DST_SK="value", OMS_PROFILES__aws__DST_AK="1", OMS_PROFILES__aws__DST_SK="2")
     rotation = SettingsReloader()
     old = rotation.current()
     write(secrets_dir, **broken)
     assert all(rotation.current() is old for _ in range(10))
     (line,) = errors(caplog)
-    begin = "The settings stay as they were, for a changed file is wrong: "
+    begin = "Keeping the previous settings: a changed file is invalid: "
     assert line.startswith(begin)
     parts = said.split("…")
     assert all(part in line.removeprefix(begin) for part in parts)
@@ -409,7 +461,7 @@ def test_a_folder_that_goes_and_comes_again_is_noticed(
     old = rotation.current()
     secrets_dir.rename(secrets_dir.with_name("gone"))
     assert [rotation.current() is old for _ in range(3)] == [True] * 3
-    assert [line.rpartition(": OMS")[2] for line in errors(caplog)] == ["_DST_SK: Field required"]
+    assert [line.rpartition(": OMS")[2] for line in errors(caplog)] == [f"_DST_SK: {REQUIRED}"]
     write(secrets_dir, OMS_DST_SK="another")
     assert dst_sk(rotation.current()) == "another"
 
@@ -418,9 +470,10 @@ def test_a_folder_that_goes_and_comes_again_is_noticed(
 
 
 @pytest.mark.parametrize("first", ["ak-new", "broken by a blank"])
-def test_what_changes_while_it_is_read_is_not_used_half_and_not_called_wrong(
+def test_files_that_change_while_they_are_read(
     first: str, secrets_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """They are not used by halves, and nothing is said to be wrong."""
     write(secrets_dir, OMS_DST_AK="ak-old", OMS_DST_SK="sk-old")
     rotation = SettingsReloader()
     old = rotation.current()

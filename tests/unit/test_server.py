@@ -5,25 +5,28 @@ import contextlib
 import logging
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
+from unittest import mock
 
 import pytest
 import uvicorn
 import uvicorn_worker
 
-from restarter import server
+from restarter.serving import http_protocol
+from restarter.serving import worker as http_worker
 
-HANDLED = [*server.Worker.SIGNALS, signal.SIGTERM]
+HANDLED = [*http_worker.Worker.SIGNALS, signal.SIGTERM]
 
 
 @pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[server.Worker]:
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[http_worker.Worker]:
     """The worker that the framework starts, without a server; the signals of this process are put back."""
     monkeypatch.setattr(uvicorn_worker, "UvicornWorker", uvicorn_worker.UvicornWorker)
     monkeypatch.setattr(uvicorn.config, "HTTP_PROTOCOLS", dict(uvicorn.config.HTTP_PROTOCOLS))
-    server.install()
+    http_worker.install()
     before = {number: signal.getsignal(number) for number in HANDLED}
     yield uvicorn_worker.UvicornWorker.__new__(uvicorn_worker.UvicornWorker)
     for number, handler in before.items():
@@ -31,9 +34,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[server.Worker]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_uvicorn_raises_again_after_the_last_reply_ends_the_program_and_the_next_signal_does_nothing(
-    number: int, worker: server.Worker
-) -> None:
+def test_the_signal_after_the_last_reply_ends_the_program(number: int, worker: http_worker.Worker) -> None:
     worker.init_signals()
     with pytest.raises(SystemExit) as ended:
         signal.raise_signal(number)
@@ -42,7 +43,7 @@ def test_what_uvicorn_raises_again_after_the_last_reply_ends_the_program_and_the
     signal.raise_signal(signal.SIGINT)
 
 
-def test_a_quick_stop_of_gunicorn_is_the_stop_that_uvicorn_knows(worker: server.Worker) -> None:
+def test_a_quick_stop_of_gunicorn_is_the_stop_that_uvicorn_knows(worker: http_worker.Worker) -> None:
     heard: list[int] = []
 
     def hear(number: int, _frame: FrameType | None) -> None:
@@ -61,28 +62,39 @@ async def hello(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": b"hello"})
 
 
-async def say(*parts: bytes) -> bytes:
-    """What a server answers to these bytes until it closes the connection."""
+async def say(*parts: bytes, pause: float = 0.1, idle_s: float = 5, app: Any = hello) -> bytes:
+    """What a server answers to these bytes until it closes the connection.
+
+    Args:
+        parts: Packets.
+        pause: Seconds after each.
+        idle_s: For how long an idle connection stays.
+        app: The application.
+    """
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(hello, http=server.Http, lifespan="off", log_config=None)
+    config = uvicorn.Config(app, http=http_protocol.Http, lifespan="off", log_config=None)
+    config.timeout_keep_alive = idle_s  # type: ignore[assignment]  # the loop takes parts of a second, too
     running = uvicorn.Server(config)
     serving = asyncio.create_task(running.serve(sockets=[listening]))
     reader, writer = await asyncio.open_connection(*listening.getsockname())
     for part in parts:
         writer.write(part)
-        await asyncio.sleep(0.1)
-    answer = await asyncio.wait_for(reader.read(), 5)
+        await asyncio.sleep(pause)
+    answer = b""
+    with contextlib.suppress(ConnectionResetError):
+        while part := await asyncio.wait_for(reader.read(65536), 5):
+            answer += part
     writer.close()
     running.should_exit = True
     await serving
     return answer
 
 
-def test_uvicorn_reads_http_in_the_same_way_without_gunicorn(worker: server.Worker) -> None:
+def test_uvicorn_reads_http_in_the_same_way_without_gunicorn(worker: http_worker.Worker) -> None:
     """As `functions-framework --debug` starts it; left to itself, it takes httptools, which bounds nothing."""
     config = uvicorn.Config(hello, log_config=None)
     config.load()
-    assert config.http_protocol_class is server.Http
+    assert config.http_protocol_class is http_protocol.Http
 
 
 def test_what_is_no_http_is_refused(caplog: pytest.LogCaptureFixture) -> None:
@@ -90,75 +102,130 @@ def test_what_is_no_http_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
-def test_garbage_after_a_reply_closes_the_connection_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+def test_garbage_after_a_reply_began_leaves_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
     request = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert asyncio.run(say(request, b"zz\r\ngarbage\r\n")).startswith(b"HTTP/1.1 200 ")
     assert [record for record in caplog.records if record.exc_info] == []
 
 
-class Sent(asyncio.Transport):
-    """Keeps each call of the system that a real transport would make."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[bytes | str] = []
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        if data:
-            self.calls.append(bytes(data))
-
-    def close(self) -> None:
-        self.calls.append("close")
-
-    def is_closing(self) -> bool:
-        return "close" in self.calls
+GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
-HEAD = b"HTTP/1.1 204 \r\n\r\n"
-CONTINUE = b"HTTP/1.1 100 \r\n\r\n"
+@pytest.mark.parametrize("parts", [[b""], [b"G"] * 5, [GET, b"G"], [GET, *([b"G"] * 4)], [GET]], ids=ascii)
+def test_a_connection_waits_for_a_head_no_longer_than_idle(parts: list[bytes]) -> None:
+    """Neither one byte nor many that come slowly hold it, before the first request or after a reply."""
+    began = time.monotonic()
+    answered = asyncio.run(say(*parts, pause=0.05, idle_s=0.3))
+    assert answered.count(b"HTTP/1.1 200") == (parts[0] == GET)
+    assert 0.3 <= time.monotonic() - began < 1.5
+
+
+def test_a_request_that_takes_longer_than_an_idle_connection_stays_is_answered() -> None:
+    assert asyncio.run(say(GET, idle_s=0.01)).endswith(b"hello")
+
+
+async def measure(scope: Any, receive: Any, send: Any) -> None:
+    """An application that reads the whole body and replies how long it is, or that it is broken."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+    await asyncio.sleep(0.03)
+    body = b"broken" if http_protocol.BROKEN_BODY in scope["state"] else b"%d bytes" % size
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def refuse(_scope: Any, _receive: Any, send: Any) -> None:
+    """An application that replies before it has read anything."""
+    headers = [(b"content-length", b"0"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.mark.parametrize(
-    ("written", "sent"),
+    ("parts", "said"),
     [
-        ([HEAD, b"body", b""], [HEAD + b"body"]),
-        ([HEAD, b"", b""], [HEAD]),
-        ([HEAD, b"HTTP/1.1 200 in a body", b"more"], [HEAD + b"HTTP/1.1 200 in a body", b"more"]),
-        ([CONTINUE], [CONTINUE]),
-        ([CONTINUE, HEAD, b"a", HEAD, b"b"], [CONTINUE, HEAD + b"a", HEAD + b"b"]),
-        ([HEAD], []),
+        ([b"2\r\nhi\r\n0\r\n\r\n"], [b"2 bytes"]),
+        ([b"2\r\nh", b"i\r\n", b"0\r\n", b"\r\n"], [b"2 bytes"]),
+        ([b"2;extension=1\r\nhi\r\n0\r\nTrailer: x\r\n\r\n"], [b"2 bytes"]),
+        ([b"2\r\nhi\r\n0\r\n\r\n", GET], [b"2 bytes", b"0 bytes"]),
+        ([b"2\r\nhi\r\n0\r\n\r\n" + GET], [b"2 bytes"]),
+        ([b"2\r\nhi\r\n0\r\n\r\ngarbage"], [b"2 bytes"]),
+        ([b"1\r\na\r\n" * 900 + b"0\r\n\r\n"], [b"900 bytes"]),
+        ([b"1\r\na\r\n" * 1100 + b"0\r\n\r\n"], [b"broken"]),
+        ([b"2\r\nhi", b"zz"], [b"broken"]),
+        ([b"zz\r\n", b"2\r\nhi\r\n0\r\n\r\n" + GET], [b"broken"]),
     ],
+    ids=lambda value: ascii(value)[:60],
 )
-def test_the_head_of_a_reply_is_sent_with_what_follows_and_one_that_only_informs_is_sent_at_once(
-    written: list[bytes], sent: list[bytes]
+def test_chunks_are_read_at_once_and_what_is_none_is_the_applications_to_refuse(
+    parts: list[bytes], said: list[bytes]
 ) -> None:
-    real = Sent()
-    transport = server.OneWrite(real)
-    for data in written:
-        transport.write(data)
-    assert real.calls == sent
-    assert not transport.is_closing()
-    transport.close()
-    assert b"".join([call for call in real.calls if isinstance(call, bytes)]) == b"".join(written)
-    assert real.calls[-1] == "close"
-    assert transport.is_closing()
+    answered = asyncio.run(say(CHUNKED, *parts, idle_s=0.4, pause=0.02, app=measure))
+    assert [part.partition(b"\r\n\r\n")[2] for part in answered.split(b"HTTP/1.1 200")[1:]] == said
 
 
-def test_a_reply_is_one_call_of_the_system() -> None:
-    real = Sent()
+@pytest.mark.parametrize("lines", [990, 1010])
+def test_a_head_of_over_a_thousand_lines_is_not_parsed(lines: int) -> None:
+    head = b"GET / HTTP/1.1\r\nHost: h\r\n" + b"a:\r\n" * lines + b"\r\n"
+    status = b"HTTP/1.1 200" if lines < 1000 else b"HTTP/1.1 400"
+    assert asyncio.run(say(head, idle_s=0.2, app=measure)).startswith(status)
+    assert asyncio.run(say(GET + b"\n" * 2000, idle_s=0.2, app=measure)).startswith(b"HTTP/1.1 200")
 
-    async def reply() -> None:
-        config = uvicorn.Config(hello, **(server.Worker.CONFIG_KWARGS | {"log_config": None, "lifespan": "off"}))
-        config.load()
-        http = server.Http(config=config, server_state=uvicorn.server.ServerState(), app_state={})
-        http.connection_made(real)
-        http.data_received(b"GET / HTTP/1.1\r\nHost: f\r\n\r\n")
-        await asyncio.sleep(0.1)
-        assert len(real.calls) == 1
-        http.connection_lost(None)
 
-    asyncio.run(reply())
-    only = real.calls[0]
-    assert isinstance(only, bytes)
-    assert only.startswith(b"HTTP/1.1 200")
-    assert only.endswith(b"\r\n\r\nhello")
+@pytest.mark.parametrize("sent", [0, 1, 9 * 1024 * 1024])
+def test_what_comes_after_a_reply_is_read_within_bounds(sent: int) -> None:
+    """And the sender gets the reply, although it has not sent its body yet."""
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n"
+    began = time.monotonic()
+    answered = asyncio.run(say(head, b" " * sent, app=refuse))
+    assert answered.startswith(b"HTTP/1.1 413")
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("bound", ["MAX_DISCARDED_BYTES", "DISCARD_TIMEOUT_S"])
+def test_a_sender_that_goes_on_after_its_reply_is_cut_off(bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, bound, 0.1 if bound.endswith("S") and "TIMEOUT" in bound else 1000)
+    ended: list[float] = []
+
+    async def go_on() -> None:
+        listening = socket.create_server(("127.0.0.1", 0))
+        running = uvicorn.Server(uvicorn.Config(refuse, http=http_protocol.Http, lifespan="off", log_config=None))
+        serving = asyncio.create_task(running.serve(sockets=[listening]))
+        _, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n")
+        began = time.monotonic()
+        with contextlib.suppress(OSError):
+            while time.monotonic() - began < 3:
+                writer.write(b" " * 100)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        ended.append(time.monotonic() - began)
+        writer.close()
+        running.should_exit = True
+        await serving
+
+    asyncio.run(go_on())
+    assert ended[0] < 1
+
+
+def test_a_sender_that_reset_the_connection_is_not_waited_for() -> None:
+    async def close() -> None:
+        config = uvicorn.Config(hello, http=http_protocol.Http, lifespan="off", log_config=None)
+        http = http_protocol.Http(config, uvicorn.server.ServerState(), {})
+        http.conn.receive_data(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n")
+        http.conn.next_event()
+        real = mock.create_autospec(asyncio.Transport, instance=True)
+        real.is_closing.return_value = False
+        real.write_eof.side_effect = OSError
+        transport = http_protocol.LingeringTransport(real, http)
+        transport.close()
+        transport.close()
+        assert transport.is_closing()
+        real.write_eof.assert_called_once_with()
+
+    asyncio.run(close())

@@ -9,11 +9,11 @@ import pytest
 from pydantic import SecretStr
 
 from restarter.http.call import Call
-from restarter.model import AccessKey, AuthToken
+from restarter.model.delivery import AccessKey, AuthToken
 from restarter.oms.signing import identify, sign
 
 VECTORS = json.loads((Path(__file__).parent / "signature_vectors.json").read_text())
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+NOW = datetime.fromisoformat("20260102T030405Z")
 CALL = Call(
     "POST",
     "https://oms.cn-north-4.myhuaweicloud.com",

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-import simulator as door
+import simulator
 from oms_simulator.documents import InvalidDocument
 from simulator import Simulator
 from simulator_calls import (
@@ -216,6 +217,7 @@ def test_a_world_that_is_not_understood_is_refused_at_once() -> None:
 def test_the_demo_world_holds_what_the_demo_needs() -> None:
     sim = Simulator()
     main = sim.task(ID)
+    assert time.time() - main["start_time"] / 1000 < 86_400
     assert (main["name"], main["status"]) == ("photos-photos-20261027211637786_544", 4)
     assert (main["error_reason"]["error_code"], main["failed_object_record"]["result"]) == ("TRF.0001", True)
     tasks = sim.tasks()
@@ -258,7 +260,7 @@ def test_the_command_says_where_it_listens_and_stops_when_told(tmp_path: Path) -
     world = tmp_path / "world.json"
     hang = [{"operation": "start", "action": {"hang": "before"}}]
     world.write_text(json.dumps({"tasks": [FAILED], "rules": hang}), "utf-8")
-    command = [sys.executable, str(Path(door.__file__)), "--port", "0", "--world", str(world)]
+    command = [sys.executable, str(Path(simulator.__file__)), "--port", "0", "--world", str(world)]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes) as process:  # noqa: S603 - our own command
         try:
@@ -279,7 +281,7 @@ def test_the_command_says_where_it_listens_and_stops_when_told(tmp_path: Path) -
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
     monkeypatch.setattr(sys, "argv", ["simulator.py", *arguments])
     with pytest.raises(SystemExit) as ended:
-        door.main()
+        simulator.main()
     return ended.value.code
 
 

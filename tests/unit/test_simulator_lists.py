@@ -142,6 +142,15 @@ def test_generated_tasks_can_have_been_started_some_time_ago() -> None:
     assert [task["start_time"] for task in sim.tasks()] == [int(NOON - 60) * 1000, int(NOON - 59) * 1000]
 
 
+def test_tasks_that_no_time_is_given_for_were_started_twenty_days_ago() -> None:
+    """Relative to now, so that nothing of the world grows old."""
+    template, long_ago = FAILED | {"id": 1}, int(NOON - 20 * 86_400) * 1000
+    world = {"generate": [{"count": 2, "template": template, "step_ms": 1000}], "groups": [{"group_id": "g"}]}
+    sim = Simulator({"tasks": [FAILED | {"id": 7}], **world}, Clock())
+    assert [task["start_time"] for task in sim.tasks()] == [long_ago, long_ago, long_ago + 1000]
+    assert sim.group("g")["start_time"] == long_ago
+
+
 def test_ten_thousand_tasks_are_made_and_listed_fast() -> None:
     """Measured: 0.12 s for the world and 3 to 8 ms for a page; the bounds leave room for a busy machine."""
     begun = time.perf_counter()
@@ -154,8 +163,8 @@ def test_ten_thousand_tasks_are_made_and_listed_fast() -> None:
     assert ids == set(range(1, 201))
     assert page(sim, 0, 100, "task_name=run-").json()["count"] == 9_800
     listed = time.perf_counter() - begun
-    assert made < 5
-    assert listed < 2
+    assert made < 20
+    assert listed < 10
 
 
 def test_only_the_tasks_that_were_started_are_told_with_their_starts(sim: Simulator) -> None:

@@ -41,6 +41,25 @@ def source() -> Any:
     return SDK.SrcNodeReq(cloud_type="AWS", region="eu-central-1", ak="a", sk="b", bucket="photos", object_key=[""])
 
 
+def test_a_task_that_the_sdk_makes_with_a_topic_tells_of_its_failure(sim: Simulator, client: Any) -> None:
+    """As on the page for Huawei Cloud: a list that is not there, and a topic that is open for OMS."""
+    urn = f"urn:smn:cn-north-4:{PROJECT}:oms-failed"
+    sim.set_smn({"topics": [{"topic_urn": urn, "publishers": ["oms"]}]})
+    listed = SDK.ListFile(list_file_key="not-there.txt", obs_bucket="backup")
+    body = SDK.CreateTaskReq(
+        task_type="list",
+        src_node=SDK.SrcNodeReq(cloud_type="HuaweiCloud", region="cn-north-4", ak="a", sk="b", list_file=listed),
+        dst_node=SDK.DstNodeReq(ak="c", sk="d", bucket="backup", region="cn-north-4"),
+        smn_config=SDK.SmnConfig(topic_urn=urn, trigger_conditions=["FAILURE"], language="en-us"),
+    )
+    created = client.create_task(SDK.CreateTaskRequest(body=body))
+    sim.fail({"task_id": created.id, "error_code": "TRF.0013"})
+    shown = client.show_task(SDK.ShowTaskRequest(task_id=created.id))
+    assert (shown.status, shown.error_reason.error_code, shown.smn_info.notify_result) == (4, "TRF.0013", True)
+    (notice,) = sim.notices()
+    assert created.task_name in notice["event"]["record"][0]["smn"]["message"]
+
+
 def code_of(error: pytest.ExceptionInfo[Any]) -> tuple[int, str]:
     return error.value.status_code, error.value.error_code
 

@@ -109,7 +109,7 @@ NEW = {"src_node": {"bucket": "photos"}, "dst_node": {"ak": "c", "sk": "d", "buc
 
 def test_a_new_task_has_a_name_of_oms_and_runs(sim: Simulator) -> None:
     answer = ask(sim, "POST", TASKS, json=NEW | {"enable_restore": True}).json()
-    assert answer == {"id": ID + 1, "task_name": "photos-backup-20261124120000000_873"}
+    assert answer == {"id": ID + 1, "task_name": "photos-backup-21261124120000000_873"}
     shown = ask(sim, "GET", f"{TASKS}/{ID + 1}").json()
     assert (shown["status"], shown["enable_restore"], shown["start_time"]) == (2, True, int(NOON * 1000))
     assert "sk" not in shown["dst_node"]

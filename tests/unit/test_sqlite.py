@@ -87,7 +87,7 @@ def a_folder(path: Path) -> None:
 
 
 def a_text(path: Path) -> None:
-    path.write_text("some notes of a person\n" * 100, "utf-8")
+    path.write_text("somebody's notes\n" * 100, "utf-8")
 
 
 def a_database(path: Path) -> None:

@@ -1,11 +1,11 @@
 """What start-up imports: only what the first delivery needs; the rest comes when it is needed."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
+from child_processes import child_environment
 from example import ENVIRONMENT
 
 FUNCTION = Path(__file__).parents[2] / "function"
@@ -27,7 +27,7 @@ MAY |= {"rich", "pygments", "markdown_it", "mdurl", "click"}
 
 def imported(**settings: str) -> set[str]:
     """Top-level names that start-up adds to those of the framework, without those of Python itself."""
-    environment = {"PATH": os.environ["PATH"], **ENVIRONMENT, **settings}
+    environment = child_environment(**ENVIRONMENT, **settings)
     command = [sys.executable, "-c", CODE]
     done = subprocess.run(command, cwd=FUNCTION, env=environment, capture_output=True, check=True)  # noqa: S603
     return {
@@ -44,7 +44,7 @@ def test_a_shared_ledger_adds_its_client_and_what_that_finds_by_itself() -> None
     assert {"redis"} <= added <= {"redis", "cryptography", "opentelemetry"}
 
 
-def test_other_ways_in_are_imported_when_somebody_uses_them() -> None:
+def test_authenticators_are_imported_when_a_caller_needs_them() -> None:
     ways = {"CALLER_WEBHOOK_SECRETS": "whsec_" + "A" * 32, "CALLER_OIDC_AUDIENCE": "a", "CALLER_OIDC_EMAILS": "a@b"}
     ways |= {"CALLER_SMN_TOPICS": "urn:smn:cn-north-4:p:t"}
     assert imported(**ways) - MAY == set()

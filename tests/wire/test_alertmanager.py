@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, TASKS, Function
 from example import PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, TASKS, Function
 
 LABELS = {"alertname": "MigrationTaskFailed", "task_id": str(TASK)}
 
@@ -58,7 +58,7 @@ def test_another_shape_is_a_direct_call_and_malformed(changes: dict[str, Any], f
 
 
 def test_each_alert_stands_for_itself(make_function: Callable[..., Function], httpx_mock: HTTPXMock) -> None:
-    """Others and resolved ones are ignored, a malformed one does not silence the others, a name is looked up."""
+    """Others and resolved ones are ignored, a malformed one does not affect the others, a name is looked up."""
     httpx_mock.add_response(url=f"{TASKS}/1", json=shown(2, id=1))
     httpx_mock.add_response(
         url=f"{TASKS}?limit=50&offset=0&task_name={TASK_NAME}", json={"tasks": [shown(2)], "count": 1}
@@ -102,9 +102,20 @@ def test_each_alert_stands_for_itself(make_function: Callable[..., Function], ht
     assert [receipt["project_id"] for receipt in receipts[:3]] == [PROJECT, PROJECT, "other"]
     assert [receipt["reason"] for receipt in receipts[3:]] == [
         *("alert_without_task", "alert_without_task", "alert_resolved"),
-        *("task_id: task_id_digits", "project_id: not a configured project", "credentials: not a configured profile"),
-        *("request: exactly_one_target", "dst_sk: credentials never travel in a delivery", "task_id: task_id_type"),
-        *("group_id: string_pattern_mismatch", "src_ak: credentials never travel in a delivery"),
+        *(
+            "task_id: must be 1 to 15 digits",
+            "project_id: not a configured project",
+            "credentials: not a configured profile",
+        ),
+        *(
+            "give exactly one of task_id, task_name, group_id, sweep",
+            "dst_sk: credentials never travel in a delivery",
+            "task_id: must be 1 to 15 digits",
+        ),
+        *(
+            "group_id: must be a string of 1 to 255 letters, digits, - and _",
+            "src_ak: credentials never travel in a delivery",
+        ),
         *("status: neither firing nor resolved", "labels: must be an object"),
         *["fingerprint: must be a string of 1 to 1024 characters"] * 3,
         *["startsAt: not an RFC 3339 time"] * 2,
@@ -113,9 +124,7 @@ def test_each_alert_stands_for_itself(make_function: Callable[..., Function], ht
     assert {receipt["dialect"] for receipt in receipts} == {"alertmanager"}
 
 
-def test_an_alert_that_is_sent_again_is_the_same_event_until_it_starts_anew(
-    function: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_an_alert_is_one_event_until_it_starts_anew(function: Function, httpx_mock: HTTPXMock) -> None:
     """Alertmanager repeats what fires (repeat_interval); each time that it starts is a failure of its own."""
     httpx_mock.add_response(url=SHOW, json=shown(2), is_reusable=True)
     first, later = ago(600), ago(60)
@@ -132,7 +141,8 @@ def test_an_alert_that_is_sent_again_is_the_same_event_until_it_starts_anew(
         assert function.receipt()["outcome"] == outcome
 
 
-def test_an_alert_that_fires_for_longer_than_events_may_be_old_is_refused(function: Function) -> None:
+def test_an_alert_that_fires_for_too_long_is_refused(function: Function) -> None:
+    """It is older than events may be."""
     assert function.post(json=group(alert(startsAt=ago(86_500)))).status_code == 204
     receipt = function.receipt()
     assert (receipt["outcome"], receipt["reason"]) == ("refused", "stale_event")

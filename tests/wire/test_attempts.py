@@ -12,8 +12,8 @@ import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, TASKS, Function
 from example import BEARER, TASK, shown
+from function_client import SHOW, START, TASKS, Function
 from signers import TOPIC, certificate, rsa_key, sign_smn, smn_message
 from simulated import Simulated
 
@@ -153,7 +153,7 @@ def test_a_reservation_whose_answer_was_lost_is_taken_back(make_simulated: Make)
 def test_an_instance_that_was_frozen_within_a_delivery_starts_nothing_after_its_deadline(
     make_simulated: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its monotonic clock stood still; by the wall clock its claim has long expired."""
+    """Its monotonic clock stopped; by the wall clock its claim has long expired."""
     world = make_simulated()
     reserve, ahead = world.application.ledger.reserve, [0.0]
 
@@ -182,7 +182,7 @@ def test_an_instance_that_was_frozen_within_a_delivery_starts_nothing_after_its_
         (httpx.Response(503), 4, "unavailable oms_error"),
     ],
 )
-def test_a_gateways_error_says_nothing_of_the_start_behind_it(
+def test_a_gateways_error_leaves_the_start_behind_it_open(
     answer: httpx.Response, status: int, outcome: str, make_simulated: Make, httpx_mock: HTTPXMock
 ) -> None:
     world = make_simulated(restart_budget="1/24h")

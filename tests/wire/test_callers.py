@@ -1,4 +1,4 @@
-"""The ways in at the real door: who gets in, who does not, what is fetched for it, and how little the answer says.
+"""Authentication at the real entry point: who gets in, who does not, what is fetched, how little the response says.
 
 pytest-httpx fails each test here in which anybody is called who was not expected: OMS, or a host that is not SMN's.
 """
@@ -11,6 +11,7 @@ import math
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -23,8 +24,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from functions_framework.aio import create_asgi_app
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, Function
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, shown
+from function_client import SHOW, START, Function
 from httpx_transport import HttpxTransport
 from signers import (
     AUDIENCE,
@@ -76,7 +77,7 @@ EVERY_WAY = {
 
 @pytest.fixture
 def function(make_function: Make, pinned: dict[str, str]) -> Function:
-    """The function with every way in open but the platform's."""
+    """The function with every authentication method but the platform's."""
     return make_function(**EVERY_WAY, **pinned)
 
 
@@ -144,7 +145,7 @@ def refused(function: Function, reply: httpx.Response, tried: str) -> None:
         "reason": tried,
     }
     receipt = function.receipt()
-    assert receipt.keys() <= {"severity", "message", "outcome", "reason", "start_called", "duration_ms"}
+    assert receipt.keys() <= {"time", "severity", "message", "outcome", "reason", "start_called", "duration_ms"}
     assert (receipt["severity"], receipt["outcome"], receipt["reason"]) == ("WARNING", "unauthenticated", tried)
 
 
@@ -186,7 +187,7 @@ def slowly(**answer: Any) -> Callable[[httpx.Request], Any]:
     return callback
 
 
-# Each way in, from the door to the start
+# Each authentication method, from the request to the start
 
 
 @pytest.mark.parametrize(
@@ -300,7 +301,7 @@ def test_messages_that_come_together_wait_for_one_certificate(fetching: Function
 
 
 def test_another_certificate_is_fetched_beside_the_first(fetching: Function, httpx_mock: HTTPXMock) -> None:
-    other_url = CERTIFICATE_URL.replace("SMN_", "SMN_other-")
+    other_url = CERTIFICATE_URL.replace("0123456789abcdef0", "fedcba98765432100")
     httpx_mock.add_response(url=CERTIFICATE_URL, content=certificate(rsa_key("smn")))
     httpx_mock.add_response(url=other_url, content=certificate(rsa_key("other")))
     other = sign_smn(smn_message(message=DONE, signing_cert_url=other_url), rsa_key("other"))
@@ -312,7 +313,7 @@ def test_another_certificate_is_fetched_beside_the_first(fetching: Function, htt
 
 UNREACHABLE: dict[str, dict[str, Any]] = {
     "redirect": {"status_code": 302, "headers": {"Location": "https://evil.example/x.pem"}},
-    "redirect within": {"status_code": 301, "headers": {"Location": CERTIFICATE_URL.replace("SMN_", "SMN_a")}},
+    "redirect within": {"status_code": 301, "headers": {"Location": CERTIFICATE_URL.replace("_0", "_f")}},
     "internal error": {"status_code": 500},
     "bad gateway": {"status_code": 502, "html": "<h1>Bad gateway</h1>"},
     "throttled": {"status_code": 429},
@@ -333,9 +334,8 @@ NO_KEYS = "oidc: the keys could not be fetched"
 
 
 @pytest.mark.parametrize("answer", UNREACHABLE)
-def test_a_certificate_that_does_not_come_is_asked_for_again_with_the_next_message(
-    answer: str, fetching: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_a_missing_certificate_is_fetched_again(answer: str, fetching: Function, httpx_mock: HTTPXMock) -> None:
+    """A certificate that does not come is asked for again with the next message."""
     pem = certificate(rsa_key("smn"))
     httpx_mock.add_response(url=CERTIFICATE_URL, **UNREACHABLE[answer])
     httpx_mock.add_response(url=CERTIFICATE_URL, content=pem)
@@ -349,9 +349,10 @@ def test_a_certificate_in_too_long_a_file_is_not_taken(fetching: Function, httpx
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
-def test_a_host_of_certificates_or_keys_that_is_down_is_the_senders_reason_to_repeat(
+def test_a_host_that_is_down_makes_the_sender_redeliver(
     failure: httpx.TransportError, fetching: Function, httpx_mock: HTTPXMock
 ) -> None:
+    """A host of certificates or keys that is down is a 503."""
     httpx_mock.add_exception(failure, url=CERTIFICATE_URL)
     httpx_mock.add_exception(failure, url=KEYS_URL)
     unreachable(fetching, fetching.request("POST", content=json.dumps(done())), NO_CERTIFICATE)
@@ -365,30 +366,52 @@ def test_a_host_that_does_not_answer_is_given_up(
         await asyncio.sleep(60)
         return httpx.Response(200)
 
-    environment.setattr("restarter.callers.certificates.TIMEOUT_S", 0.02)
-    environment.setattr("restarter.callers.oidc.TIMEOUT_S", 0.02)
+    environment.setattr("restarter.callers.smn_certificates.TIMEOUT_S", 0.02)
+    environment.setattr("restarter.callers.google_oidc.TIMEOUT_S", 0.02)
     httpx_mock.add_callback(never, url=CERTIFICATE_URL, is_reusable=True)
     httpx_mock.add_callback(never, url=KEYS_URL, is_reusable=True)
     started_at = time.monotonic()
     unreachable(fetching, fetching.request("POST", content=json.dumps(done())), NO_CERTIFICATE)
     unreachable(fetching, fetching.request("POST", content=DONE, headers=google()), NO_KEYS)
     assert at_once(fetching, *[({}, json.dumps(done()))] * 3, *[(google(), DONE)] * 3) == [503] * 6
-    assert time.monotonic() - started_at < 2
+    assert time.monotonic() - started_at < 20
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
-def test_a_certificate_that_smn_does_not_have_is_a_forgery(
+def test_a_certificate_that_smn_does_not_have_is_asked_for_once(
     status: int, fetching: Function, httpx_mock: HTTPXMock
 ) -> None:
+    """Within a minute; SMN may have it later, so the sender is to come again."""
     httpx_mock.add_response(url=CERTIFICATE_URL, status_code=status)
-    refused(fetching, fetching.request("POST", content=json.dumps(done())), "smn")
+    for _ in range(3):
+        unreachable(fetching, fetching.request("POST", content=json.dumps(done())), NO_CERTIFICATE)
+
+
+def test_strangers_keep_no_certificate_from_a_cold_instance(fetching: Function, httpx_mock: HTTPXMock) -> None:
+    """Whoever knows the topic's URN can name any number of certificates that SMN does not have."""
+
+    async def missing(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0.5)
+        return httpx.Response(404)
+
+    httpx_mock.add_callback(slowly(content=certificate(rsa_key("smn"))), url=CERTIFICATE_URL)
+    httpx_mock.add_callback(missing, is_reusable=True)
+    names = [CERTIFICATE_URL.replace("0123456789abcdef0123456789abcdef", f"{number:032x}") for number in range(48)]
+    strangers: list[tuple[dict[str, str], str]] = [
+        ({}, json.dumps(smn_message(signing_cert_url=name) | {"signature": ""})) for name in names
+    ]
+    started_at = time.monotonic()
+    statuses = at_once(fetching, *strangers, ({}, json.dumps(done())))
+    assert statuses == [503] * 48 + [204]
+    assert time.monotonic() - started_at < 4  # one after the other they would take 24 seconds
+    assert len(httpx_mock.get_requests()) == 49
 
 
 @pytest.mark.parametrize(
     "certificate_url",
     [
-        "https://smn.cn-north-4.myhuaweicloud.eu/smn/SMN_cn-north-4_1.pem",
-        "https://smn.cn-north-4.myhuaweicloud.cn/smn/SMN_cn-north-4_1.pem",
+        CERTIFICATE_URL.replace("myhuaweicloud.com", "myhuaweicloud.eu"),
+        CERTIFICATE_URL.replace("myhuaweicloud.com", "myhuaweicloud.cn"),
     ],
 )
 def test_smn_has_three_domains(certificate_url: str, fetching: Function, httpx_mock: HTTPXMock) -> None:
@@ -396,9 +419,8 @@ def test_smn_has_three_domains(certificate_url: str, fetching: Function, httpx_m
     let_in(fetching, fetching.request("POST", content=json.dumps(done(signing_cert_url=certificate_url))))
 
 
-def test_the_certificate_of_a_partner_cloud_is_fetched_from_its_domain_alone(
-    make_function: Make, httpx_mock: HTTPXMock
-) -> None:
+def test_a_partner_cloud_has_its_own_certificates(make_function: Make, httpx_mock: HTTPXMock) -> None:
+    """They are fetched from the configured domain alone."""
     partner = CERTIFICATE_URL.replace("myhuaweicloud.com", "cloud.example")
     httpx_mock.add_response(url=partner, content=certificate(rsa_key("smn")))
     function = make_function(**EVERY_WAY | {"CALLER_SMN_DOMAINS": "cloud.example"})
@@ -456,6 +478,24 @@ def test_the_confirmation_of_a_subscription_is_one_get(fetching: Function, httpx
     assert not {"authorization", "x-auth-token", "x-project-id", "cookie"} & set(get.headers)
 
 
+@pytest.mark.parametrize(("hours", "is_confirmed"), [(47.9, True), (48.1, False), (960, False)])
+def test_a_subscription_is_confirmed_for_48_hours(
+    hours: float,
+    is_confirmed: bool,  # noqa: FBT001  # a column of the table
+    function: Function,
+    httpx_mock: HTTPXMock,
+) -> None:
+    """SMN's link lives no longer: an older message was sent again by somebody who has it."""
+    if is_confirmed:
+        httpx_mock.add_response(method="GET", url=CONFIRM_URL)
+    signed_at = (datetime.now(UTC) - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    message = signed("SubscriptionConfirmation", timestamp=signed_at)
+    assert function.request("POST", content=json.dumps(message)).status_code == 204
+    receipt = function.receipt()
+    expected = ("ignored", "subscription_confirmed") if is_confirmed else ("refused", "stale_event")
+    assert (receipt["outcome"], receipt["reason"]) == expected
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -483,9 +523,10 @@ def test_the_api_and_the_consoles_of_smn_confirm_too(url: str, function: Functio
         ({"status_code": 503}, 503, "unavailable"),
     ],
 )
-def test_what_the_host_of_confirmations_says_is_passed_on_and_no_redirect_followed(
+def test_the_response_to_a_confirmation_decides(
     answer: dict[str, Any], status: int, outcome: str, function: Function, httpx_mock: HTTPXMock
 ) -> None:
+    """A 2xx confirms, what may pass is a 503, and no redirect is followed."""
     httpx_mock.add_response(method="GET", url=CONFIRM_URL, **answer)
     reply = function.request("POST", content=json.dumps(signed("SubscriptionConfirmation")))
     assert (reply.status_code, function.receipt()["outcome"]) == (status, outcome)
@@ -529,7 +570,7 @@ def test_a_type_that_smn_does_not_sign_is_ignored_behind_another_way(function: F
     assert function.receipt()["reason"] == "smn_type"
 
 
-def test_a_subscription_inside_a_proved_envelope_needs_its_own_signature(
+def test_a_subscription_in_an_envelope_needs_a_signature(
     make_function: Make, pinned: dict[str, str], httpx_mock: HTTPXMock
 ) -> None:
     """SMN can send to an APIG address: then its message is the body of an event that the platform authenticates."""
@@ -595,12 +636,13 @@ class Clock:
 
     def __init__(self, environment: pytest.MonkeyPatch) -> None:
         self.now = 5.0
-        environment.setattr("restarter.callers.oidc.time", SimpleNamespace(time=lambda: self.now))
+        environment.setattr("restarter.callers.google_oidc.time", SimpleNamespace(time=lambda: self.now))
 
 
-def test_the_keys_are_fetched_again_for_an_unknown_one_but_not_at_once(
+def test_an_unknown_key_makes_google_asked_once_a_minute(
     fetching: Function, httpx_mock: HTTPXMock, environment: pytest.MonkeyPatch
 ) -> None:
+    """The keys are fetched again for an unknown one, but not at once."""
     clock = Clock(environment)
     httpx_mock.add_response(url=KEYS_URL, json=key_set(a=rsa_key("google")))
     new, old = google(header={"kid": "b"}), google(header={"kid": "a"})
@@ -630,6 +672,60 @@ def test_the_keys_are_kept_for_an_hour(
     httpx_mock.add_response(url=KEYS_URL, json=key_set(rsa_key("other")))
     clock.now += 1
     refused(fetching, fetching.request("POST", content=CALL, headers=google()), "bearer, oidc")
+
+
+def test_a_known_key_never_waits_for_strangers(
+    fetching: Function, httpx_mock: HTTPXMock, environment: pytest.MonkeyPatch
+) -> None:
+    """Google does not respond; whoever sends tokens of unknown keys makes it asked once a minute."""
+    clock = Clock(environment)
+    httpx_mock.add_response(url=KEYS_URL, json=key_set(rsa_key("google")))
+    let_in(fetching, fetching.request("POST", content=DONE, headers=google()))
+    clock.now += 61
+    asked = 0
+
+    async def never(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.5)
+        raise httpx.ReadTimeout("slow")
+
+    httpx_mock.add_callback(never, url=KEYS_URL, is_reusable=True)
+    forged = google(header={"kid": "unknown"})
+    answered: dict[int, float] = {}
+
+    async def send() -> None:
+        begun = time.monotonic()
+        transport = httpx.ASGITransport(fetching.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://function") as client:
+
+            async def one(number: int, headers: dict[str, str]) -> int:
+                status = (await client.post("/", headers=headers, content=DONE)).status_code
+                answered[number] = time.monotonic() - begun
+                return status
+
+            assert await asyncio.gather(*[one(n, forged) for n in range(4)], one(4, google())) == [503] * 4 + [200]
+
+    fetching.run(send())
+    assert answered[4] < 0.4 < min(answered[number] for number in range(4))
+    fetching.receipts()
+    unreachable(fetching, fetching.request("POST", content=CALL, headers=forged), NO_KEYS)
+    assert asked == 1
+
+
+def test_known_keys_are_used_for_a_day_while_google_does_not_respond(
+    fetching: Function, httpx_mock: HTTPXMock, environment: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(environment)
+    httpx_mock.add_response(url=KEYS_URL, json=key_set(rsa_key("google")))
+    let_in(fetching, fetching.request("POST", content=DONE, headers=google()))
+    httpx_mock.add_response(url=KEYS_URL, status_code=500, is_reusable=True)
+    for seconds in (3601, 59, 24 * 3600 - 3660):
+        clock.now += seconds
+        let_in(fetching, fetching.request("POST", content=DONE, headers=google()))
+    assert len(httpx_mock.get_requests()) == 3
+    clock.now += 1
+    unreachable(fetching, fetching.request("POST", content=DONE, headers=google()), NO_KEYS)
 
 
 def test_keys_in_a_file_are_never_fetched(function: Function, environment: pytest.MonkeyPatch) -> None:
@@ -666,9 +762,8 @@ ODD_KEYS = [
 
 
 @pytest.mark.parametrize("answer", [*UNREACHABLE, *(text for text in ODD_KEYS)], ids=lambda text: text[:60])
-def test_keys_that_do_not_come_are_asked_for_again_with_the_next_token(
-    answer: str, fetching: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_missing_keys_are_fetched_again(answer: str, fetching: Function, httpx_mock: HTTPXMock) -> None:
+    """Where there are none, keys that do not come are asked for again with the next token."""
     httpx_mock.add_response(url=KEYS_URL, **UNREACHABLE.get(answer, {"text": answer}))
     httpx_mock.add_response(url=KEYS_URL, json=key_set(rsa_key("google")))
     unreachable(fetching, fetching.request("POST", content=DONE, headers=google()), NO_KEYS)
@@ -691,13 +786,55 @@ def test_a_key_of_another_kind_proves_nothing(key: dict[str, str], fetching: Fun
     refused(fetching, fetching.request("POST", content=CALL, headers=bearer(token)), "bearer, oidc")
 
 
+# Whose event it is
+
+
+SECOND_TOKEN, SECOND_EMAIL = "second-of-two-tokens-0002", "second@my-project.iam.gserviceaccount.com"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (lambda: bearer(BEARER), lambda: bearer(SECOND_TOKEN)),
+        (google, lambda: google(email=SECOND_EMAIL)),
+        (lambda: webhook_headers(CALL), lambda: webhook_headers(CALL, OTHER_SECRET)),
+        (lambda: bearer(BEARER), google),
+    ],
+    ids=["tokens", "accounts", "secrets", "methods"],
+)
+def test_an_id_is_its_senders_own(
+    first: Callable[[], dict[str, str]],
+    second: Callable[[], dict[str, str]],
+    make_function: Make,
+    pinned: dict[str, str],
+    httpx_mock: HTTPXMock,
+) -> None:
+    """The same id of another account, token or secret is another event; of the same one it is a duplicate."""
+    httpx_mock.add_response(url=SHOW, json=shown(2), is_reusable=True)
+    several = {
+        "CALLER_BEARER_TOKENS": f"{BEARER},{SECOND_TOKEN}",
+        "CALLER_WEBHOOK_SECRETS": f"{WEBHOOK_SECRET},{OTHER_SECRET}",
+        "CALLER_OIDC_EMAILS": f"{EMAIL},{SECOND_EMAIL}",
+    }
+    function = make_function(**EVERY_WAY | several, **pinned)
+    for made, outcome in (
+        *((first, "already_running"), (first, "duplicate")),
+        *((second, "already_running"), (second, "duplicate")),
+    ):
+        headers = {"Idempotency-Key": "msg_p5jXN8AQM9LWM0D4loKWxJek"} | made()
+        assert function.request("POST", content=CALL, headers=headers).status_code == 200
+        receipt = function.receipt()
+        assert receipt["outcome"] == outcome
+        assert SECOND_TOKEN not in json.dumps(receipt)
+
+
 # The hostile table: forged, replayed, unlisted, unsigned, half-signed, garbled
 
 Headers = dict[str, str] | list[tuple[bytes, bytes]]
 
 
 class Attempt(NamedTuple):
-    """Somebody who must not get in: which way he tries, and what he sends; made late, for it may need a key."""
+    """A delivery that must not be authenticated: the method that it tries, and what it sends, made when it is sent."""
 
     name: str
     tried: str
@@ -762,8 +899,8 @@ def webhooks() -> Iterator[Attempt]:
         yield Attempt(f"webhook {seconds} s old", "webhook", partial(_late, seconds))
         yield Attempt(f"webhook {seconds} s early", "webhook", partial(_early, seconds))
     for text in (
-        *("now", "nan", "inf", "-inf", "1e400", "0x65000000", "-1", "0", "", " ", "1,5", "9" * 400, "1614265330"),
-        *("2026-11-24T00:00:00Z", "\\u0661", "1_000", "None", "1e-400", "18446744073709551616"),
+        *("now", "nan", "inf", "-inf", "1e400", "0x65000000", "-1", "0", "", " ", "1,5", "9" * 400, "1014265330"),
+        *("2126-11-24T00:00:00Z", "\\u0661", "1_000", "None", "1e-400", "18446744073709551616"),
     ):
         yield Attempt(f"webhook timestamp {text[:20]!r}", "webhook", partial(_stamped, text))
     for name, garble in {
@@ -1274,9 +1411,9 @@ def test_nobody_else_gets_in(attempt: Attempt, pinned_app: Any, httpx_mock: HTTP
     refused(function, function.request("POST", headers=headers, content=body), attempt.tried)
 
 
-@pytest.mark.parametrize("url", look_alikes(CERTIFICATE_URL), ids=ascii)
+@pytest.mark.parametrize("url", look_alikes(CERTIFICATE_URL)[::12], ids=ascii)
 def test_a_certificate_is_fetched_from_nowhere_else(url: str, fetching_app: Any, httpx_mock: HTTPXMock) -> None:
-    """With its certificate in a file the message would get in."""
+    """With its certificate in a file the message would get in. All look-alikes are in unit/."""
     function = Function(fetching_app)
     refused(function, function.request("POST", content=json.dumps(done(signing_cert_url=url))), "smn")
 
@@ -1288,17 +1425,22 @@ def test_an_address_that_is_no_text_is_none(url: Any, fetching: Function) -> Non
     refused(fetching, fetching.request("POST", content=json.dumps(message | {"signing_cert_url": url})), "smn")
 
 
-@pytest.mark.parametrize("url", look_alikes(CONFIRM_URL), ids=ascii)
+@pytest.mark.parametrize(
+    "url", [url for url in look_alikes(CONFIRM_URL) if not {"\n", "\r"} & set(url)][::12], ids=ascii
+)
 def test_a_signed_subscription_to_elsewhere_is_not_followed(url: str, pinned_app: Any, httpx_mock: HTTPXMock) -> None:
-    """SMN would not sign it; if it did, the address were still not followed. A line break makes no signature count."""
+    """SMN would not sign it; if it did, the address would still not be followed. All look-alikes are in unit/."""
     function = Function(pinned_app)
     reply = function.request("POST", content=json.dumps(signed("SubscriptionConfirmation", subscribe_url=url)))
-    if {"\n", "\r"} & set(url):
-        refused(function, reply, "smn")
-        return
     assert (reply.status_code, reply.json()["reason"]) == (400, "subscribe_url: not an address of SMN")
     receipt = function.receipt()
     assert (receipt["outcome"], receipt["dialect"]) == ("malformed", "smn")
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r"])
+def test_an_address_of_two_lines_makes_no_signature_count(line_break: str, function: Function) -> None:
+    message = signed("SubscriptionConfirmation", subscribe_url=f"{CONFIRM_URL}{line_break}x")
+    refused(function, function.request("POST", content=json.dumps(message)), "smn")
 
 
 def test_a_signed_subscription_without_its_address_is_malformed(function: Function) -> None:
@@ -1307,9 +1449,8 @@ def test_a_signed_subscription_without_its_address_is_malformed(function: Functi
     assert function.receipt()["outcome"] == "malformed"
 
 
-def test_a_forgery_beside_a_fetched_certificate_is_refused_and_costs_no_second_fetch(
-    fetching: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_a_forgery_costs_no_second_fetch(fetching: Function, httpx_mock: HTTPXMock) -> None:
+    """A forged message whose certificate is there is refused."""
     httpx_mock.add_response(url=CERTIFICATE_URL, content=certificate(rsa_key("smn")))
     forged = sign_smn(smn_message(), rsa_key("other"))
     for _ in range(3):

@@ -1,6 +1,7 @@
 """The pool over real sockets, against servers that speak raw bytes: who may have got a request, and what comes back."""
 
 import asyncio
+import contextlib
 import functools
 import gc
 import socket
@@ -24,8 +25,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from restarter.http.answer_parser import MAX_INFORMATIONAL
-from restarter.http.connections import NOT_SENT, ConnectionPool, may_have_been_sent, tls_context
+from restarter.http.dial import dial
+from restarter.http.pool import NOT_SENT, ConnectionPool, may_have_been_sent, tls_context
+from restarter.http.response_parser import MAX_INFORMATIONAL
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 CLOSES = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi"
@@ -143,7 +145,7 @@ async def hang(peer: Peer) -> None:
 
 
 def build(url: str, method: str = "POST", content: bytes = b"{}", **seconds: float | None) -> httpx.Request:
-    timeout = {"connect": 2.0, "pool": 2.0, "read": 2.0, "write": 2.0, **seconds}
+    timeout = {"connect": 2.0, "pool": 2.0, **seconds}
     headers = {"Authorization": SECRET}
     return httpx.Request(method, url, headers=headers, content=content, extensions={"timeout": timeout})
 
@@ -229,7 +231,7 @@ async def test_a_name_without_an_address(host: str) -> None:
 
 @in_loop
 async def test_a_connection_that_takes_too_long() -> None:
-    """A server that accepts, and keeps silent when TLS should begin."""
+    """A server that accepts, and never sends its part of the TLS handshake."""
     async with serving(lambda peer: asyncio.sleep(60)) as server, pooling() as pool:
         error = await failure(pool, build(server.url.replace("http:", "https:"), connect=0.1))
         assert isinstance(error, httpx.ConnectTimeout)
@@ -286,20 +288,12 @@ async def test_a_server_that_hangs_up_within_the_handshake() -> None:
         ("POST", b"X-Test", b"a\r\nEvil: b"),
         ("POST", b"X-Test", b"a\nb"),
         ("POST", b"X-Test", b"a\rb"),
-        ("POST", b"X-Test", b"a\0b"),
-        ("POST", b"X-Te st", b"a"),
         ("POST", b"X-Test\r\nEvil", b"a"),
-        ("POST", b"Content-Length", b"7"),
-        ("POST", b"Content-Length", b"many"),
-        ("P\u00d6ST", b"X-Test", b"a"),
-        ("PO ST", b"X-Test", b"a"),
-        ("CONNECT", b"X-Test", b"a"),
-        ("POST", b"Host", b"another.example"),
-        ("POST", b"Transfer-Encoding", b"chunked"),
+        ("POST / HTTP/1.1\r\nEvil: b", b"X-Test", b"a"),
     ],
 )
 @in_loop
-async def test_a_request_that_cannot_be_written(method: str, name: bytes, value: bytes) -> None:
+async def test_a_line_break_makes_no_other_header(method: str, name: bytes, value: bytes) -> None:
     async with serving(for_ever) as server, pooling() as pool:
         request = build(server.url, method)
         request.headers = httpx.Headers([*request.headers.raw, (name, value)])
@@ -307,23 +301,92 @@ async def test_a_request_that_cannot_be_written(method: str, name: bytes, value:
         assert server.connections == 0
 
 
-@pytest.mark.parametrize("content", [b"four", b"twelve bytes"])
-@pytest.mark.parametrize(
-    "length", [[], [(b"Content-Length", b"7")], [(b"content-length", b"4"), (b"content-length", b"12")]]
-)
+def full(address: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """A listener whose queue is full, so that the system drops what is sent to it; and what fills it."""
+    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((address, port))
+    listener.listen(0)
+    return listener, socket.create_connection(listener.getsockname()[:2])
+
+
+@pytest.mark.parametrize("dead", [["127.0.0.9"], ["::1"], ["::1", "::1", "::1", "::1", "::1", "::1"]])
 @in_loop
-async def test_content_that_is_not_as_long_as_was_said(content: bytes, length: list[tuple[bytes, bytes]]) -> None:
+async def test_of_two_addresses_of_which_one_drops_everything_the_other_is_used(
+    dead: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As behind a network that drops IPv6: every request failed, for ever."""
     async with serving(for_ever) as server, pooling() as pool:
-        headers = [(b"Host", b"x"), *length]
-        request = httpx.Request("POST", server.url, headers=headers, stream=httpx.ByteStream(content))
-        assert isinstance(await failure(pool, request), httpx.LocalProtocolError)
-        assert server.connections == 0
+        port = int(server.url.rpartition(":")[2])
+        real = socket.getaddrinfo
+
+        def both(host: str, *arguments: Any, **options: Any) -> list[Any]:
+            names = (*dead, "127.0.0.1") if host == "two.example" else (host,)
+            return [found for name in names for found in real(name, *arguments, **options)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", both)
+        listener, filling = full(dead[0], port)
+        with listener, filling:
+            began = time.monotonic()
+            for _ in range(2):
+                assert await fetch(pool, build(f"http://two.example:{port}/", connect=1.5)) == (200, b"hi")
+            assert 0.2 < time.monotonic() - began < 1.4
+            assert server.connections == 1
+
+
+@pytest.mark.parametrize("refusing", [["127.0.0.9"], ["127.0.0.9", "::1", "127.0.0.8"]])
+@in_loop
+async def test_an_address_that_refuses_costs_no_time(refusing: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(for_ever) as server, pooling() as pool:
+        real = socket.getaddrinfo
+
+        def all_of_them(_host: str, *arguments: Any, **options: Any) -> list[Any]:
+            return [found for name in (*refusing, "127.0.0.1") for found in real(name, *arguments, **options)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", all_of_them)
+        began = time.monotonic()
+        assert await fetch(pool, build(server.url.replace("127.0.0.1", "several.example"))) == (200, b"hi")
+        assert time.monotonic() - began < 0.2
 
 
 @in_loop
-async def test_another_scheme() -> None:
+async def test_an_address_that_drops_is_waited_for_where_the_others_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    listener, filling = full("127.0.0.9", 0)
+    with listener, filling:
+        port = listener.getsockname()[1]
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (name, port)) for name in ("127.0.0.9", "127.0.0.8")]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_options: found)
+        async with pooling() as pool:
+            assert isinstance(await failure(pool, build("http://two.example/", connect=0.5)), httpx.ConnectTimeout)
+
+
+@in_loop
+async def test_a_name_without_any_address_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_options: [])
     async with pooling() as pool:
-        assert isinstance(await failure(pool, build("ftp://127.0.0.1/")), httpx.UnsupportedProtocol)
+        assert isinstance(await failure(pool, build("http://none.example/")), httpx.ConnectError)
+
+
+@in_loop
+async def test_a_socket_that_nobody_needs_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two that connect at the same time, and of one that connects while the call is cancelled."""
+    async with serving(for_ever) as server:
+        address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", address)] * 2
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_options: found)
+        monkeypatch.setattr("restarter.http.dial.NEXT_ADDRESS_S", 0)
+        (await dial("two.example", 1)).close()
+        for steps in range(12):
+            dialling = asyncio.create_task(dial("two.example", 1))
+            await asyncio.sleep(0.002)
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            dialling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                (await dialling).close()
+        await asyncio.sleep(0.05)
+        assert server.connections > 0
+    gc.collect()  # a socket that was left open would warn
 
 
 # It may have been sent
@@ -386,39 +449,6 @@ async def test_a_protocol_is_not_switched_even_when_the_caller_asks_for_it() -> 
         request = build(server.url)
         request.headers.update({"Upgrade": "h2c", "Connection": "upgrade"})
         assert isinstance(await failure(pool, request), httpx.RemoteProtocolError)
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        b"",
-        b"HTTP/1.1 200 OK\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n",
-    ],
-)
-@in_loop
-async def test_a_server_that_falls_silent(said: bytes) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.request()
-        await peer.say(said)
-        await asyncio.sleep(60)
-
-    async with serving(script) as server, pooling() as pool:
-        assert isinstance(await failure(pool, build(server.url, read=0.1)), httpx.ReadTimeout)
-        assert (server.connections, len(server.requests)) == (1, 1)
-
-
-@in_loop
-async def test_an_answer_that_is_there_counts_although_time_ran_out_while_the_process_was_busy() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.request()
-        peer.writer.write(OK)
-        time.sleep(0.2)  # noqa: ASYNC251 - blocks the event loop of both sides
-
-    async with serving(script) as server, pooling() as pool:
-        assert await fetch(pool, build(server.url, read=0.1)) == (200, b"hi")
 
 
 @pytest.mark.parametrize(
@@ -493,7 +523,7 @@ async def test_an_answer_that_comes_byte_by_byte() -> None:
             await asyncio.sleep(0)
 
     async with serving(script) as server, pooling() as pool:
-        assert await fetch(pool, build(server.url, read=None)) == (200, b"hi")
+        assert await fetch(pool, build(server.url)) == (200, b"hi")
 
 
 @in_loop
@@ -508,11 +538,9 @@ async def test_a_target_stands_in_the_place_of_the_path() -> None:
         assert lines == [b"POST /v2/p/tasks/1?limit=50 HTTP/1.1", b"POST /path?query HTTP/1.1"]
 
 
-@pytest.mark.parametrize(
-    "target", [b"/a b", b"/a\r\nX-Evil: b", b"/a HTTP/1.1\r\n\r\n", b"/\x7f", "/ü".encode(), b"no-slash", b"*"]
-)
+@pytest.mark.parametrize("target", [b"/a\r\nX-Evil: b", b"/a HTTP/1.1\r\n\r\n"])
 @in_loop
-async def test_a_target_that_is_no_path_is_not_sent(target: bytes) -> None:
+async def test_a_line_break_in_a_target_is_not_sent(target: bytes) -> None:
     async with serving(for_ever) as server, pooling() as pool:
         request = build(server.url)
         request.extensions["target"] = target
@@ -560,7 +588,7 @@ async def test_the_answer_to_head_has_no_body() -> None:
 
 
 @in_loop
-async def test_the_request_goes_over_the_wire_as_it_was_built_and_its_headers_come_back_raw() -> None:
+async def test_requests_and_headers_are_neither_changed_nor_parsed() -> None:
     answer = b"HTTP/1.1 200 OK\r\nX-Request-ID: a\r\nSet-Cookie: b\r\nContent-Length: 0\r\n\r\n"
     async with serving(answering(answer)) as server, pooling() as pool:
         headers = [(b"Host", b"oms.example"), (b"X-Odd-CASE", b"\xe9"), (b"Content-Length", b"2")]
@@ -711,7 +739,7 @@ async def test_bytes_that_nobody_asked_for_end_the_connection(pause: float) -> N
     "more", [OK, b"garbage", b"HTTP/1.1 101 Switching Protocols\r\n\r\n", b"HTTP/2.0 099 x\r\n\r\n"]
 )
 @in_loop
-async def test_what_comes_with_the_answer_and_is_no_part_of_it_ends_the_connection(more: bytes) -> None:
+async def test_bytes_after_the_answer_end_the_connection(more: bytes) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.say(OK + more)
@@ -724,7 +752,7 @@ async def test_what_comes_with_the_answer_and_is_no_part_of_it_ends_the_connecti
 
 
 @in_loop
-async def test_bytes_that_nobody_asked_for_end_the_connection_also_while_the_answer_waits_to_be_read() -> None:
+async def test_unasked_bytes_end_the_connection_while_the_answer_waits() -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.say(OK)
@@ -780,7 +808,7 @@ async def test_the_connection_that_was_used_last_is_used_next() -> None:
 
 @pytest.mark.parametrize("said", [OK, b""])
 @in_loop
-async def test_a_server_that_speaks_or_ends_with_its_handshake_gets_no_request(said: bytes, tmp_path: Path) -> None:
+async def test_a_server_that_ends_with_its_handshake_gets_no_request(said: bytes, tmp_path: Path) -> None:
     """Until TLS 1.2 the server has the last word of the handshake, so more can come with it."""
     theirs, ours = certificate(tmp_path, "localhost")
     theirs.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -820,14 +848,14 @@ async def test_a_connection_that_was_idle_too_long_is_not_used() -> None:
 
 @pytest.mark.parametrize("seconds", [600, -600])
 @in_loop
-async def test_after_ten_minutes_in_which_the_instance_was_frozen_no_connection_is_used_again(
+async def test_after_a_freeze_of_ten_minutes_no_connection_is_used_again(
     seconds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The event loop's clock may not know of them, so the current time counts; if that was set back, too."""
     async with serving(for_ever) as server, pooling() as pool:
         await fetch(pool, build(server.url))
         later = time.time() + seconds
-        monkeypatch.setattr("restarter.http.connections.time", SimpleNamespace(time=lambda: later))
+        monkeypatch.setattr("restarter.http.pool.time", SimpleNamespace(time=lambda: later))
         await fetch(pool, build(server.url))
         assert server.connections == 2
 
@@ -905,7 +933,7 @@ async def test_no_slot_in_time() -> None:
 
 
 @in_loop
-async def test_a_call_that_is_cancelled_while_it_connects_was_not_sent() -> None:
+async def test_a_call_cancelled_while_it_connects_was_not_sent() -> None:
     async with serving(lambda peer: asyncio.sleep(60)) as server, pooling(limit=1) as pool:
         request = build(server.url.replace("http:", "https:"))
         with pytest.raises(TimeoutError):
@@ -916,7 +944,7 @@ async def test_a_call_that_is_cancelled_while_it_connects_was_not_sent() -> None
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh"])
 @in_loop
-async def test_a_call_that_is_cancelled_later_may_have_been_sent_and_its_connection_is_not_used_again(
+async def test_a_call_cancelled_later_may_have_been_sent(
     said: bytes,
 ) -> None:
     async def script(peer: Peer) -> None:
@@ -928,7 +956,7 @@ async def test_a_call_that_is_cancelled_later_may_have_been_sent_and_its_connect
         for count in (1, 2):
             request = build(server.url)
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.05):
+                async with asyncio.timeout(0.3):
                     await fetch(pool, request)
             assert may_have_been_sent(request)
             assert (server.connections, len(server.requests)) == (count, count)
@@ -953,7 +981,7 @@ async def test_cancelled_at_any_moment_the_mark_and_the_server_agree() -> None:
 
 
 @in_loop
-async def test_an_answer_that_is_closed_while_another_task_reads_it_is_not_taken_for_complete() -> None:
+async def test_an_answer_closed_while_it_is_read_is_not_complete() -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.say(b"HTTP/1.1 200 OK\r\n\r\nno length")
@@ -969,7 +997,7 @@ async def test_an_answer_that_is_closed_while_another_task_reads_it_is_not_taken
 
 
 @in_loop
-async def test_closing_ends_idle_connections_at_once_and_those_in_use_after_their_answer() -> None:
+async def test_closing_waits_for_answers_and_not_for_idle_connections() -> None:
     ended = 0
 
     async def script(peer: Peer) -> None:
@@ -993,6 +1021,20 @@ async def test_closing_ends_idle_connections_at_once_and_those_in_use_after_thei
         assert ended == 1
         assert server.connections == 2
         await pool.aclose()
+
+
+@in_loop
+async def test_closing_can_be_cancelled() -> None:
+    """As by Ctrl-C in the operator's command."""
+    async with serving(for_ever) as server:
+        pool = ConnectionPool()
+        await fetch(pool, build(server.url))
+        closing = asyncio.create_task(pool.aclose())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing])
+        await asyncio.sleep(0.01)
+        assert closing.cancelled()
 
 
 def test_the_tls_context_is_made_once_and_checks_certificates() -> None:

@@ -9,10 +9,10 @@ import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import Function
 from example import TASK, TASK_NAME, shown
+from function_client import Function
 from restarter.cli.explain import explain_delivery
-from restarter.model import Delivery
+from restarter.model.delivery import Delivery
 from restarter.settings.model import load
 from samples import Sample, fill, read_all
 from signing_keys import SigningKeys, signing_keys

@@ -1,4 +1,4 @@
-"""An instance that stood still for ten minutes between two deliveries judges everything by the time of then."""
+"""An instance that was frozen for ten minutes between two deliveries judges the second by the time of then."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from pytest_httpx import HTTPXMock
 from example import BEARER, TASK, settings, shown
 from httpx_transport import HttpxTransport
 from restarter.app import Application
-from restarter.model import Delivery
+from restarter.model.delivery import Delivery
 from restarter.oms.credentials import RENEW_BEFORE
 
 FROZEN = timedelta(minutes=10)
@@ -27,7 +27,7 @@ class Instance:
     """An application whose clock stands while it is frozen, and starts again at the right time."""
 
     def __init__(self, runner: asyncio.Runner, httpx_mock: HTTPXMock, **changes: Any) -> None:
-        self.now = datetime(2026, 11, 24, tzinfo=UTC)
+        self.now = datetime(2126, 11, 24, tzinfo=UTC)
         self.logins = 0
         self.tokens: list[str] = []
         self.refusing = False

@@ -20,8 +20,8 @@ import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, TASKS
 from example import ENVIRONMENT, PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, START, TASKS
 from httpx_transport import HttpxTransport
 from restarter.http import transport
 from restarter.settings.errors import SettingsError
@@ -292,9 +292,8 @@ def test_what_no_repetition_could_change_is_returned_and_not_raised(
     ],
     ids=lambda event: type(event).__name__,
 )
-def test_what_is_malformed_is_raised_so_that_the_destination_for_failures_gets_it(
-    event: Any, instance: Instance
-) -> None:
+def test_what_is_malformed_is_raised(event: Any, instance: Instance) -> None:
+    """The destination for failures gets it then."""
     text = instance.not_done(event)
     (receipt,) = instance.receipts()
     assert (receipt["outcome"], receipt["message"]) == ("malformed", text)
@@ -321,9 +320,8 @@ def test_what_is_settled_or_refused_is_returned(
     assert instance.handle(notice())["outcome"] == outcome
 
 
-def test_whoever_invokes_the_function_by_hand_reads_the_receipt_of_a_direct_call(
-    instance: Instance, httpx_mock: HTTPXMock
-) -> None:
+def test_a_call_by_hand_returns_its_receipt(instance: Instance, httpx_mock: HTTPXMock) -> None:
+    """Whoever invokes the function by hand makes a direct call."""
     httpx_mock.add_response(method="GET", url=SHOW, json=shown(3))
     httpx_mock.add_response(method="POST", url=START)
     httpx_mock.add_response(url=f"{TASKS}/7", status_code=404)
@@ -350,21 +348,22 @@ def test_an_event_of_eventgrid_is_a_cloudevent(instance: Instance, httpx_mock: H
         ({"json": shown(7)}, "pausing"),
     ],
 )
-def test_what_was_not_done_is_raised_so_that_it_is_repeated_or_handed_on(
+def test_what_was_not_done_is_raised(
     answer: dict[str, Any], words: str, instance: Instance, httpx_mock: HTTPXMock
 ) -> None:
+    """The platform retries it, or hands it on."""
     httpx_mock.add_response(url=SHOW, **answer)
     assert words in instance.not_done(notice())
     assert len(instance.receipts()) == 1
 
 
-def test_of_several_records_one_that_was_not_done_is_enough_to_raise_and_all_are_told(
-    instance: Instance, httpx_mock: HTTPXMock
-) -> None:
+def test_one_failed_record_of_several_is_raised(instance: Instance, httpx_mock: HTTPXMock) -> None:
+    """All of them are told."""
     httpx_mock.add_response(url=SHOW, json=shown(2))
     httpx_mock.add_response(url=f"{TASKS}/7", status_code=500)
     text = instance.not_done({"record": [record(), record({"task_id": 7}, message_id="second"), {"smn": 7}]})
-    assert text == "; ".join(receipt["message"] for receipt in instance.receipts())
+    first, second, third = (receipt["message"] for receipt in instance.receipts())
+    assert text == f"{first}; {second} (oms_error); {third}"
     assert [receipt["outcome"] for receipt in instance.receipts()] == ["already_running", "unavailable", "malformed"]
 
 
@@ -426,9 +425,7 @@ def test_nothing_is_raised_to_a_caller_who_waits_for_a_response(
         ({"body": "x" * 600_000}, 413),
     ],
 )
-def test_whatever_an_apig_event_holds_it_is_answered_with_a_response(
-    changes: dict[str, Any], status: int, instance: Instance
-) -> None:
+def test_any_apig_event_gets_a_response(changes: dict[str, Any], status: int, instance: Instance) -> None:
     response = instance.handle(apig(json.dumps(REQUEST)) | changes)
     assert response.keys() == {"isBase64Encoded", "statusCode", "headers", "body"}
     assert (response["isBase64Encoded"], response["statusCode"]) == (False, status)
@@ -451,9 +448,10 @@ def test_settings_may_all_be_user_data(make_instance: Callable[..., Instance], h
 
 
 @pytest.mark.parametrize(("set_", "region"), [("la-south-2", "la-south-2"), ("", "cn-east-3"), (None, "cn-east-3")])
-def test_the_environment_goes_before_user_data_and_an_empty_setting_is_none(
+def test_the_environment_precedes_user_data(
     set_: str | None, region: str, make_instance: Callable[..., Instance], httpx_mock: HTTPXMock
 ) -> None:
+    """An empty setting counts as not set."""
     address = f"https://oms.{region}.myhuaweicloud.com/v2/{PROJECT}/tasks/{TASK}"
     httpx_mock.add_response(url=address, json=shown(2))
     made = make_instance(OMS_REGION=set_)
@@ -461,9 +459,10 @@ def test_the_environment_goes_before_user_data_and_an_empty_setting_is_none(
     assert made.handle(notice())["region"] == region
 
 
-def test_faults_of_the_settings_are_raised_and_named_at_each_call_until_they_are_mended(
+def test_bad_settings_are_raised_at_each_call(
     make_instance: Callable[..., Instance], httpx_mock: HTTPXMock, environment: pytest.MonkeyPatch
 ) -> None:
+    """They are named until they are mended."""
     httpx_mock.add_response(url=SHOW, json=shown(2))
     made = make_instance(OMS_REGION="the-moon", OMS_DST_SK=None, OMS_SRC_SK="pass phrase")
     for call in (made.initialize, lambda: made.handle(notice())):
@@ -479,9 +478,10 @@ def test_faults_of_the_settings_are_raised_and_named_at_each_call_until_they_are
     assert made.handle(notice())["outcome"] == "already_running"
 
 
-def test_without_an_initializer_the_first_event_builds_everything_and_later_ones_nothing(
+def test_without_an_initializer_the_first_event_builds(
     make_instance: Callable[..., Instance], httpx_mock: HTTPXMock
 ) -> None:
+    """Later events build nothing."""
     httpx_mock.add_response(url=SHOW, json=shown(3), is_reusable=True)
     made = make_instance()
     assert not threads()
@@ -503,7 +503,7 @@ def agency_simulator() -> Simulator:
     return simulator
 
 
-def test_the_agencys_key_signs_where_no_other_is_configured_and_its_token_is_signed_with_it(
+def test_the_key_of_the_agency_signs(
     make_instance: Callable[..., Instance],
 ) -> None:
     """The simulator refuses a session token that is missing, another one, or not signed."""
@@ -571,9 +571,8 @@ def test_without_any_key_nothing_is_asked_and_that_is_raised(
 # Time
 
 
-def test_nothing_is_started_in_the_last_second_that_the_platform_leaves(
-    instance: Instance, httpx_mock: HTTPXMock
-) -> None:
+def test_nothing_is_started_in_the_last_second(instance: Instance, httpx_mock: HTTPXMock) -> None:
+    """That the platform leaves."""
     httpx_mock.add_response(method="GET", url=SHOW, json=shown())
     assert "deadline" in instance.not_done(notice(), Context(milliseconds=900))
     (receipt,) = instance.receipts()
@@ -585,7 +584,7 @@ def test_where_no_time_is_left_the_event_is_handed_back_at_once(
     milliseconds: int, make_instance: Callable[..., Instance]
 ) -> None:
     simulator = Simulator()
-    simulator.set_rules([{"operation": "show", "action": {"delay": 1}}])
+    simulator.set_rules([{"operation": "show", "action": {"delay": 3}}])
     with simulator.serving() as url:
         made = make_instance(transport.connections, OMS_ENDPOINT=url)
         made.initialize()
@@ -593,7 +592,7 @@ def test_where_no_time_is_left_the_event_is_handed_back_at_once(
     (receipt,) = made.receipts()
     assert receipt["outcome"] == "unavailable"
     assert receipt["reason"] in ("deadline", "timeout", "no_connection")
-    assert receipt["duration_ms"] < 500
+    assert receipt["duration_ms"] < 2500
     assert simulator.starts(TASK) == 0
 
 
@@ -608,7 +607,7 @@ def test_a_function_with_much_time_gives_up_at_its_own_deadline(
     made = make_instance(RESTART_DEADLINE="1.1")
     made.initialize()
     assert "timeout" in made.not_done(notice(), Context(milliseconds=900_000))
-    assert made.receipts()[0]["duration_ms"] < 1500
+    assert made.receipts()[0]["duration_ms"] < 4000
 
 
 # Many calls
@@ -659,9 +658,10 @@ def test_a_thousand_calls_leave_nothing_behind(make_instance: Callable[..., Inst
     assert len(simulator.clients) <= 2
 
 
-def test_an_instance_may_be_called_from_eight_threads_at_once_even_for_the_first_time(
+def test_eight_threads_may_call_an_instance_at_once(
     make_instance: Callable[..., Instance],
 ) -> None:
+    """Even for the first time."""
     simulator = Counting()
     with simulator.serving() as url, ThreadPoolExecutor(8) as pool:
         made = make_instance(transport.connections, OMS_ENDPOINT=url)
@@ -677,3 +677,31 @@ def test_an_instance_may_be_called_from_eight_threads_at_once_even_for_the_first
         assert len(threads()) == 1
         assert operations(simulator).count("start") == 200
     assert len(simulator.clients) <= 8
+
+
+@pytest.mark.parametrize(
+    ("compiled", "here", "wanted"),
+    [
+        ([], "39", None),
+        (["cpython-312-x86_64-linux-gnu"], "312", None),
+        (["cpython-311-x86_64-linux-gnu", "cpython-312-x86_64-linux-gnu"], "312", None),
+        (
+            ["cpython-312-x86_64-linux-gnu"],
+            "39",
+            "made for Python 3.12: choose that runtime, or build it for Python 3.9",
+        ),
+        (
+            ["cpython-312-x86_64-linux-gnu"],
+            "313",
+            "made for Python 3.12: choose that runtime, or build it for Python 3.13",
+        ),
+    ],
+)
+def test_a_package_for_another_python_names_it(
+    compiled: list[str], here: str, wanted: str | None, tmp_path: Path, make_instance: Callable[..., Instance]
+) -> None:
+    (tmp_path / "pydantic_core").mkdir()
+    for name in compiled:
+        (tmp_path / "pydantic_core" / f"_pydantic_core.{name}.so").touch()
+    with pytest.raises(ImportError, match=wanted) if wanted else contextlib.nullcontext():
+        make_instance().module.check_python(tmp_path, here)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, Function
 from example import TASK, shown
+from function_client import SHOW, START, Function
 from signers import WEBHOOK_SECRET, webhook_headers
 
 REQUEST = {"task_id": TASK}
@@ -75,9 +75,8 @@ def test_headers_do_not_make_a_request_of_an_event(document: Any, function: Func
         assert (receipt["outcome"], receipt["reason"]) == ("refused", "paused")
 
 
-def test_an_envelope_of_another_type_is_ignored_and_a_configured_one_is_not(
-    make_function: Callable[..., Function], httpx_mock: HTTPXMock
-) -> None:
+def test_the_type_of_an_envelope_decides(make_function: Callable[..., Function], httpx_mock: HTTPXMock) -> None:
+    """Another type is ignored, and a configured one is not."""
     httpx_mock.add_response(url=SHOW, json=shown(3))
     function = make_function(CALLER_WEBHOOK_SECRETS=WEBHOOK_SECRET, EVENT_TYPES_FAILED="migration.failed")
     status, receipt = signed(function, ENVELOPE | {"type": "invoice.paid", "data": "anything"}, message_id="msg-2")
@@ -91,7 +90,7 @@ def test_an_envelope_of_another_type_is_ignored_and_a_configured_one_is_not(
 
 
 def test_the_time_of_an_envelope_gives_the_age_of_its_event(function: Function) -> None:
-    status, receipt = signed(function, ENVELOPE | {"timestamp": "2020-01-01T00:00:00Z"})
+    status, receipt = signed(function, ENVELOPE | {"timestamp": "2001-01-01T00:00:00Z"})
     assert (status, receipt["outcome"], receipt["reason"]) == (204, "refused", "stale_event")
 
 
@@ -101,18 +100,24 @@ def test_the_time_of_an_envelope_gives_the_age_of_its_event(function: Function) 
         (ENVELOPE | {"type": None}, "type: must be a string of 1 to 1024 characters"),
         (ENVELOPE | {"type": "a\nb"}, "type: must be a string of 1 to 1024 characters"),
         (ENVELOPE | {"timestamp": "yesterday"}, "timestamp: not an RFC 3339 time"),
-        (ENVELOPE | {"timestamp": 1732406400}, "timestamp: not an RFC 3339 time"),
+        (ENVELOPE | {"timestamp": 4732406400}, "timestamp: not an RFC 3339 time"),
         (ENVELOPE | {"data": None}, "request: must be a JSON object"),
-        (ENVELOPE | {"data": {}}, "request: exactly_one_target"),
+        (ENVELOPE | {"data": {}}, "give exactly one of task_id, task_name, group_id, sweep"),
         (ENVELOPE | {"data": REQUEST | {"dst_sk": "x"}}, "dst_sk: credentials never travel in a delivery"),
-        ({"type": "oms.task.failed", "timestamp": None}, "request: exactly_one_target; type: extra_forbidden; "),
+        (
+            {"type": "oms.task.failed", "timestamp": None},
+            "give exactly one of task_id, task_name, group_id, sweep; unknown field: type; ",
+        ),
         ({"specversion": "1.0"}, "id: must be a string of 1 to 1024 characters"),
         ({key: value for key, value in EVENT.items() if key != "source"}, "source: must be"),
         (REQUEST | {"id": "another"}, "id: differs from the header webhook-id"),
         ([EVENT], "request: must be a JSON object"),
         ([REQUEST], "request: must be a JSON object"),
         (None, "request: must be a JSON object"),
-        ({"httpMethod": "POST", "requestContext": {}, "body": json.dumps(REQUEST)}, "request: exactly_one_target; "),
+        (
+            {"httpMethod": "POST", "requestContext": {}, "body": json.dumps(REQUEST)},
+            "give exactly one of task_id, task_name, group_id, sweep; ",
+        ),
     ],
 )
 def test_a_signed_body_of_no_known_shape_is_malformed(document: Any, reason: str, function: Function) -> None:
@@ -128,7 +133,7 @@ def test_an_id_that_is_no_id_is_malformed_in_an_envelope_too(function: Function)
     assert receipt["reason"].startswith("webhook-id")
 
 
-def test_a_caller_who_is_authenticated_otherwise_may_send_the_envelope_with_its_id(
+def test_an_envelope_needs_no_signature_of_its_own(
     make_function: Callable[..., Function], httpx_mock: HTTPXMock
 ) -> None:
     """So `explain` tells of a saved webhook whose signature is too old what it was; without an id it is no webhook."""

@@ -1,16 +1,17 @@
 """What goes over the wire for one delivery, and what comes back."""
 
 import json
+import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, TASKS, Function
 from example import BEARER, PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, START, TASKS, Function
 
 FAILED_EVENT = {
     "specversion": "1.0",
@@ -65,7 +66,8 @@ def test_a_direct_call_makes_exactly_one_post_with_every_key_and_answers_with_th
     assert post.headers["authorization"].startswith("SDK-HMAC-SHA256 Access=AKEXAMPLE0000000001, SignedHeaders=")
     assert reply.status_code == 200
     assert reply.json() == function.receipt()
-    assert reply.json() | {"duration_ms": 0} == {
+    assert reply.json() | {"time": "", "duration_ms": 0} == {
+        "time": "",
         "severity": "INFO",
         "message": f"Started task {TASK} (all objects)",
         "outcome": "started",
@@ -86,6 +88,15 @@ def test_a_direct_call_makes_exactly_one_post_with_every_key_and_answers_with_th
         "oms_request_id": "0a-1",
         "duration_ms": 0,
     }
+
+
+def test_the_receipt_begins_with_its_time_in_utc_with_milliseconds(function: Function) -> None:
+    before = datetime.now(UTC)
+    function.post(json={"task_id": TASK, "task_name": "both"})
+    receipt, after = function.receipt(), datetime.now(UTC)
+    assert next(iter(receipt)) == "time"
+    assert re.fullmatch(r"[0-9-]{10}T[0-9:]{8}\.[0-9]{3}Z", receipt["time"])
+    assert before - timedelta(milliseconds=1) <= datetime.fromisoformat(receipt["time"]) <= after
 
 
 def test_one_function_sends_each_start_its_own_body(function: Function, httpx_mock: HTTPXMock) -> None:
@@ -139,8 +150,8 @@ def test_a_name_is_looked_for_on_every_page(function: Function, httpx_mock: HTTP
 @pytest.mark.parametrize(
     ("found", "outcome", "reason", "direct", "event"),
     [
-        ([], "not_found", None, 404, 422),
-        ([shown(id=1, name="x" + TASK_NAME)], "not_found", None, 404, 422),
+        ([], "not_found", "no_such_task", 404, 422),
+        ([shown(id=1, name="x" + TASK_NAME)], "not_found", "no_such_task", 404, 422),
         ([shown(id=1), shown(id=2)], "rejected", "ambiguous_task_name", 422, 422),
     ],
 )
@@ -202,9 +213,9 @@ def test_the_status_and_the_kind_of_a_task_decide(
         ({"status_code": 200, "text": "OK"}, "started", None, 200, 204, "INFO"),
         ({"status_code": 400, "json": {"error_code": "OMS.0065"}}, "already_running", None, 200, 204, "INFO"),
         ({"status_code": 400, "json": {"error_code": "OMS.0070"}}, "nothing_to_do", None, 200, 204, "INFO"),
-        ({"status_code": 400, "json": {"error_code": "OMS.1009"}}, "not_found", None, 404, 422, "ERROR"),
-        ({"status_code": 400, "json": {"error_code": "OMS.0054"}}, "not_found", None, 404, 422, "ERROR"),
-        ({"status_code": 404}, "not_found", None, 404, 422, "ERROR"),
+        ({"status_code": 400, "json": {"error_code": "OMS.1009"}}, "not_found", "no_such_task", 404, 422, "ERROR"),
+        ({"status_code": 400, "json": {"error_code": "OMS.0054"}}, "not_found", "no_such_task", 404, 422, "ERROR"),
+        ({"status_code": 404}, "not_found", "no_such_task", 404, 422, "ERROR"),
         ({"status_code": 401, "json": {"error_code": "APIGW.0301"}}, "rejected", "credentials", 422, 422, "ERROR"),
         ({"status_code": 400, "json": {"error_code": "APIGW.0303"}}, "rejected", "credentials", 422, 422, "ERROR"),
         ({"status_code": 403}, "rejected", "credentials", 422, 422, "ERROR"),
@@ -303,7 +314,7 @@ def test_without_a_connection_nothing_was_started_and_nothing_is_looked_at_again
 @pytest.mark.parametrize(
     ("answer", "outcome", "reason", "status"),
     [
-        ({"status_code": 400, "json": {"error_code": "OMS.1009"}}, "not_found", None, 422),
+        ({"status_code": 400, "json": {"error_code": "OMS.1009"}}, "not_found", "no_such_task", 422),
         ({"status_code": 401, "json": {"error_code": "APIGW.0301"}}, "rejected", "credentials", 422),
         ({"status_code": 429}, "unavailable", "throttled", 503),
         ({"status_code": 503}, "unavailable", "oms_error", 503),

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, Function
 from example import PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, START, Function
 
 TOPIC = f"urn:smn:cn-north-4:{PROJECT}:oms-failed"
 GOOGLE = {"type": "google.cloud.pubsub.topic.v1.messagePublished", "source": "//pubsub.googleapis.com/projects/x"}

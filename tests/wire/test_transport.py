@@ -13,7 +13,9 @@ from pydantic import SecretStr
 from example import PROJECT, TASK
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import MAX_ANSWER_BYTES, Transport
-from restarter.model import AccessKey, Start
+from restarter.model.delivery import AccessKey
+from restarter.model.outcome import Reason
+from restarter.model.task import Start
 from restarter.oms import start_task, tasks
 from restarter.oms.signing import identify
 from restarter.settings.model import StorageCredentials
@@ -80,12 +82,12 @@ def test_a_name_with_odd_characters_goes_over_the_wire_as_it_was_signed(name: st
 @pytest.mark.parametrize(
     ("action", "expected", "starts"),
     [
-        ({"reset_before": "fin"}, NoAnswer(sent=True, reason="connection_lost"), 0),
-        ({"reset_before": "rst"}, NoAnswer(sent=True, reason="connection_lost"), 0),
-        ({"reset_after": "fin"}, NoAnswer(sent=True, reason="connection_lost"), 1),
-        ({"reset_after": "rst"}, NoAnswer(sent=True, reason="connection_lost"), 1),
-        ({"hang": "before"}, NoAnswer(sent=True, reason="timeout"), 0),
-        ({"hang": "after"}, NoAnswer(sent=True, reason="timeout"), 1),
+        ({"reset_before": "fin"}, NoAnswer(sent=True, reason=Reason.CONNECTION_LOST), 0),
+        ({"reset_before": "rst"}, NoAnswer(sent=True, reason=Reason.CONNECTION_LOST), 0),
+        ({"reset_after": "fin"}, NoAnswer(sent=True, reason=Reason.CONNECTION_LOST), 1),
+        ({"reset_after": "rst"}, NoAnswer(sent=True, reason=Reason.CONNECTION_LOST), 1),
+        ({"hang": "before"}, NoAnswer(sent=True, reason=Reason.TIMEOUT), 0),
+        ({"hang": "after"}, NoAnswer(sent=True, reason=Reason.TIMEOUT), 1),
     ],
 )
 def test_a_start_without_an_answer_may_have_been_sent_and_is_sent_once(
@@ -99,7 +101,7 @@ def test_a_start_without_an_answer_may_have_been_sent_and_is_sent_once(
     assert second == expected
     assert [call["operation"] for call in simulator.calls()] == ["start", "start"]
     assert simulator.starts(TASK) == starts
-    assert time.monotonic() - started_at < 2
+    assert time.monotonic() - started_at < 10
 
 
 def test_a_transport_can_be_closed_and_used_again_and_closed_before_it_was_used(oms: tuple[Simulator, str]) -> None:
@@ -119,7 +121,7 @@ def test_a_transport_can_be_closed_and_used_again_and_closed_before_it_was_used(
 
 
 def test_a_connection_that_nobody_takes_proves_that_nothing_was_sent() -> None:
-    assert send(start("http://127.0.0.1:9")) == [NoAnswer(sent=False, reason="no_connection")]
+    assert send(start("http://127.0.0.1:9")) == [NoAnswer(sent=False, reason=Reason.NO_CONNECTION)]
 
 
 @pytest.mark.parametrize(
@@ -145,13 +147,40 @@ def test_an_answer_is_taken_as_it_is(
     assert len(simulator.calls()) == 1
 
 
+@pytest.mark.parametrize(
+    "body", [b"[" + b"[]," * 20_000 + b"0]", b"[" + b'{"":0},' * 20_000 + b"0]", b"[" + b"0," * 200_001 + b"0]"]
+)
+def test_an_answer_that_costs_too_much_to_parse_is_not_read(body: bytes) -> None:
+    assert Answer(200, body).document is None
+
+
+@pytest.mark.parametrize(
+    "unit", [b"[],", b"{},", b'{"":0},', b"0,", b'"",', b'"%d":0,', b"1.5,", b'"\\u0041",', b"[", b'{"":'], ids=ascii
+)
+def test_an_answer_holds_the_event_loop_for_at_most_50_ms(unit: bytes) -> None:
+    """Of 4 MiB, or as much as is parsed; the least of three tries, for the machine may be busy."""
+    took = []
+    for size in (MAX_ANSWER_BYTES, MAX_ANSWER_BYTES // 8, MAX_ANSWER_BYTES // 64):
+        units = b"".join(unit % number if b"%" in unit else unit for number in range(size // len(unit)))
+        answer = Answer(
+            200, b"{" + units + b'"":0}' if b":0," in unit[:8] and unit[:1] == b'"' else b"[" + units + b"0]"
+        )
+        tries = []
+        for _ in range(3):
+            began = time.thread_time()
+            assert answer.document is None or len(answer.body or b"") < MAX_ANSWER_BYTES
+            tries.append(time.thread_time() - began)
+        took.append(min(tries))
+    assert max(took) < 0.05
+
+
 Talk = Callable[[asyncio.StreamWriter], Any]
 
 
 @pytest.mark.parametrize(
     ("spoken", "expected"),
     [
-        (b"garbage\r\n\r\n", NoAnswer(sent=True, reason="connection_lost")),
+        (b"garbage\r\n\r\n", NoAnswer(sent=True, reason=Reason.CONNECTION_LOST)),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", Answer(200, None)),
         (b"HTTP/1.1 200 OK\r\nX-Request-Id: <a b>\r\nContent-Length: 0\r\n\r\n", Answer(200, b"")),
         (b"HTTP/1.1 200 OK\r\nX-Request-Id: r-1\r\nContent-Length: 0\r\n\r\n", Answer(200, b"", "r-1")),

@@ -1,20 +1,20 @@
-"""Who may call: one authenticator a file. One of them must accept a delivery before anything in it is used."""
+"""Who may call: one authentication method a file. One must accept a delivery before anything in it is used."""
 
 from typing import Protocol
 
 from restarter.callers.bearer import Bearer
-from restarter.callers.oidc import Oidc
+from restarter.callers.google_oidc import Oidc
 from restarter.callers.platform import Platform
-from restarter.callers.smn import Smn
-from restarter.callers.webhook import StandardWebhook
-from restarter.errors import Unauthenticated
+from restarter.callers.smn_signature import Smn
+from restarter.callers.standard_webhooks import StandardWebhook
 from restarter.http.transport import Sender
-from restarter.model import AuthenticatedDelivery, Delivery, DeliveryContext
+from restarter.model.delivery import AuthenticatedDelivery, Delivery, DeliveryContext
+from restarter.model.errors import Unauthenticated
 from restarter.settings.model import Settings
 
 
 class Authenticator(Protocol):
-    """One way to authenticate a caller."""
+    """An authentication method."""
 
     @property
     def name(self) -> str:
@@ -25,8 +25,8 @@ class Authenticator(Protocol):
         """Whether the delivery carries what this authenticator checks."""
         ...
 
-    async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> Delivery | None:
-        """The part of the delivery that the caller vouches for; None where the check fails.
+    async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> AuthenticatedDelivery | None:
+        """The part of the delivery that the caller vouches for, and who that is; None where the check fails.
 
         Raises:
             AuthenticationUnavailable: A key or certificate could not be fetched.
@@ -64,9 +64,9 @@ async def authenticate(
     """
     applicable = [authenticator for authenticator in authenticators if authenticator.applies_to(delivery)]
     for authenticator in applicable:
-        covered = await authenticator.authenticate(delivery, context)
-        if covered is not None:
-            return AuthenticatedDelivery(covered, authenticator.name)
+        authenticated = await authenticator.authenticate(delivery, context)
+        if authenticated is not None:
+            return authenticated
     if outer is not None:
-        return AuthenticatedDelivery(delivery, outer.authenticated_by)
+        return outer._replace(delivery=delivery)
     raise Unauthenticated(", ".join(authenticator.name for authenticator in applicable) or "no credentials")

@@ -1,8 +1,11 @@
 """Authenticates by a shared token: `Authorization: Bearer <token>` (RFC 6750). No I/O here."""
 
 import hmac
+from hashlib import sha256
 
-from restarter.model import Delivery, DeliveryContext
+from pydantic import Secret
+
+from restarter.model.delivery import AuthenticatedDelivery, Delivery, DeliveryContext
 from restarter.settings.model import Settings
 
 
@@ -12,20 +15,26 @@ class Bearer:
     name = "bearer"
 
     def __init__(self, settings: Settings) -> None:
-        self._tokens = settings.caller_bearer_tokens
+        tokens = [token.get_secret_value() for token in settings.caller_bearer_tokens]
+        self._tokens = [(Secret[bytes](token.encode()), fingerprint(token)) for token in tokens]
 
     def applies_to(self, delivery: Delivery) -> bool:
         """There is an Authorization header of the Bearer scheme."""
         return bearer_token(delivery) is not None
 
-    async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> Delivery | None:
+    async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> AuthenticatedDelivery | None:
         """The delivery, where one of the tokens is equal; all are compared in constant time."""
         sent = (bearer_token(delivery) or "").encode()
-        matches = [hmac.compare_digest(sent, token.get_secret_value().encode()) for token in self._tokens]
-        return delivery if any(matches) else None
+        senders = [sender for token, sender in self._tokens if hmac.compare_digest(sent, token.get_secret_value())]
+        return AuthenticatedDelivery(delivery, self.name, senders[0]) if senders else None
 
 
 def bearer_token(delivery: Delivery) -> str | None:
     """What follows the scheme, whose name is not case-sensitive (RFC 9110, 11.1); None without the scheme."""
     scheme, space, token = delivery.headers.get("authorization", "").partition(" ")
     return token.strip() if space and scheme.lower() == "bearer" else None
+
+
+def fingerprint(secret: str) -> str:
+    """16 hexadecimal digits that tell this secret from others; one of 24 characters cannot be found from them."""
+    return sha256(b"oms-task-restarter caller\0" + secret.encode()).hexdigest()[:16]

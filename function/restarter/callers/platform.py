@@ -1,6 +1,6 @@
 """Accepts deliveries whose caller the platform has authenticated (Cloud Run IAM, FunctionGraph). No I/O here."""
 
-from restarter.model import Delivery, DeliveryContext
+from restarter.model.delivery import AuthenticatedDelivery, Delivery, DeliveryContext
 
 
 class Platform:
@@ -12,6 +12,6 @@ class Platform:
         """Always: nothing in the delivery is needed."""
         return True
 
-    async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> Delivery | None:
+    async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> AuthenticatedDelivery | None:
         """The delivery as it is: the operator states that only authenticated callers reach the function."""
-        return delivery
+        return AuthenticatedDelivery(delivery, self.name)

@@ -10,28 +10,26 @@ import click
 from restarter import callers
 from restarter.cli.check_ledger import check_ledger
 from restarter.cli.check_surroundings import ClockWatch, check_sources_of_keys, platform
-from restarter.cli.finding import Finding
+from restarter.cli.output import Finding
 from restarter.http.transport import Transport
-from restarter.model import DeliveryContext, Kind, Outcome
+from restarter.model.delivery import DeliveryContext
+from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
+from restarter.reporting.advice import advise
+from restarter.reporting.reasons import REASONS
 from restarter.settings.errors import SettingsError
-from restarter.settings.model import Settings, load
+from restarter.settings.model import Settings, load, misspelt_names
+from restarter.settings.operator import OperatorSettings
 
 TIMEOUT_S = 10.0  # for the calls about one project
 NO_TASK = "a name that no task has: only the answer matters"
 NO_TASK_ID = "999999999999999"  # the same
 NO_GROUP = "00000000-0000-0000-0000-000000000000"  # the same
 NOT_WELL, WRONG_SETTINGS = 1, 2
+RENAME_IT = "rename or remove it"
 SET_IT = "correct it in the environment, or in the file of that name in SECRETS_DIR"
 WITHOUT_GROUPS = "without oms:taskgroup:get and oms:taskgroup:update failed task groups are not retried"
-TO_DO = {
-    "credentials": "replace the key, or grant it the IAM actions oms:task:list, oms:task:get and oms:task:update",
-    "iam": "correct IAM_ENDPOINT, IAM_DOMAIN, IAM_USER and IAM_PASSWORD",
-    "no_key_for_oms": "set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK; the key of an agency comes with deliveries only",
-    "no_connection": "let the function reach this address, and check OMS_REGION, OMS_PROJECTS and OMS_ENDPOINT",
-    "redirect": "correct OMS_ENDPOINT or OMS_REGION: redirects are not followed",
-}
 TRY_AGAIN = "try again later; if it stays so, look the code up in OMS's list of error codes"
 
 
@@ -41,26 +39,41 @@ async def check(*, everything: bool = False, as_json: bool = False) -> int:
     Returns:
         The exit status: 0 when all is well, 1 when not, 2 when the settings do not load.
     """
-    try:
-        settings = load()
-    except SettingsError as error:
-        for message in error.messages:
-            _print(Finding(check="settings", found=message, ok=False, to_do=SET_IT), as_json=as_json)
+    settings, faults = _load()
+    for fault in faults:
+        _print(Finding(check="settings", found=fault, ok=False, to_do=SET_IT), as_json=as_json)
+    if settings is None:
         return WRONG_SETTINGS
+    for name in misspelt_names() if not faults else ():
+        _print(Finding(check="settings", found=name, to_do=RENAME_IT), as_json=as_json)
     all_well = True
     async for finding in _findings(settings, everything=everything):
         _print(finding, as_json=as_json)
         all_well &= finding.ok
+    if faults:
+        return WRONG_SETTINGS
     return 0 if all_well else NOT_WELL
 
 
+def _load() -> tuple[Settings | None, list[str]]:
+    """The settings, or as much of them as it takes to ask OMS; and what the function would not start with."""
+    try:
+        return load(), []
+    except SettingsError as error:
+        faults = error.messages
+    try:
+        return load(OperatorSettings), faults
+    except SettingsError:
+        return None, faults
+
+
 async def _findings(settings: Settings, *, everything: bool) -> AsyncIterator[Finding]:
-    profiles = len(settings.profiles())
+    profiles = sum(keys.dst_ak is not None for keys in settings.profiles().values())
     yield Finding(
         check="settings", found=f"project {settings.oms_project_id}, {profiles} set(s) of storage credentials"
     )
     names = ", ".join(one.name for one in callers.configured_authenticators(settings, Transport()))
-    yield Finding(check="callers", found=names)
+    yield Finding(check="callers", found=names or "none")
     watch = ClockWatch(Transport(), _now)
     oms = Oms(settings, watch, CredentialProvider(watch, _now), _now)
     for project_id in (settings.oms_project_id, *settings.oms_projects):
@@ -82,36 +95,39 @@ async def _check_project(settings: Settings, oms: Oms, project_id: str, *, every
     context = _context()
     at = f"project {project_id} at {settings.endpoint_of(project_id)}"
     found = await oms.find(project_id, NO_TASK, context)
-    ok = isinstance(found, Outcome) and found.reason is None
-    yield _of_call("oms", at, found if isinstance(found, Outcome) else Outcome(kind=Kind.UNAVAILABLE), "answers", ok=ok)
+    ok = isinstance(found, Outcome) and found.kind is Kind.NOT_FOUND
     if not ok:
+        failure = found if isinstance(found, Outcome) else Outcome(kind=Kind.UNAVAILABLE)
+        yield _failed("oms", at, failure, project_id, settings)
         return
+    yield Finding(check="oms", found=f"{at}: answers")
     if everything:
         shown = await oms.show(project_id, NO_TASK_ID, context)
-        allowed = not isinstance(shown, Outcome) or shown.kind is Kind.NOT_FOUND
-        outcome = shown if isinstance(shown, Outcome) else Outcome(kind=Kind.NOT_FOUND)
-        yield Finding(check="right to list tasks", found=f"project {project_id}: given (oms:task:list)")
-        yield _of_call("right to read a task", f"project {project_id}", outcome, "given (oms:task:get)", ok=allowed)
+        about, check = f"project {project_id}", "right to read a task"
+        yield Finding(check="right to list tasks", found=f"{about}: given (oms:task:list)")
+        if isinstance(shown, Outcome) and shown.kind is not Kind.NOT_FOUND:
+            yield _failed(check, about, shown, project_id, settings)
+        else:
+            yield Finding(check=check, found=f"{about}: given (oms:task:get)")
     yield await _right_to_groups(oms, project_id, context)
     if everything:
         text = f"project {project_id}: not tried, for only a start would prove oms:task:update"
         yield Finding(check="right to start a task", found=text)
 
 
-def _of_call(check: str, about: str, outcome: Outcome, well: str, *, ok: bool) -> Finding:
-    """The finding about a call: what is well, or OMS's code or our word for what is not, and what to do then."""
-    if ok:
-        return Finding(check=check, found=f"{about}: {well}")
-    reason = outcome.reason or ""
-    code = outcome.oms_error_code or reason or str(outcome.kind)
-    return Finding(check=check, found=f"{about}: {code}", ok=False, to_do=TO_DO.get(reason, TRY_AGAIN))
+def _failed(check: str, about: str, outcome: Outcome, project_id: str, settings: Settings) -> Finding:
+    """The finding about a call that failed: OMS's code or our word, and the advice of the one table of reasons."""
+    has_advice = outcome.reason is not None and REASONS[outcome.reason].advice is not None
+    to_do = advise(outcome, {"project_id": project_id}, settings) if has_advice else TRY_AGAIN
+    code = outcome.oms_error_code or outcome.reason or outcome.kind
+    return Finding(check=check, found=f"{about}: {code}", ok=False, to_do=to_do)
 
 
 async def _right_to_groups(oms: Oms, project_id: str, context: DeliveryContext) -> Finding:
     """Whether the key may read task groups. It is no fault that it may not: a project may have none."""
     found = await oms.show_group(project_id, NO_GROUP, context)
-    reason = found.reason if isinstance(found, Outcome) else None
-    if reason == "group_permission":
+    reason = found.reason if isinstance(found, Outcome) and found.kind is not Kind.NOT_FOUND else None
+    if reason is Reason.GROUP_PERMISSION:
         text, to_do = f"not permitted; {WITHOUT_GROUPS}", "grant both, if the project has task groups"
         return Finding(check="task groups", found=f"project {project_id}: {text}", to_do=to_do)
     text = f"not known whether they can be read: {reason}" if reason else "can be read (oms:taskgroup:get)"

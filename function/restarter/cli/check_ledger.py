@@ -1,14 +1,18 @@
 """Whether the ledger answers, is shared, and takes and gives up what is written."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
 
-from restarter.cli.finding import Finding
-from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, open_ledger
+from restarter.cli.output import Finding
+from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, Stores, open_ledger
 from restarter.settings.model import Settings
 
-PROBE_S = 10.0  # after which a probe is gone, whatever becomes of this process
+BUCKETS = ("gs", "obs")
+RACERS = 16
+RACE_LOST = "use another ledger than {}://: what answers there does not keep its promises, and tasks may start twice"
+PROBE_S = 10.0  # after which a probe expires, should this process die
 REACH_IT = "let the function reach the server that RESTART_LEDGER names, and check name, password and TLS"
 WRITE_IT = "let the function's user write the file that RESTART_LEDGER names and its folder, and check the disk"
 SHARE_IT = (
@@ -20,7 +24,7 @@ async def check_ledger(settings: Settings, *, everything: bool) -> AsyncIterator
     """The ledger's findings; with `everything` a probe is written, read and removed."""
     address = settings.restart_ledger.get_secret_value()
     scheme = address.partition(":")[0]
-    ledger = open_ledger(address, time.time)
+    ledger = open_ledger(address, time.time, Stores.of(settings, settings.access_key))
     try:
         await ledger.history(LedgerKeys("check", "check"), 1)
         written = everything and await _probe(ledger)
@@ -32,6 +36,8 @@ async def check_ledger(settings: Settings, *, everything: bool) -> AsyncIterator
         if everything:
             yield _written(scheme, ok=written)
             yield _shared(scheme)
+        if everything and scheme in BUCKETS:
+            yield await _raced(ledger, scheme)
     finally:
         await ledger.close()
 
@@ -48,6 +54,18 @@ async def _probe(ledger: Ledger) -> bool:
     claims.append(await ledger.claim(probe, PROBE_S))
     await ledger.release(probe, claims[-1].token)
     return [claim.state for claim in claims] == [Claim.OURS, Claim.HELD, Claim.OURS]
+
+
+async def _raced(ledger: Ledger, scheme: str) -> Finding:
+    """How many of sixteen claims that are made at once are ours: what the ledger rests on, tried on the real bucket."""
+    probe = EventKey(f"check-{secrets.token_hex(8)}", "check")
+    claims = await asyncio.gather(*(ledger.claim(probe, PROBE_S) for _ in range(RACERS)), return_exceptions=True)
+    won = [claimed.token for claimed in claims if not isinstance(claimed, BaseException) and claimed.token]
+    failed = sum(isinstance(claimed, LedgerError) for claimed in claims)
+    text = f"of {RACERS} claims at once {len(won)} won, {failed} had no answer; at most one may win, and none at times"
+    return Finding(
+        check="ledger", found=text, ok=len(won) <= 1, to_do=RACE_LOST.format(scheme) if len(won) > 1 else None
+    )
 
 
 def _written(scheme: str, *, ok: bool) -> Finding:

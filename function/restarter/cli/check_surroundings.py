@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-from restarter.callers.oidc import KEYS_URL
-from restarter.cli.finding import Finding
+from restarter.callers.google_oidc import KEYS_URL
+from restarter.cli.output import Finding
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import Sender
 from restarter.settings.model import Settings
@@ -15,7 +15,7 @@ MAX_SKEW_S = 60.0
 SET_CLOCK = "set the clock of this machine (NTP); OMS accepts signatures within 15 minutes"
 REACH_SMN = "let the function reach it, or give the certificate in CALLER_SMN_CERTIFICATE"
 REACH_GOOGLE = "let the function reach it, or give the keys in CALLER_OIDC_KEYS"
-# Variables that only one platform sets, and what becomes of a delivery that is answered 503 there.
+# Variables that only one platform sets, and what it does with a delivery that is answered 503.
 PLATFORMS = (
     (
         ("RUNTIME_PROJECT_ID", "RUNTIME_FUNC_NAME", "RUNTIME_PACKAGE"),

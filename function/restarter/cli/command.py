@@ -3,32 +3,37 @@
 import asyncio
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from restarter import __version__
+from restarter.cli.output import interruptible, plain
 
 if TYPE_CHECKING:
-    from restarter.cli.failed import Wanted
+    from restarter.model.delivery import Delivery
     from restarter.settings.model import Settings
 
+PATH = click.Path(exists=True, allow_dash=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 WRONG_USAGE = 2
-NOT_A_DURATION = "must be like 12h: a number of s, m, h or d, up to 31d"
+MAX_DAYS = 365  # of --since
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 as_json_option = click.option("--json", "as_json", is_flag=True, help="One object a line, for scripts.")
 
 
 @click.group(context_settings=SETTINGS)
 @click.version_option(__version__)
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Look after the function that restarts OMS tasks.
 
     Settings come from the environment and from SECRETS_DIR, as the function's do. Exit status: 0 all is well, 1 it is
-    not, 2 wrong usage or settings.
+    not, 2 wrong usage or settings, 130 after Ctrl-C.
     """
+    context.with_resource(interruptible())
 
 
 @cli.command()
@@ -48,56 +53,81 @@ def check(*, everything: bool, as_json: bool) -> None:
 
 
 @cli.command(short_help="Say what the function would do with a saved delivery.")
-@click.argument("file", type=FILE)
-@click.option("--task", type=FILE, help="The task as ShowTask answers it, in JSON; without it OMS does not answer.")
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=PATH)
+@click.option("--look", is_flag=True, help="Ask OMS about the task, by reads alone.")
+@click.option("--task", type=FILE, help="The task as ShowTask answers it, in JSON.")
 @click.option("--group", type=FILE, help="The task group as ShowTaskGroup answers it, in JSON.")
 @as_json_option
-def explain(file: Path, task: Path | None, group: Path | None, *, as_json: bool) -> None:
+def explain(paths: tuple[Path, ...], task: Path | None, group: Path | None, *, look: bool, as_json: bool) -> None:
     """Say what the function would do with the delivery saved in FILE, and why.
 
-    FILE is an HTTP request as in events/, or the JSON of a body. Nothing is sent; secrets are masked.
+    FILE is an HTTP request as in events/, or the JSON of a body; - is standard input; of a folder every .http and .json
+    is explained. Nothing is started, and nothing is sent but by --look; secrets are masked.
     """
-    from restarter.cli.explain import explain_delivery, read_delivery  # noqa: PLC0415  # as above
+    from restarter.cli.explain import explain_delivery  # noqa: PLC0415  # as above
 
+    if look and (task or group):
+        raise click.UsageError("--look cannot be combined with --task or --group")
     settings = _settings()
-    try:
-        delivery = read_delivery(file.read_text("utf-8"))
-    except ValueError:
-        raise click.BadParameter("neither an HTTP request nor JSON", param_hint="FILE") from None
+    is_one = len(paths) == 1 and not paths[0].is_dir()
     shown, shown_group = (path.read_bytes() if path else None for path in (task, group))
-    for step, finding in asyncio.run(explain_delivery(delivery, shown, settings, shown_group)):
-        click.echo(json.dumps({"kind": step, "found": finding}) if as_json else f"{step:<10}{finding}")
+    for name, delivery in _saved(paths):
+        if not (is_one or as_json):
+            click.echo(click.style(name, bold=True))
+        for step, finding in asyncio.run(explain_delivery(delivery, shown, settings, shown_group, look=look)):
+            facts = {"kind": step, "found": finding} | ({} if is_one else {"file": name})
+            click.echo(json.dumps(facts) if as_json else f"{step:<10}{finding}")
+
+
+def _saved(paths: tuple[Path, ...]) -> "Iterator[tuple[str, Delivery]]":
+    """The name of each file and its delivery; of a folder those that end like one."""
+    from restarter.cli.explain import read_delivery  # noqa: PLC0415  # as above
+
+    for path in paths:
+        inside = sorted(one for one in path.rglob("*") if one.suffix in (".http", ".json"))
+        for file in inside if path.is_dir() else [path]:
+            name = plain(str(file))
+            try:
+                yield name, read_delivery(sys.stdin.read() if name == "-" else file.read_text("utf-8"))
+            except ValueError:
+                raise click.BadParameter(f"{name}: neither an HTTP request nor JSON", param_hint="FILE") from None
 
 
 @cli.command(short_help="List failed tasks, and what an event would do to each.")
 @click.option("--project", metavar="ID", help="One of the configured projects; else OMS_PROJECT_ID.")
 @click.option("--prefix", help="Only tasks whose names begin so; else RESTART_SWEEP_PREFIX.")
-@click.option("--since", metavar="DURATION", help="Only tasks started within it, like 3d; else RESTART_SWEEP_AGE.")
+@click.option("--since", metavar="DURATION", help="Only tasks that failed within it, like 3d; else RESTART_SWEEP_AGE.")
+@click.option("--cause", metavar="CODE", help="Only tasks that failed with this code, like TRF.0151.")
 @click.option("--credentials", metavar="NAME", default="default", help="The set of storage credentials to start with.")
-@click.option("--start", is_flag=True, help="Ask once, then request a start of each.")
+@click.option("--long", "is_long", is_flag=True, help="All that is known of each task.")
+@click.option("--csv", "as_csv", is_flag=True, help="A table for a spreadsheet.")
+@click.option("--start", is_flag=True, help="Ask, then request a start of each that an event would start.")
+@click.option("--all", "everything", is_flag=True, help="With --start: of the rest, too.")
 @click.option("--yes", is_flag=True, help="With --start: do not ask.")
 @as_json_option
-def failed(  # noqa: PLR0913  # one for each option
-    *,
-    project: str | None,
-    prefix: str | None,
-    since: str | None,
-    credentials: str,
-    start: bool,
-    yes: bool,
-    as_json: bool,
-) -> None:
-    """List failed tasks and groups, and what an event would do to each now.
+def failed(project: str | None, credentials: str, since: str | None, **options: Any) -> None:
+    """List failed tasks and groups by cause, and what an event would do to each now.
 
-    Starts nothing without --start, and writes nothing to the ledger. Exit status: 0 with none, 1 with some; with
-    --start, 0 when each was started.
+    It needs a region, a project and a key. Starts nothing without --start, and writes nothing to the ledger. Exit
+    status: 0 with none, 1 with some; with --start, 0 when each start that was asked for was made.
     """
-    from restarter.cli import failed_command  # noqa: PLC0415  # as above
+    from restarter.cli import failed as command  # noqa: PLC0415  # as above
+    from restarter.cli.failed_tasks import Wanted  # noqa: PLC0415  # as above
 
     settings = _settings()
-    wanted = _wanted(settings, project, prefix, since, credentials)
-    options = failed_command.Options(as_json=as_json, start=start, yes=yes)
-    raise SystemExit(asyncio.run(failed_command.run(settings, wanted, options)))
+    if options["as_csv"] and (options["as_json"] or options["start"]):
+        raise click.UsageError("--csv cannot be combined with --json or --start")
+    project_id = _project(settings, project)
+    _check_credentials(settings, credentials, to_start=options["start"])
+    prefix = options.pop("prefix")
+    wanted = Wanted(
+        project_id=project_id,
+        prefix=settings.restart_sweep_prefix or "" if prefix is None else prefix,
+        since_s=settings.restart_sweep_age if since is None else _seconds(since),
+        cause=options.pop("cause"),
+        credentials=credentials,
+    )
+    raise SystemExit(command.run(settings, wanted, command.Options(**options)))
 
 
 @cli.command("report", short_help="Tell from receipts what happened last night.")
@@ -107,8 +137,8 @@ def failed(  # noqa: PLR0913  # one for each option
 def report_command(files: tuple[TextIO, ...], *, as_json_lines: bool, since: str | None) -> None:
     """Tell what happened last night, from receipts in FILES or on standard input.
 
-    Reads plain receipts and exports of Cloud Logging and LTS, by task: how often it was started, why it failed, what
-    became of it and what to do. Other lines are passed over and counted. It needs no settings.
+    Reads plain receipts and exports of Cloud Logging and LTS, by task: how often it was started, why it failed, how
+    it ended and what to do. Other lines are passed over and counted. It needs no settings.
     """
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415  # as above
 
@@ -118,7 +148,10 @@ def report_command(files: tuple[TextIO, ...], *, as_json_lines: bool, since: str
     found = report.Report()
     for file in files or (sys.stdin,):
         with click.progressbar(
-            file, label=getattr(file, "name", "standard input"), file=sys.stderr, hidden=not sys.stderr.isatty()
+            file,
+            label=plain(str(getattr(file, "name", "standard input"))),
+            file=sys.stderr,
+            hidden=not sys.stderr.isatty(),
         ) as lines:
             for line in lines:
                 found.add(line, earliest)
@@ -127,36 +160,36 @@ def report_command(files: tuple[TextIO, ...], *, as_json_lines: bool, since: str
 
 
 def _settings() -> "Settings":
-    """The settings; where they do not load, all errors go to stderr and the command ends."""
+    """What a person needs of the settings; where they do not load, all errors go to stderr and the command ends."""
     from restarter.settings.errors import SettingsError  # noqa: PLC0415  # as above
     from restarter.settings.model import load  # noqa: PLC0415  # as above
+    from restarter.settings.operator import OperatorSettings  # noqa: PLC0415  # as above
 
     try:
-        return load()
+        return load(OperatorSettings).model_copy(update={"restart_language": "en"})
     except SettingsError as error:
         click.echo(str(error), err=True)
         raise SystemExit(WRONG_USAGE) from None
 
 
-def _wanted(
-    settings: "Settings", project: str | None, prefix: str | None, since: str | None, credentials: str
-) -> "Wanted":
-    """What the options of `failed` ask for; what they leave out is as for a sweep."""
-    from restarter.cli.failed import Wanted  # noqa: PLC0415  # as above
-
+def _project(settings: "Settings", project: str | None) -> str:
     project_id = project or settings.oms_project_id
     if project_id not in (settings.oms_project_id, *settings.oms_projects):
         raise click.BadParameter("is not one of the configured projects", param_hint="--project")
-    if credentials not in settings.profiles():
+    return project_id
+
+
+def _check_credentials(settings: "Settings", name: str, *, to_start: bool) -> None:
+    """A start sends storage keys; nothing else here needs them."""
+    from restarter.settings.model import Settings  # noqa: PLC0415  # as above
+
+    if name not in settings.profiles():
         raise click.BadParameter("is not one of the configured sets of credentials", param_hint="--credentials")
-    if since is not None:
-        _seconds(since)
-    return Wanted(
-        project_id=project_id,
-        prefix=settings.restart_sweep_prefix or "" if prefix is None else prefix,
-        since=settings.restart_sweep_age if since is None else since,
-        credentials=credentials,
-    )
+    missing = [field for field in ("oms_dst_ak", "oms_dst_sk") if getattr(settings, field) is None]
+    if to_start and name == "default" and missing:
+        for field in missing:
+            click.echo(f"{field.upper()}: required with --start, because {Settings.REQUIRED[field]}", err=True)
+        raise SystemExit(WRONG_USAGE)
 
 
 def _seconds(since: str) -> float:
@@ -166,6 +199,6 @@ def _seconds(since: str) -> float:
     from restarter.settings.types import parse_duration  # noqa: PLC0415  # as above
 
     try:
-        return parse_duration(since)
-    except PydanticCustomError:
-        raise click.BadParameter(NOT_A_DURATION, param_hint="--since") from None
+        return parse_duration(since, MAX_DAYS)
+    except PydanticCustomError as error:
+        raise click.BadParameter(error.message(), param_hint="--since") from None

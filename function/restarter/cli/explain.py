@@ -1,4 +1,7 @@
-"""`explain`: the function's own pipeline, watched and cut off from the network, with one saved delivery."""
+"""`explain`: the function's own pipeline, watched, with one saved delivery.
+
+It is cut off from the network, but for reads of OMS where a person asks for them.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,25 +12,20 @@ from typing import Any
 from pydantic import SecretStr
 
 from restarter.app import Application
-from restarter.cli.rules import RULES, rule_behind
 from restarter.http.call import Answer, Call, NoAnswer
-from restarter.model import (
-    AccessKey,
-    AuthenticatedDelivery,
-    Delivery,
-    Event,
-    Kind,
-    Start,
-    Task,
-    TaskGroup,
-)
-from restarter.reply import Reply
+from restarter.http.transport import Transport
+from restarter.model.delivery import AccessKey, AuthenticatedDelivery, Delivery
+from restarter.model.outcome import Kind, Reason
+from restarter.model.request import Event
+from restarter.model.task import Start, Task, TaskGroup
+from restarter.reporting.reasons import rule_behind
+from restarter.reporting.redaction import Mask
+from restarter.reporting.reply import Reply
 from restarter.settings.model import Settings
-from restarter.settings.shown import Mask
 from restarter.telemetry.observer import NoObserver
 
 TIMEOUT_S = 30.0
-# Settings by which every delivery is authenticated, to explain one on that is not.
+# Settings that authenticate every delivery, to explain one that no caller's proof came with.
 ONLY_PLATFORM = {
     "caller_trust_platform": True,
     "caller_bearer_tokens": (),
@@ -45,6 +43,8 @@ class Explanation(NoObserver):
     def __init__(self) -> None:
         self.lines: list[Line] = []
         self.outcomes: list[Line] = []
+        self.depends_on = "task: --look asks OMS, --task FILE takes a saved answer"
+        """What decides where it is not known."""
 
     def step(self, name: str, found: object) -> None:
         """One or two lines for each kind of value that the flow reports."""
@@ -69,19 +69,25 @@ class Explanation(NoObserver):
                 self.lines.append(("group", f"{found.id}, status {found.status}, {reason}"))
             case "decided", Start():
                 word = "retry the group" if found.of_group else "start"
-                self.lines.append(("decided", f"{word}: {RULES['start']}"))
+                self.lines.append(("decided", f"{word}: no rule forbids it"))
             case _:
                 pass
 
     def replied(self, status: int, receipts: Sequence[Mapping[str, Any]], seconds: float) -> None:
-        """The outcome of each part, with the rule behind it, and the status."""
+        """The outcome of each part, with the rule behind it, and the status; no status where it is not known."""
         for receipt in receipts:
             outcome, reason = receipt["outcome"], receipt.get("reason")
+            if reason == Reason.OFFLINE:
+                self.outcomes.append(("outcome", f"depends on the {self.depends_on}"))
+                continue
             rule = rule_behind(outcome, reason)
-            self.outcomes.append(("outcome", " ".join(filter(None, [outcome, reason])) + (f": {rule}" if rule else "")))
+            self.outcomes.append(
+                ("outcome", " ".join(filter(None, [outcome, reason])) + (f": {rule.en}" if rule else ""))
+            )
             if "advice" in receipt:
                 self.outcomes.append(("advice", receipt["advice"]))
-        self.outcomes.append(("reply", f"{status} {HTTPStatus(status).phrase}"))
+        if all(receipt.get("reason") != Reason.OFFLINE for receipt in receipts):
+            self.outcomes.append(("reply", f"{status} {HTTPStatus(status).phrase}"))
 
 
 class OfflineTransport:
@@ -101,7 +107,10 @@ class OfflineTransport:
                 return Answer(201, json.dumps(document).encode(), subject_token=SecretStr("offline"))
             case "ListTasks" | "ShowTask" | "ShowTaskGroup":
                 self._explanation.lines.append(("look", f"{call.method} {call.url}"))
-                shown = self._shown_group if call.operation == "ShowTaskGroup" else self._shown
+                of_group = call.operation == "ShowTaskGroup"
+                if of_group:
+                    self._explanation.depends_on = "task group: --look asks OMS, --group FILE takes a saved answer"
+                shown = self._shown_group if of_group else self._shown
                 return _answer_from(shown, as_list=call.operation == "ListTasks")
             case "StartTask" | "RetryTaskGroup":
                 self._explanation.lines.append(("call", f"{call.method} {call.url} {_masked(call)}"))
@@ -109,16 +118,35 @@ class OfflineTransport:
             case "ConfirmSubscription":
                 self._explanation.lines.append(("confirmed", "by one GET of the subscription's address"))
                 return Answer(200)
-        return NoAnswer(sent=False, reason="offline")
+        return NoAnswer(sent=False, reason=Reason.OFFLINE)
 
     async def close(self) -> None:
         """There is nothing to close."""
 
 
+class LookingTransport(OfflineTransport):
+    """Asks OMS about the task and its group, and sends nothing else."""
+
+    def __init__(self, explanation: Explanation) -> None:
+        super().__init__(None, None, explanation)
+        self._network = Transport()
+
+    async def send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
+        """The answer of OMS, or of IAM, to a read; to anything else what the file-based transport says."""
+        if call.operation not in ("CreateToken", "ListTasks", "ShowTask", "ShowTaskGroup"):
+            return await super().send(call, headers, seconds)
+        self._explanation.lines.append(("look", f"{call.method} {call.url}"))
+        return await self._network.send(call, headers, seconds)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._network.close()
+
+
 def _answer_from(shown: bytes | None, *, as_list: bool) -> Answer | NoAnswer:
     """OMS's answer, where a file has it; a row of ListTasks is what ShowTask answers."""
     if shown is None:
-        return NoAnswer(sent=False, reason="offline")
+        return NoAnswer(sent=False, reason=Reason.OFFLINE)
     if b'"error_code"' in shown and b'"status"' not in shown:  # an error body of OMS
         return Answer(400, shown)
     return Answer(200, b'{"tasks": [' + shown + b"]}" if as_list else shown)
@@ -142,43 +170,45 @@ def read_delivery(text: str) -> Delivery:
 
 
 async def explain_delivery(
-    delivery: Delivery, shown: bytes | None, settings: Settings, shown_group: bytes | None = None
+    delivery: Delivery, shown: bytes | None, settings: Settings, shown_group: bytes | None = None, *, look: bool = False
 ) -> list[Line]:
     """Step and finding, in order. `shown` is the task as ShowTask answers it; None means that OMS does not answer.
 
-    `shown_group` is the same of a task group.
+    `shown_group` is the same of a task group; with `look` OMS is asked about both.
     A delivery whose caller is not authenticated is explained on as if the platform had authenticated it.
     No control character and no configured secret of a delivery is in the findings.
     """
     mask = Mask(settings)
-    return [(step, mask.text(finding)) for step, finding in await _explained(delivery, (shown, shown_group), settings)]
 
+    async def run(settings: Settings) -> tuple[Explanation, Reply]:
+        explanation = Explanation()
+        transport = LookingTransport(explanation) if look else OfflineTransport(shown, shown_group, explanation)
+        return explanation, await _reply(delivery, settings, transport, explanation)
 
-async def _explained(delivery: Delivery, files: tuple[bytes | None, bytes | None], settings: Settings) -> list[Line]:
     lines: list[Line] = [("delivery", f"{delivery.method} {delivery.path}, {len(delivery.body)} bytes")]
-    found, reply = await _run(delivery, files, settings)
+    found, reply = await run(settings)
     refusal = reply.receipts[0] if reply.receipts and found.lines == [] else {}
     if refusal.get("outcome") in (Kind.UNAUTHENTICATED, Kind.UNAVAILABLE):
-        why = f"NOT AUTHENTICATED ({refusal.get('reason')}): the function answers {reply.status}; to go on:"
-        found, _ = await _run(delivery, files, settings.model_copy(update=ONLY_PLATFORM))
-        found.lines = [("caller", why), *found.lines[1:]]
+        lines.append(("caller", f"NOT AUTHENTICATED ({refusal.get('reason')}): the function answers {reply.status}"))
+        found, _ = await run(settings.model_copy(update=ONLY_PLATFORM))
+        found.lines[0] = ("caller", "what follows is for a caller who is authenticated")
     if not found.lines and not reply.receipts:
-        return [*lines, ("answered", f"{reply.status}, without being a delivery")]
-    return lines + found.lines + found.outcomes
+        found.lines = [("answered", f"{reply.status}, without being a delivery")]
+    return [(step, mask.text(finding)) for step, finding in (*lines, *found.lines, *found.outcomes)]
 
 
-async def _run(
-    delivery: Delivery, files: tuple[bytes | None, bytes | None], settings: Settings
-) -> tuple[Explanation, Reply]:
+async def _reply(
+    delivery: Delivery, settings: Settings, transport: OfflineTransport, explanation: Explanation
+) -> Reply:
     """One pass through the real pipeline with an empty ledger."""
-    explanation = Explanation()
     offline = settings.model_copy(update={"restart_ledger": SecretStr("memory://")})
-    application = Application(
-        lambda: offline, observer=explanation, transport=OfflineTransport(*files, explanation), write=lambda _: None
-    )
+    application = Application(lambda: offline, observer=explanation, transport=transport, write=lambda _: None)
     pipeline = application.pipeline()
-    reply = await pipeline.handle(delivery, pipeline.begin(TIMEOUT_S, PLACEHOLDER_KEY))
-    return explanation, reply
+    lent = None if isinstance(transport, LookingTransport) else PLACEHOLDER_KEY
+    try:
+        return await pipeline.handle(delivery, pipeline.begin(TIMEOUT_S, lent))
+    finally:
+        await transport.close()
 
 
 def _masked(call: Call) -> str:

@@ -1,178 +1,169 @@
-"""`failed`: the failed tasks and groups of a project, and what an event would do to each now.
-
-What an event would do is asked of the function's own code, in a dry run, with a ledger that is only read.
-"""
+"""`failed` as a command: what it prints, what it asks, and how it ends."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 
-from restarter import receipt
-from restarter.cli.read_only_ledger import ReadOnlyLedger
-from restarter.cli.rules import rule_behind
-from restarter.decide.failure_reasons import explain_failure
-from restarter.http.transport import Transport
-from restarter.ledger import Ledger, open_ledger
-from restarter.model import DeliveryContext, Event, Intent, Outcome, RestartRequest, Task
-from restarter.oms.client import MORE_PAGES, Oms
-from restarter.oms.credentials import CredentialProvider
-from restarter.restart import Restarter
+import click
+
+from restarter.cli.failed_output import as_csv, as_text, by_cause, question
+from restarter.cli.failed_tasks import FailedTarget, Found, Operator, Wanted
+from restarter.cli.output import interruptible, number, plain
+from restarter.model.outcome import Outcome
+from restarter.oms.failed_list import MAX_TASKS
+from restarter.reporting.redaction import Mask
 from restarter.settings.model import Settings
-from restarter.settings.shown import Mask
-from restarter.settings.types import parse_duration
-from restarter.sweep import Target, select
-from restarter.telemetry.observer import NoObserver
+from restarter.settings.types import in_words
 
-LIST_TIMEOUT_S = 60.0  # for all pages of the list
-LOOKS_AT_ONCE = 4  # OMS throttles
+# Outcomes that count as success for `--start`.
+AS_WANTED = ("started", "already_running", "nothing_to_do", "would_start")
+MEMORY = "The restarts of a running function are not known here: RESTART_LEDGER is memory://."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which failed tasks a person asks for."""
+class Options:
+    """How `failed` answers, and whether it starts something."""
 
-    project_id: str
-    prefix: str
-    since: str
-    """A duration: only tasks that OMS started within it."""
-    credentials: str = "default"
-
-
-@dataclass(frozen=True, slots=True)
-class FailedTarget:
-    """A failed task, or a group with its failed members, and what an event would do to it."""
-
-    event: Event
-    tasks: list[Task]
-    outcome: Outcome
-
-    def facts(self, mask: Mask) -> dict[str, Any]:
-        """What is known of it, by the names that `--json` documents, without secrets; the unknown is left out."""
-        request, first, outcome = self.event.request, self.tasks[0], self.outcome
-        reason = outcome.failure_reason or first.failure_reason
-        facts = {
-            "project_id": self.event.project_id,
-            "task_id": request.task_id,
-            "group_id": request.group_id,
-            "failed_tasks": [task.id for task in self.tasks] if request.group_id else None,
-            "task_name": first.name,
-            "failed_at": _iso(min((task.ended_at_ms for task in self.tasks if task.ended_at_ms), default=None)),
-            "failure_reason": reason,
-            "failure_class": str(explain_failure(reason).failure_class) if reason else None,
-            "failure": explain_failure(reason).clause if reason else None,
-            "failed_objects": _known(outcome.failed_objects, None if request.group_id else first.failed_objects),
-            "failed_objects_list": outcome.failed_objects_list,
-            "notice_sent": _notice_sent(self.tasks),
-            "outcome": str(outcome.kind),
-            "reason": outcome.reason,
-            "rule": rule_behind(outcome.kind, outcome.reason),
-            "migrate_failed_object": outcome.migrate_failed_object,
-            "retry_after": outcome.retry_after,
-        }
-        return mask.receipt({name: value for name, value in facts.items() if value is not None})
+    as_json: bool = False
+    as_csv: bool = False
+    is_long: bool = False
+    start: bool = False
+    everything: bool = False
+    yes: bool = False
 
 
-class Operator:
-    """What a person may ask about failed tasks, and start. Used as an asynchronous context manager."""
+def run(settings: Settings, wanted: Wanted, options: Options) -> int:
+    """List failed targets, and with `options.start` start them.
 
-    def __init__(self, settings: Settings, wanted: Wanted) -> None:
-        self._settings = settings
-        self._wanted = wanted
-        self._transport = Transport()
-        self._ledger: Ledger = open_ledger(settings.restart_ledger.get_secret_value(), time.time)
-        self._oms = Oms(settings, self._transport, CredentialProvider(self._transport, _now), _now)
-        self._stack = AsyncExitStack()
-        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
-        dry = settings.model_copy(update={"restart_dry_run": True})
-        self._dry_restarter = Restarter(dry, self._oms, ReadOnlyLedger(self._ledger), _now, NoObserver())
-        self._restarter = Restarter(settings, self._oms, self._ledger, _now, NoObserver())
-        self.mask = Mask(settings)
-        self.messages: list[str] = []
-        """What a person should know about the list."""
-
-    async def __aenter__(self) -> Self:
-        self._stack.push_async_callback(self._ledger.close)
-        self._stack.push_async_callback(self._transport.close)
-        return self
-
-    async def __aexit__(self, *_error: object) -> None:
-        await self._stack.aclose()
-
-    async def failed(self) -> tuple[list[FailedTarget], Outcome | None]:
-        """The failed targets, the longest failed first, and what ended the list early, if anything."""
-        found, interruption = await self._oms.failed(self._wanted.project_id, _context(LIST_TIMEOUT_S))
-        oldest_ms = 1000 * (time.time() - parse_duration(self._wanted.since))
-        counts, targets = select(found, oldest_ms, self._wanted.prefix)
-        if counts.too_old:
-            self.messages.append(
-                f"Left out: {counts.too_old} started before the last {self._wanted.since}; --since 31d lists more."
-            )
-        if counts.not_ours:
-            self.messages.append(f"Left out: {counts.not_ours} whose names do not begin with {self._wanted.prefix}.")
-        if interruption is MORE_PAGES:
-            self.messages.append(f"Left out: what OMS lists after the first {len(found)} failed tasks.")
-            interruption = None
-        rows = await asyncio.gather(*(self._row(target, tasks) for target, tasks in targets.items()))
-        return list(rows), interruption
-
-    async def start(self, rows: Iterable[FailedTarget]) -> AsyncIterator[dict[str, Any]]:
-        """Request a start of each, one after the other, as a direct call does; gives the receipt of each."""
-        for row in rows:
-            event = _event(self._wanted, _target_of(row), Intent.REQUESTED)
-            context = _context(self._settings.restart_deadline)
-            outcome = await self._restarter.restart(event, context)
-            yield self.mask.receipt(receipt.build(outcome, event, context, self._settings, None))
-
-    async def _row(self, target: Target, tasks: list[Task]) -> FailedTarget:
-        event = _event(self._wanted, target, Intent.FAILED)
-        async with self._looks:
-            outcome = await self._dry_restarter.restart(event, _context(self._settings.restart_deadline))
-        return FailedTarget(event, tasks, outcome)
+    Returns:
+        The exit status: 0 with none, or when each start that was asked for was made; else 1.
+    """
+    found = asyncio.run(_find(settings, wanted))
+    _print(found.rows, Mask(settings), options)
+    is_whole = _print_notes(found, settings, wanted, options)
+    if found.rows and options.start:
+        return 0 if _start(settings, wanted, found.rows, options) and is_whole else 1
+    return 0 if is_whole and not found.rows else 1
 
 
-def _event(wanted: Wanted, target: Target, intent: Intent) -> Event:
-    """A request of the operator; a failed event has an id, because budget and backoff need one."""
-    name, value = target
-    return Event(
-        request=RestartRequest.model_validate({name: value, "credentials": wanted.credentials}),
-        dialect="direct",
-        intent=intent,
-        project_id=wanted.project_id,
-        identity=("operator", name, value) if intent is Intent.FAILED else None,
-    )
+async def _find(settings: Settings, wanted: Wanted) -> Found:
+    async with Operator(settings, wanted) as operator:
+        return await operator.failed()
 
 
-def _target_of(row: FailedTarget) -> Target:
-    request = row.event.request
-    return ("group_id", request.group_id) if request.group_id else ("task_id", request.task_id or "")
+def _print(rows: Sequence[FailedTarget], mask: Mask, options: Options) -> None:
+    causes = by_cause(rows)
+    in_order = [row for cause in causes for row in cause.rows]
+    if options.as_csv:
+        click.echo(as_csv([row.facts(mask) for row in in_order]))
+    elif options.as_json:
+        for cause in causes:
+            click.echo(cause.as_json())
+        for row in in_order:
+            click.echo(json.dumps({"kind": "failed"} | row.facts(mask)))
+    elif rows:
+        for line in as_text(causes, mask, is_long=options.is_long):
+            click.echo(line)
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _print_notes(found: Found, settings: Settings, wanted: Wanted, options: Options) -> bool:
+    """Say what was left out, and what could not be read; whether the list was read whole."""
+    since, counts, listed = in_words(wanted.since_s), found.counts, found.listed
+    is_whole = listed.error is None and not listed.more_pages and not listed.missing
+    if not found.rows and is_whole and not (options.as_json or options.as_csv):
+        older = f"{counts.too_old} older one{' is' if counts.too_old == 1 else 's are'} failed"
+        click.echo(f"None of the last {since}; {older}." if counts.too_old else "No failed tasks.")
+    notes = []
+    if found.rows and counts.too_old:
+        notes.append(f"Left out: {counts.too_old} that failed before the last {since}; --since 365d lists them.")
+    if counts.not_ours:
+        notes.append(f"Left out: {counts.not_ours} whose names do not begin with {wanted.prefix}.")
+    if listed.more_pages:
+        notes.append(
+            f"NOT ALL WAS READ: OMS gives no more than {MAX_TASKS} failed tasks, and there are more. Delete old ones."
+        )
+    if listed.missing:
+        notes.append(
+            f"NOT ALL WAS READ: the list changed meanwhile; run it again for {number(listed.missing, 'task')}."
+        )
+    if listed.error is not None:
+        notes.append(f"NOT ALL WAS READ: the list of failed tasks could not be read to its end: {_words(listed.error)}")
+    if found.rows and settings.restart_ledger.get_secret_value() == "memory://":
+        notes.append(MEMORY)
+    for note in notes:
+        click.echo(plain(note), err=True)
+    return is_whole
 
 
-def _context(seconds: float) -> DeliveryContext:
-    started_at = time.monotonic()
-    return DeliveryContext(_now(), started_at, started_at + seconds)
+def _start(settings: Settings, wanted: Wanted, rows: Sequence[FailedTarget], options: Options) -> bool:
+    """Ask once, unless told not to, and request a start of each that was chosen; whether each was made."""
+    chosen = [row for row in rows if row.would_start or options.everything]
+    asked = question(rows, len(chosen))
+    if not chosen:
+        click.echo(f"Nothing was started. {asked.removeprefix(f'Start 0 of {len(rows)}? ')}.", err=True)
+        return False
+    if not options.yes and not _confirmed(asked):
+        return False
+    outcomes: Counter[str] = Counter()
+
+    def done() -> str:
+        others = [f"{count} {kind.replace('_', ' ')}" for kind, count in outcomes.most_common() if kind != "started"]
+        return ", ".join([f"{outcomes['started']} started", *others])
+
+    with interruptible(lambda: f"Interrupted: {done()}. Run it again for the rest."), _bar(len(chosen)) as show:
+        asyncio.run(_start_each(settings, wanted, chosen, lambda one: _note(one, outcomes, show, options)))
+    click.echo(done(), err=True)
+    return set(outcomes) <= set(AS_WANTED)
 
 
-def _iso(milliseconds: int | None) -> str | None:
-    """A time in ISO 8601, UTC; None where no calendar has it."""
+def _confirmed(asked: str) -> bool:
+    """Whether a person types y. It is not asked in the event loop, which would keep Ctrl-C waiting."""
+    click.echo(f"{asked} [y/N] ", nl=False, err=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+async def _start_each(
+    settings: Settings, wanted: Wanted, rows: Sequence[FailedTarget], note: Callable[[Mapping[str, Any]], None]
+) -> None:
+    async with Operator(settings, wanted) as operator:
+        async for receipt in operator.start(rows):
+            note(receipt)
+
+
+def _note(receipt: Mapping[str, Any], outcomes: Counter[str], show: Callable[[str], None], options: Options) -> None:
+    """Count a start, and print its receipt, or its result and what to do."""
+    outcomes[str(receipt["outcome"])] += 1
+    to_do = f". To do: {receipt['advice']}" if "advice" in receipt else ""
+    show(json.dumps({"kind": "start", **receipt}) if options.as_json else plain(receipt["message"] + to_do))
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[str], None]]:
+    """Prints lines: on a terminal above a bar of rich, where it is installed."""
     try:
-        return None if milliseconds is None else datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat()
-    except (OverflowError, ValueError, OSError):
-        return None
+        from rich.console import Console  # noqa: PLC0415  # an extra of the operator's machine
+        from rich.progress import Progress  # noqa: PLC0415  # the same
+    except ImportError:
+        yield click.echo
+        return
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+        yield click.echo
+        return
+    with Progress(console=Console(), transient=True) as progress:
+        task = progress.add_task("starting", total=total)
+
+        def show(line: str) -> None:
+            progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            progress.advance(task)
+
+        yield show
 
 
-def _known(*values: int | None) -> int | None:
-    return next((value for value in values if value is not None), None)
-
-
-def _notice_sent(tasks: list[Task]) -> bool | None:
-    """Whether OMS's notice went out for every task of which OMS says so."""
-    said = [task.notice_sent for task in tasks if isinstance(task.notice_sent, bool)]
-    return all(said) if said else None
+def _words(outcome: Outcome) -> str:
+    """What is known of a call that failed."""
+    return ", ".join(filter(None, [outcome.kind, outcome.reason, outcome.oms_error_code]))

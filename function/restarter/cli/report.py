@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from restarter.cli.terminal import plain
+from restarter.cli.output import plain
 
 MAX_TASKS = 100_000
 # Where exports keep the line that the function wrote: Cloud Logging, LTS, container logs.
@@ -110,7 +110,7 @@ def as_lines(report: Report) -> Iterator[str]:
     yield "outcomes: " + _in_words(report.outcomes)
     yield "senders:  " + _in_words(report.senders)
     for task in sorted(report.tasks.values(), key=lambda one: (one.advice is None, -one.starts)):
-        words = [f"{task.task}: started {task.starts} of {task.deliveries} times", f"then {task.outcome}"]
+        words = [f"{task.task}: started {task.starts} of {task.deliveries} times", f"then {plain(task.outcome)}"]
         words += [plain(task.reason)] if task.reason else []
         words += [f"failed with {plain(task.failure_reason)}"] if task.failure_reason else []
         yield ", ".join(words) + (f". To do: {plain(task.advice)}" if task.advice else "")

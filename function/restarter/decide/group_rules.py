@@ -1,53 +1,68 @@
-"""What a task group's own state says about a retry. Pure: no I/O and no clock here."""
+"""What a task group's own state says about a retry. No I/O and no clock here.
 
-import re
+https://support.huaweicloud.com/intl/en-us/api-oms/ShowTaskGroup.html, `status`: a retry needs 4 or 5.
+"""
 
-from restarter.decide.policy import Policy
-from restarter.model import Event, Intent, Kind, Outcome, Task, TaskGroup
+from restarter.decide.case import Case, deferred, refused
+from restarter.model.outcome import Kind, Outcome, Reason
+from restarter.model.task import Task, TaskGroup
 
-GROUP_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
-RUNNING_FOR_S = 60  # after which a look at a running group is worth while; groups run for hours
-
-
-def is_member(task: Task) -> bool:
-    """Whether the task belongs to a group, which is retried in its place."""
-    return task.group_type == "GROUP_TASK" or bool(task.group_id)
+RUNNING_FOR_S = 60  # after which it is worthwhile to read a running group again; groups run for hours
 
 
-def usable_group_id(task: Task) -> str | None:
-    """The id of the task's group, if it is safe in a path."""
-    return task.group_id if task.group_id and GROUP_ID.fullmatch(task.group_id) else None
+def running(case: Case[TaskGroup]) -> Outcome | None:
+    """0, 1, 2: it waits, is being created, or runs.
+
+    A member that failed early is retried with its group, once the group has failed.
+    """
+    return deferred(Reason.GROUP_RUNNING, RUNNING_FOR_S) if case.target.status in (0, 1, 2) else None
+
+
+def paused(case: Case[TaskGroup]) -> Outcome | None:
+    """3: somebody paused it.
+
+    A late event must not undo that, and resuming is another call than retrying.
+    """
+    if case.target.status != 3:
+        return None
+    return refused(Reason.PAUSED if case.by_event else Reason.PAUSED_GROUP)
+
+
+def complete(case: Case[TaskGroup]) -> Outcome | None:
+    """6: it is complete."""
+    return Outcome(kind=Kind.NOTHING_TO_DO) if case.target.status == 6 else None
+
+
+def pausing(case: Case[TaskGroup]) -> Outcome | None:
+    """7: it is being paused."""
+    return deferred(Reason.PAUSING) if case.target.status == 7 else None
+
+
+def deleted(case: Case[TaskGroup]) -> Outcome | None:
+    """8, 9, or OMS answers 404."""
+    return Outcome(kind=Kind.NOT_FOUND, reason=Reason.NO_SUCH_GROUP) if case.target.status in (8, 9) else None
+
+
+def unknown_status(case: Case[TaskGroup]) -> Outcome | None:
+    """A status that OMS does not document.
+
+    Such a group is neither retried on a guess nor lost.
+    """
+    return deferred(Reason.UNKNOWN_STATUS) if case.target.status not in range(10) else None
+
+
+def temporary_keys(case: Case[TaskGroup]) -> Outcome | None:
+    """4, 5, and the profile has security tokens.
+
+    RetryTaskGroup takes none, and a temporary key is worth nothing without its own.
+    """
+    profile, policy = case.event.request.credentials, case.policy
+    needs_token = profile in policy.temporary_destination_keys or (
+        takes_source_keys(case.target) and profile in policy.temporary_source_keys
+    )
+    return refused(Reason.TEMPORARY_KEYS) if needs_token else None
 
 
 def takes_source_keys(target: Task | TaskGroup) -> bool:
     """Whether keys of the source are sent: OMS reads a list of URLs without any."""
     return (target.task_type or "").lower() != "url_list"
-
-
-def group_status(event: Event, group: TaskGroup) -> Outcome | None:
-    """https://support.huaweicloud.com/intl/en-us/api-oms/ShowTaskGroup.html, `status`; a retry needs 4 or 5."""
-    match group.status:
-        case 0 | 1 | 2:  # a member that failed early is retried with its group, once the group has failed
-            return Outcome(kind=Kind.DEFERRED, reason="group_running", retry_after=RUNNING_FOR_S)
-        case 3 if event.intent is Intent.FAILED:  # a person paused it; a late event must not undo that
-            return Outcome(kind=Kind.REFUSED, reason="paused")
-        case 3:  # to resume is another call than to retry
-            return Outcome(kind=Kind.REFUSED, reason="paused_group")
-        case 4 | 5:
-            return None
-        case 6:
-            return Outcome(kind=Kind.NOTHING_TO_DO)
-        case 7:
-            return Outcome(kind=Kind.DEFERRED, reason="pausing", retry_after=30)
-        case 8 | 9:  # deleted, or about to be
-            return Outcome(kind=Kind.NOT_FOUND)
-        case _:  # not documented: neither retried on a guess nor lost
-            return Outcome(kind=Kind.DEFERRED, reason="unknown_status", retry_after=30)
-
-
-def temporary_keys(event: Event, group: TaskGroup, policy: Policy) -> Outcome | None:
-    """RetryTaskGroup takes no security tokens, and a temporary key is worth nothing without its own."""
-    profile, sends_source_keys = event.request.credentials, takes_source_keys(group)
-    if profile in policy.temporary_destination_keys or (sends_source_keys and profile in policy.temporary_source_keys):
-        return Outcome(kind=Kind.REFUSED, reason="temporary_keys")
-    return None

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from restarter.settings.model import Settings
-from restarter.settings.types import parse_budget
 
 CLAIM_MARGIN_S = 5.0  # a claim lasts longer than any delivery, so it expires only when its instance is gone
 
@@ -30,14 +29,13 @@ class Policy:
 
 def policy_of(settings: Settings) -> Policy:
     """The policy in the settings."""
-    budget, window = parse_budget(settings.restart_budget)
     profiles = settings.profiles()
     return Policy(
         enabled=settings.restart_enabled,
         max_event_age=settings.restart_max_event_age,
         archived=settings.restart_archived,
-        budget=budget,
-        window=window,
+        budget=settings.restart_budget.count,
+        window=settings.restart_budget.window_s,
         backoff=settings.restart_backoff,
         claim_s=settings.restart_deadline + CLAIM_MARGIN_S,
         migrate_failed_object=settings.oms_migrate_failed_object,

@@ -1,47 +1,39 @@
-"""What senders say: one sender's format is one file and one row in the table below. No I/O here."""
+"""What senders say: one sender's format is one file and a row in the table below. No I/O here."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple
 
-from restarter.dialects import (
-    alertmanager,
-    cloudevent,
-    cloudevents_batch,
-    direct,
-    functiongraph_other,
-    functiongraph_smn,
-    functiongraph_timer,
-    pubsub,
-    smn,
-    webhook,
-)
+from restarter.dialects import alertmanager, cloudevents, direct, functiongraph, pubsub, smn, webhook
+from restarter.dialects.faults import faults_of
 from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, Subscription, parse
-from restarter.model import Event
+from restarter.model.delivery import AuthenticatedDelivery
+from restarter.model.request import Event
 
 __all__ = ["DIALECTS", "DecodeOptions", "Decoded", "Subscription", "decode", "is_direct", "parse"]
 
 
-class Dialect(Protocol):
-    """A sender's format: `recognises` looks at the shape alone, `decode` gives a part for each event in it."""
+class Dialect(NamedTuple):
+    """A sender's format."""
 
-    NAME: str
-
-    def recognises(self, parsed: ParsedDelivery) -> bool: ...
-
-    def decode(self, parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]: ...
+    name: str
+    recognises: Callable[[ParsedDelivery], bool]
+    """Looks at the shape alone."""
+    decode: Callable[[ParsedDelivery, DecodeOptions], list[Decoded]]
+    """One part for each event in it."""
 
 
 # The first that recognises a delivery decodes it; the direct call is any other JSON object.
-DIALECTS: tuple[Dialect, ...] = (
-    cloudevents_batch,
-    cloudevent,
-    webhook,
-    smn,
-    pubsub,
-    alertmanager,
-    functiongraph_smn,
-    functiongraph_timer,
-    functiongraph_other,
-    direct,
+DIALECTS = (
+    Dialect(cloudevents.BATCH_NAME, cloudevents.is_batch, cloudevents.decode_batch),
+    Dialect(cloudevents.NAME, cloudevents.recognises, cloudevents.decode),
+    Dialect(webhook.NAME, webhook.recognises, webhook.decode),
+    Dialect(smn.NAME, smn.recognises, smn.decode),
+    Dialect(pubsub.NAME, pubsub.recognises, pubsub.decode),
+    Dialect(alertmanager.NAME, alertmanager.recognises, alertmanager.decode),
+    Dialect(functiongraph.SMN, functiongraph.is_smn, functiongraph.decode_smn),
+    Dialect(functiongraph.TIMER, functiongraph.is_timer, functiongraph.decode_timer),
+    Dialect(functiongraph.OTHER, functiongraph.is_other, functiongraph.decode_other),
+    Dialect(direct.NAME, direct.recognises, direct.decode),
 )
 
 
@@ -54,14 +46,15 @@ def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
         UnsupportedMediaType: Its content type is none that the dialect reads.
     """
     dialect = next(dialect for dialect in DIALECTS if dialect.recognises(parsed))
-    return [_with_authenticator(part, parsed) for part in dialect.decode(parsed, options)]
+    with faults_of(dialect.name):
+        return [_of_sender(part, parsed.authenticated) for part in dialect.decode(parsed, options)]
 
 
-def _with_authenticator(part: Decoded, parsed: ParsedDelivery) -> Decoded:
-    """The part, its identity made one of its way in: an id is its sender's own, and says nothing about another's."""
+def _of_sender(part: Decoded, authenticated: AuthenticatedDelivery) -> Decoded:
+    """The part, its identity that of an event of this sender: equal ids of different senders do not collide."""
     if not isinstance(part, Event) or part.identity is None:
         return part
-    return part._replace(identity=(parsed.authenticated.authenticated_by, *part.identity))
+    return part._replace(identity=(authenticated.authenticated_by, authenticated.sender, *part.identity))
 
 
 def is_direct(dialect: str | None) -> bool:

@@ -6,17 +6,12 @@ https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-
 
 from typing import Any
 
-from restarter.dialects.parsing import (
-    Decoded,
-    DecodeOptions,
-    ParsedDelivery,
-    check_event_count,
-    identifier,
-    timestamp,
-)
-from restarter.dialects.payload import EventAttributes, read_request, refuse_secrets, to_event
-from restarter.errors import Malformed
-from restarter.model import Ignored, Intent
+from restarter.dialects.faults import faults_of
+from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, identifier, read_batch, timestamp
+from restarter.dialects.payload import read_request, refuse_secrets, unless_succeeded
+from restarter.model.errors import Malformed
+from restarter.model.outcome import Reason
+from restarter.model.request import Event, Ignored, Intent
 
 NAME = "alertmanager"
 TARGET_LABELS = ("task_id", "task_name", "group_id")
@@ -33,23 +28,18 @@ def recognises(parsed: ParsedDelivery) -> bool:
 
 
 def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
-    """One part for each alert; a bad one does not spoil the good ones beside it."""
-    alerts = parsed.document["alerts"]
-    check_event_count(alerts, NAME)
-    return [_read(alert, options) for alert in alerts] or [Ignored(reason="empty_batch", dialect=NAME)]
+    """One part for each alert."""
+    return read_batch(parsed.document["alerts"], lambda alert: _read(alert, options), NAME)
 
 
 def _read(alert: Any, options: DecodeOptions) -> Decoded:
-    try:
-        if not isinstance(alert, dict) or not isinstance(alert.get("labels"), dict):
-            raise Malformed("labels: must be an object")
-        if alert.get("status") == "resolved":
-            return Ignored(reason="alert_resolved", dialect=NAME)
-        if not any(alert["labels"].get(name) for name in TARGET_LABELS):  # an empty label is none (Prometheus)
-            return Ignored(reason="alert_without_task", dialect=NAME)
-        return _read_firing(alert, options)
-    except Malformed as error:
-        return Malformed(error.reason, dialect=NAME)
+    if not isinstance(alert, dict) or not isinstance(alert.get("labels"), dict):
+        raise Malformed("labels: must be an object")
+    if alert.get("status") == "resolved":
+        return Ignored(reason=Reason.ALERT_RESOLVED, dialect=NAME)
+    if not any(alert["labels"].get(name) for name in TARGET_LABELS):  # an empty label is none (Prometheus)
+        return Ignored(reason=Reason.ALERT_WITHOUT_TASK, dialect=NAME)
+    return _read_firing(alert, options)
 
 
 def _read_firing(alert: dict[str, Any], options: DecodeOptions) -> Decoded:
@@ -60,12 +50,7 @@ def _read_firing(alert: dict[str, Any], options: DecodeOptions) -> Decoded:
     fingerprint = identifier(alert.get("fingerprint"), "fingerprint")
     starts_at = timestamp(alert.get("startsAt"), "startsAt")
     event_id = identifier(f"{fingerprint}/{alert['startsAt']}", "fingerprint")
-    request = read_request({name: alert["labels"].get(name) or None for name in LABELS}, options)
-    attributes = EventAttributes(
-        dialect=NAME,
-        intent=Intent.FAILED,
-        event_id=event_id,
-        identity=(NAME, fingerprint, starts_at.isoformat()),
-        occurred_at=starts_at,
-    )
-    return to_event(request, attributes, options)
+    with faults_of(NAME, event_id):
+        request = read_request({name: alert["labels"].get(name) or None for name in LABELS}, options)
+    project_id, identity = options.project_of(request), (NAME, fingerprint, starts_at.isoformat())
+    return unless_succeeded(Event(request, NAME, Intent.FAILED, project_id, event_id, identity, starts_at))

@@ -1,16 +1,16 @@
 """A direct call: the JSON of a RestartRequest itself, from a script, a webhook or another function. No I/O here."""
 
 from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, identifier, is_json
-from restarter.dialects.payload import EventAttributes, read_direct_request, to_event
-from restarter.errors import Malformed, UnsupportedMediaType
-from restarter.model import DirectRequest, Intent
+from restarter.dialects.payload import read_direct_request, unless_succeeded
+from restarter.model.errors import Malformed, UnsupportedMediaType
+from restarter.model.request import DirectRequest, Event, Intent
 
 NAME = "direct"
 ID_HEADERS = ("idempotency-key", "webhook-id")
 
 
 def recognises(parsed: ParsedDelivery) -> bool:
-    """Whatever no other dialect knows."""
+    """Any delivery that no other dialect recognises."""
     return True
 
 
@@ -18,27 +18,22 @@ def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     """One event, of the intent that the call states; without a statement it requests a start."""
     if not is_json(parsed.media_type):
         raise UnsupportedMediaType("content-type: a direct call is application/json")
-    try:
-        request = read_direct_request(parsed.document, options)
-        event_id = _event_id(parsed, request)
-        intent = Intent(request.intent or Intent.REQUESTED)
-        if intent is Intent.FAILED and event_id is None:
-            raise Malformed("intent: failed needs an id, by the header Idempotency-Key or the field id")
-    except Malformed as error:
-        raise Malformed(error.reason, dialect=NAME) from None
+    request = read_direct_request(parsed.document, options)
+    event_id = _event_id(parsed, request)
+    intent = Intent(request.intent or Intent.REQUESTED)
+    if intent is Intent.FAILED and event_id is None:
+        raise Malformed("intent: failed needs an id, by the header Idempotency-Key or the field id")
     identity = (NAME, event_id) if event_id else None
-    attributes = EventAttributes(dialect=NAME, intent=intent, event_id=event_id, identity=identity)
-    return [to_event(request, attributes, options)]
+    return [unless_succeeded(Event(request, NAME, intent, options.project_of(request), event_id, identity))]
 
 
 def _event_id(parsed: ParsedDelivery, request: DirectRequest) -> str | None:
     """The first of the headers Idempotency-Key and webhook-id, or the signed one of the two; else the field `id`."""
-    headers = parsed.delivery.headers
     names = ("webhook-id",) if parsed.by_webhook else ID_HEADERS
-    name = next((name for name in names if name in headers), None)
+    name = next((name for name in names if name in parsed.headers), None)
     if name is None:
         return request.id
-    event_id = identifier(headers[name], name)
+    event_id = identifier(parsed.headers[name], name)
     if request.id not in (None, event_id):
         raise Malformed(f"id: differs from the header {name}")
     return event_id

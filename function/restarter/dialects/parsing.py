@@ -1,16 +1,18 @@
-"""What all dialects share: the delivery with its JSON parsed once, and the names that an event may use."""
+"""What all dialects share: the delivery with its JSON parsed once, and the names that an event may use. No I/O here."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from pydantic_core import from_json
-
-from restarter.errors import ContentTooLarge, Malformed, UnsupportedMediaType
-from restarter.model import AuthenticatedDelivery, Delivery, Event, Ignored
+from restarter.dialects.faults import faults_of
+from restarter.model.delivery import AuthenticatedDelivery, Delivery
+from restarter.model.errors import ContentTooLarge, Malformed, UnsupportedMediaType
+from restarter.model.json_text import MAX_CONTAINERS, TooManyContainers, read_json
+from restarter.model.outcome import Reason
+from restarter.model.request import Event, Ignored, RestartRequest
 from restarter.settings.model import Settings
 
 CLOUDEVENTS = ("application/cloudevents+json", "application/cloudevents-batch+json")
@@ -28,6 +30,7 @@ class Subscription:
     """An SMN topic asks for confirmation: a GET of `url` confirms. Made for signed messages alone."""
 
     url: str = field(repr=False)
+    occurred_at: datetime
     dialect: str
     event_id: str
 
@@ -37,16 +40,20 @@ Decoded = Event | Ignored | Malformed | Subscription
 
 @dataclass(frozen=True, slots=True)
 class ParsedDelivery:
-    """An authenticated delivery whose body is JSON."""
+    """An authenticated delivery, and the JSON in its body."""
 
     authenticated: AuthenticatedDelivery
     media_type: str
+    """The Content-Type in lower case and without parameters; empty when there is none."""
+    is_binary_event: bool
+    """It is a CloudEvent in binary mode: attributes in headers, and a body of any type but CloudEvents' own."""
     document: Any = field(repr=False)
+    """None for such an event, whose data is parsed once its type is known to be one of ours."""
 
     @property
-    def delivery(self) -> Delivery:
-        """The delivery, without who authenticated it."""
-        return self.authenticated.delivery
+    def headers(self) -> Mapping[str, str]:
+        """The headers that the caller vouches for, by lower-case name."""
+        return self.authenticated.delivery.headers
 
     @property
     def by_webhook(self) -> bool:
@@ -75,54 +82,61 @@ class DecodeOptions:
             smn_domains=settings.caller_smn_domains,
         )
 
+    def project_of(self, request: RestartRequest) -> str:
+        """The project that a request names, or the default one."""
+        return request.project_id or self.default_project
+
 
 def parse(authenticated: AuthenticatedDelivery) -> ParsedDelivery:
     """Parse the body as JSON whatever its Content-Type says: SMN and FunctionGraph document none.
 
     Raises:
-        Malformed: The body is not JSON, although its type announces JSON.
+        Malformed: The body is not JSON, although its type announces JSON, or has too many objects and arrays.
         UnsupportedMediaType: The body is compressed, or is not JSON and was announced as something else.
     """
-    authenticated = _covered(authenticated)
     delivery, media_type = authenticated.delivery, authenticated.delivery.media_type
+    has_attributes = any(name.startswith("ce-") for name in delivery.headers)
+    is_binary_event = has_attributes and not media_type.startswith("application/cloudevents")
+    document = None if is_binary_event else read_body(delivery, media_type)
+    return ParsedDelivery(authenticated, media_type, is_binary_event, document)
+
+
+def read_body(delivery: Delivery, media_type: str) -> Any:
+    """The JSON in the body of a delivery; raises as `parse` does."""
     if delivery.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("content-encoding: only identity is read")
     if media_type.startswith("application/cloudevents") and media_type not in CLOUDEVENTS:
         raise UnsupportedMediaType("content-type: of the CloudEvents formats only JSON is read")
     try:
-        return ParsedDelivery(authenticated, media_type, read_json(delivery.body))
+        return read_json(delivery.body)
+    except TooManyContainers:
+        raise Malformed(f"body: over {MAX_CONTAINERS} objects and arrays") from None
     except ValueError:
         if is_json(media_type):
             raise Malformed("body: not JSON") from None
         raise UnsupportedMediaType("content-type: the body is not JSON") from None
 
 
-def _covered(authenticated: AuthenticatedDelivery) -> AuthenticatedDelivery:
-    """The delivery without the headers that a Standard Webhooks signature does not cover: anybody can change those."""
-    delivery = authenticated.delivery
-    if authenticated.authenticated_by != "webhook":
-        return authenticated
-    headers = {"content-type": "application/json", "webhook-id": delivery.headers.get("webhook-id", "")}
-    return authenticated._replace(delivery=replace(delivery, headers=headers))
-
-
-def check_event_count(events: Sequence[object], dialect: str) -> None:
-    """Check how many events a delivery carries, before any of them is read.
+def read_batch(entries: Any, read: Callable[[Any], Decoded], dialect: str) -> list[Decoded]:
+    """One part for each entry of a batch; one malformed entry does not fail the rest. An empty batch is ignored.
 
     Raises:
-        ContentTooLarge: There are more than MAX_EVENTS.
+        ContentTooLarge: There are more than MAX_EVENTS, none of which is read.
+        Malformed: It is not a JSON array.
     """
-    if len(events) > MAX_EVENTS:
-        raise ContentTooLarge(f"events: over {MAX_EVENTS} in one delivery", dialect=dialect)
+    if not isinstance(entries, list):
+        raise Malformed("batch: must be a JSON array")
+    if len(entries) > MAX_EVENTS:
+        raise ContentTooLarge(f"events: over {MAX_EVENTS} in one delivery")
+    return [_read_entry(one, read, dialect) for one in entries] or [Ignored(reason=Reason.EMPTY_BATCH, dialect=dialect)]
 
 
-def read_json(text: bytes | str) -> Any:
-    """Parse JSON with bounded nesting (200 levels), without NaN and lone surrogates.
-
-    Raises:
-        ValueError: It is anything else.
-    """
-    return from_json(text, allow_inf_nan=False)
+def _read_entry(entry: Any, read: Callable[[Any], Decoded], dialect: str) -> Decoded:
+    try:
+        with faults_of(dialect):
+            return read(entry)
+    except Malformed as error:
+        return error
 
 
 def is_json(media_type: str) -> bool:
@@ -150,6 +164,8 @@ def identifier(value: Any, name: str) -> str:
     Raises:
         Malformed: It is no such text; the error names the field `name`.
     """
-    if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID or CONTROL_CHARACTER.search(value):
-        raise Malformed(f"{name}: must be a string of 1 to 1024 characters")
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID:
+        raise Malformed(f"{name}: must be a string of 1 to {MAX_ID} characters")
+    if CONTROL_CHARACTER.search(value):
+        raise Malformed(f"{name}: must be a string of 1 to {MAX_ID} characters, none of them a control character")
     return value

@@ -1,36 +1,23 @@
 """The RestartRequest inside a delivery: bounds, refusals and defaults are the same in every dialect. No I/O here."""
 
-import re
-from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from restarter.dialects.faults import faults, shown
 from restarter.dialects.parsing import DecodeOptions
-from restarter.errors import Malformed
-from restarter.model import DirectRequest, Event, Ignored, Intent, RestartRequest
+from restarter.model.errors import Malformed
+from restarter.model.outcome import Reason
+from restarter.model.request import FIELD_RULES, DirectRequest, Event, Ignored, RestartRequest
 
 Request = TypeVar("Request", bound=RestartRequest)
 
 # Secrets of the start-task body (StartTaskReq), without underscores and in lower case, so that srcAk is one too.
 SECRET_FIELDS = frozenset(
-    {
-        b"srcak",
-        b"srcsk",
-        b"srcsecuritytoken",
-        b"connectionstring",
-        b"jsonauthfile",
-        b"dstak",
-        b"dstsk",
-        b"dstsecuritytoken",
-        b"sourcecdnauthenticationkey",
-    }
+    b"srcak srcsk srcsecuritytoken connectionstring jsonauthfile dstak dstsk dstsecuritytoken "
+    b"sourcecdnauthenticationkey".split()
 )
 NOT_LETTERS = bytes(byte for byte in range(256) if not ord("a") <= byte <= ord("z"))
-TARGET_FIELDS = ("task_id", "task_name", "group_id", "sweep")
-MAX_FAULTS = 10
-MAX_SHOWN_NAME = 40
-FIELD_NAME = re.compile(r"[A-Za-z]+([_-][A-Za-z]+){0,5}")
 
 # How senders word success; OMS's own number for it is 5 (ShowTask, status).
 SUCCESS_WORDS = frozenset({"success", "succeeded", "successful", "complete", "completed", "5", "成功", "迁移成功"})
@@ -40,7 +27,7 @@ def read_request(document: Any, options: DecodeOptions) -> RestartRequest:
     """The request in an event's data, where unknown fields are passed over.
 
     Raises:
-        Malformed: A field breaks its rule; the error names fields and kinds, never values.
+        Malformed: A field breaks its rule; the error names fields, never values.
     """
     return _read(RestartRequest, document, options)
 
@@ -49,7 +36,7 @@ def read_direct_request(document: Any, options: DecodeOptions) -> DirectRequest:
     """The request of a direct call, where unknown fields are malformed.
 
     Raises:
-        Malformed: A field breaks its rule or is unknown; the error names fields and kinds, never values.
+        Malformed: A field breaks its rule or is unknown; the error names fields, never values.
     """
     return _read(DirectRequest, document, options, only_known=True)
 
@@ -64,9 +51,9 @@ def _read(model: type[Request], document: Any, options: DecodeOptions, *, only_k
     try:
         request = model.model_validate(known)
     except ValidationError as error:
-        raise Malformed(_faults(error, unknown)) from None
+        raise Malformed(faults(error, unknown, FIELD_RULES)) from None
     if unknown:
-        raise Malformed(_faults(None, unknown))
+        raise Malformed(faults(None, unknown, FIELD_RULES))
     if request.project_id is not None and request.project_id not in options.projects:
         raise Malformed("project_id: not a configured project")
     if request.credentials not in options.profiles:
@@ -74,31 +61,11 @@ def _read(model: type[Request], document: Any, options: DecodeOptions, *, only_k
     return request
 
 
-class EventAttributes(NamedTuple):
-    """What the envelope of a request says about it; `project_id` is set where the envelope decides the project."""
-
-    dialect: str
-    intent: Intent
-    event_id: str | None
-    identity: tuple[str, ...] | None
-    """What makes the event unique within its dialect; `decode` adds who authenticated the delivery."""
-    occurred_at: datetime | None = None
-    project_id: str | None = None
-
-
-def to_event(request: RestartRequest, attributes: EventAttributes, options: DecodeOptions) -> Event | Ignored:
-    """The event around a request; ignored where the sender says that the task succeeded."""
-    if says_success(request):
-        return Ignored(reason="task_succeeded", dialect=attributes.dialect, event_id=attributes.event_id)
-    return Event(
-        request=request,
-        dialect=attributes.dialect,
-        intent=attributes.intent,
-        project_id=attributes.project_id or request.project_id or options.default_project,
-        event_id=attributes.event_id,
-        identity=attributes.identity,
-        occurred_at=attributes.occurred_at,
-    )
+def unless_succeeded(event: Event) -> Event | Ignored:
+    """The event; ignored where its sender says that the task succeeded."""
+    if (event.request.task_status or "").strip().lower() in SUCCESS_WORDS:
+        return Ignored(reason=Reason.TASK_SUCCEEDED, dialect=event.dialect, event_id=event.event_id)
+    return event
 
 
 def refuse_secrets(document: Any) -> None:
@@ -117,22 +84,3 @@ def refuse_secrets(document: Any) -> None:
                 if name.lower().encode("ascii", "ignore").translate(None, NOT_LETTERS) in SECRET_FIELDS:
                     raise Malformed(f"{shown(name)}: credentials never travel in a delivery")
             pending += value.values()
-
-
-def says_success(request: RestartRequest) -> bool:
-    """Whether `task_status` is a word for success."""
-    return (request.task_status or "").strip().lower() in SUCCESS_WORDS
-
-
-def shown(name: str) -> str:
-    """A field's name, if it looks like one: a sender may have put a key in its place."""
-    return name if len(name) <= MAX_SHOWN_NAME and FIELD_NAME.fullmatch(name) else "a field"
-
-
-def _faults(error: ValidationError | None, unknown: list[str]) -> str:
-    """Place and kind of each fault, never the value; of more than MAX_FAULTS the others are counted."""
-    errors = error.errors(include_url=False, include_input=False, include_context=False) if error else []
-    places = [(str(one["loc"][0]) if one["loc"] else "request", one["type"]) for one in errors]
-    named = [*places, *((name, "extra_forbidden") for name in unknown[:MAX_FAULTS])][:MAX_FAULTS]
-    rest = len(errors) + len(unknown) - len(named)
-    return "; ".join(f"{shown(name)}: {kind}" for name, kind in named) + (f"; and {rest} more" if rest else "")

@@ -1,20 +1,27 @@
-"""SMN over HTTP(S): one flat object, signed (smn_ug_a9002). No I/O here; the signature was checked before.
+"""SMN over HTTP(S): one flat object, signed; the signature was checked before. No I/O here.
 
 https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_a9002.html
+The text of a notice is a RestartRequest in JSON, or words that hold an OMS task name.
 """
 
 import re
+import string
 from typing import Any
 
-from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, Subscription, identifier
-from restarter.dialects.payload import shown
-from restarter.dialects.smn_message import read_notice
-from restarter.errors import Malformed
-from restarter.model import Ignored
+from restarter.dialects.faults import faults_of, shown
+from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, Subscription, identifier, timestamp
+from restarter.dialects.payload import read_request, unless_succeeded
+from restarter.model.errors import Malformed
+from restarter.model.json_text import read_json
+from restarter.model.outcome import Reason
+from restarter.model.request import Event, Ignored, Intent, RestartRequest
+from restarter.model.smn import is_confirmation_url, topic_of
 
 NAME = "smn"
-# Where Huawei's own console is; the domains in the settings are those of SMN itself.
-CONSOLE_DOMAIN = "huaweicloud.com"
+# «source bucket, destination bucket, time sequence», e.g. bucket3-bucket3-20161027211637786_544 (ShowTask, name).
+TIME_SEQUENCE = re.compile(r"-[0-9]{17}_[0-9]{1,20}(?![0-9])")
+NAME_CHARACTERS = string.ascii_letters + string.digits + "-._"
+LONGEST_BUCKETS = 256
 
 
 def recognises(parsed: ParsedDelivery) -> bool:
@@ -26,29 +33,24 @@ def recognises(parsed: ParsedDelivery) -> bool:
 def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     """A notification is an event; a topic that asks for a confirmation gets one if SMN itself signed the question."""
     document = parsed.document
-    message_id = _identified(document)
-    if document["type"] == "Notification":
-        _check_fields(document, message_id)
-        return [read_notice(document, NAME, options, by_smn=parsed.authenticated.authenticated_by == NAME)]
-    if document["type"] != "SubscriptionConfirmation":  # of the others none is an event; no URL in them is followed
-        return [Ignored(reason="smn_type", dialect=NAME, event_id=message_id)]
-    if parsed.authenticated.authenticated_by != NAME:
-        return [Ignored(reason="subscription_not_signed", dialect=NAME, event_id=message_id)]
-    url = document.get("subscribe_url")
-    if not isinstance(url, str) or not is_confirmation_url(url, document["topic_urn"], options.smn_domains):
-        raise Malformed("subscribe_url: not an address of SMN", dialect=NAME, event_id=message_id)
-    _check_fields(document, message_id)
-    return [Subscription(url=url, dialect=NAME, event_id=message_id)]
+    message_id = identifier(document.get("message_id"), "message_id")
+    with faults_of(NAME, message_id):
+        if document["type"] == "Notification":
+            _check_fields(document)
+            return [read_notice(document, NAME, options, by_smn=parsed.authenticated.authenticated_by == NAME)]
+        if document["type"] != "SubscriptionConfirmation":  # of the others none is an event; no URL in them is followed
+            return [Ignored(reason=Reason.SMN_TYPE, dialect=NAME, event_id=message_id)]
+        if parsed.authenticated.authenticated_by != NAME:
+            return [Ignored(reason=Reason.SUBSCRIPTION_NOT_SIGNED, dialect=NAME, event_id=message_id)]
+        url = document.get("subscribe_url")
+        if not isinstance(url, str) or not is_confirmation_url(url, document["topic_urn"], options.smn_domains):
+            raise Malformed("subscribe_url: not an address of SMN")
+        _check_fields(document)
+        occurred_at = timestamp(document["timestamp"], "timestamp")
+    return [Subscription(url=url, occurred_at=occurred_at, dialect=NAME, event_id=message_id)]
 
 
-def _identified(document: dict[str, Any]) -> str:
-    try:
-        return identifier(document.get("message_id"), "message_id")
-    except Malformed as error:
-        raise Malformed(error.reason, dialect=NAME) from None
-
-
-def _check_fields(document: dict[str, Any], message_id: str) -> None:
+def _check_fields(document: dict[str, Any]) -> None:
     """Check that the fields can be told apart: SMN signs their lines, one after the other.
 
     Raises:
@@ -56,21 +58,64 @@ def _check_fields(document: dict[str, Any], message_id: str) -> None:
     """
     for name, value in document.items():
         if name != "message" and isinstance(value, str) and ("\n" in value or "\r" in value):
-            raise Malformed(f"{shown(name)}: has a line break", dialect=NAME, event_id=message_id)
+            raise Malformed(f"{shown(name)}: has a line break")
     if document.get("timestamp") is None:
-        raise Malformed("timestamp: must be given", dialect=NAME, event_id=message_id)
+        raise Malformed("timestamp: must be given")
 
 
-def is_confirmation_url(url: str, topic_urn: str, domains: tuple[str, ...]) -> bool:
-    """Whether the URL is the console's or the API's confirmation: https, no port, no user, no fragment."""
-    region = topic_urn.split(":")[2]
-    consoles = "|".join(re.escape(f"console.{domain}") for domain in (*domains, CONSOLE_DOMAIN))
-    apis = "|".join(re.escape(f"smn.{region}.{domain}") for domain in domains)
-    return (
-        re.fullmatch(
-            rf"https://(({consoles})/smn/subscription/confirm|({apis})/rest/v2/notifications/subscription/confirm)"
-            r"\?[!-\"$-~]{1,2048}",
-            url,
-        )
-        is not None
+def read_notice(notice: dict[str, Any], dialect: str, options: DecodeOptions, *, by_smn: bool) -> Decoded:
+    """The event in an SMN notice: an object with message, message_id, topic_urn and timestamp, all of them text.
+
+    `by_smn`: it was SMN that sent it, so the time is SMN's own.
+    """
+    message_id = identifier(notice.get("message_id"), "message_id")
+    with faults_of(dialect, message_id):
+        request = _request(notice.get("message"), options)
+        project_id = _project(notice.get("topic_urn"), request, options)
+        occurred_at = timestamp(notice["timestamp"], "timestamp") if notice.get("timestamp") is not None else None
+    identity = (dialect, message_id)
+    return unless_succeeded(
+        Event(request, dialect, Intent.FAILED, project_id, message_id, identity, occurred_at, vendor_time=by_smn)
     )
+
+
+def _request(message: Any, options: DecodeOptions) -> RestartRequest:
+    if not isinstance(message, str):
+        raise Malformed("message: must be a string")
+    try:
+        document = read_json(message)
+    except ValueError:
+        document = None
+    if isinstance(document, dict):
+        return read_request(document, options)
+    names = task_names(message)
+    if len(names) != 1:
+        raise Malformed("message: neither JSON nor text with one OMS task name")
+    return RestartRequest(task_name=names.pop())
+
+
+def task_names(text: str) -> set[str]:
+    """The OMS task names in a text; the search ends with the second one, because two are as good as none."""
+    names: set[str] = set()
+    for match in TIME_SEQUENCE.finditer(text):
+        before = text[max(0, match.start() - LONGEST_BUCKETS) : match.start()]
+        buckets = before[len(before.rstrip(NAME_CHARACTERS)) :].lstrip("-._")
+        if "-" in buckets:
+            names.add(buckets + match.group())
+        if len(names) > 1:
+            break
+    return names
+
+
+def _project(topic_urn: Any, request: RestartRequest, options: DecodeOptions) -> str:
+    """The project that the topic belongs to.
+
+    Documented FunctionGraph samples have words in place of a URN; those leave the default project.
+    """
+    topic = topic_of(topic_urn)
+    project_id = topic.project_id if topic else options.project_of(request)
+    if project_id not in options.projects:
+        raise Malformed("topic_urn: not of a configured project")
+    if request.project_id not in (None, project_id):
+        raise Malformed("project_id: not the project of topic_urn")
+    return project_id

@@ -4,11 +4,12 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 Such a delivery may as well hold a bare request or a structured CloudEvent, which their own dialects read.
 """
 
-from restarter.dialects.cloudevent import REQUESTED_TYPE
+from restarter.dialects.cloudevents import REQUESTED_TYPE
+from restarter.dialects.faults import faults_of
 from restarter.dialects.parsing import Decoded, DecodeOptions, ParsedDelivery, identifier, timestamp
-from restarter.dialects.payload import EventAttributes, read_request, to_event
-from restarter.errors import Malformed
-from restarter.model import Ignored, Intent
+from restarter.dialects.payload import read_request, unless_succeeded
+from restarter.model.outcome import Reason
+from restarter.model.request import Event, Ignored, Intent
 
 NAME = "webhook"
 
@@ -16,32 +17,23 @@ NAME = "webhook"
 def recognises(parsed: ParsedDelivery) -> bool:
     """Type and data, which no request has, in a delivery with the id of a webhook."""
     document = parsed.document
-    return (
-        "webhook-id" in parsed.delivery.headers and isinstance(document, dict) and {"type", "data"} <= document.keys()
-    )
+    return "webhook-id" in parsed.headers and isinstance(document, dict) and {"type", "data"} <= document.keys()
 
 
 def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     """One event, or nothing for us; its id is the header webhook-id."""
-    event_id = None
-    try:
-        event_id = identifier(parsed.delivery.headers["webhook-id"], "webhook-id")
-        return [_read(parsed, event_id, options)]
-    except Malformed as error:
-        raise Malformed(error.reason, dialect=NAME, event_id=event_id) from None
+    event_id = identifier(parsed.headers["webhook-id"], "webhook-id")
+    with faults_of(NAME, event_id):
+        return [_read(parsed.document, event_id, options)]
 
 
-def _read(parsed: ParsedDelivery, event_id: str, options: DecodeOptions) -> Decoded:
-    document = parsed.document
+def _read(document: dict[str, object], event_id: str, options: DecodeOptions) -> Decoded:
     kind = identifier(document["type"], "type")
     if kind != REQUESTED_TYPE and kind not in options.failed_types:
-        return Ignored(reason="event_type", dialect=NAME, event_id=event_id)
+        return Ignored(reason=Reason.EVENT_TYPE, dialect=NAME, event_id=event_id)
     stated = document.get("timestamp")
-    attributes = EventAttributes(
-        dialect=NAME,
-        intent=Intent.REQUESTED if kind == REQUESTED_TYPE else Intent.FAILED,
-        event_id=event_id,
-        identity=(NAME, event_id),
-        occurred_at=timestamp(stated, "timestamp") if stated is not None else None,
-    )
-    return to_event(read_request(document["data"], options), attributes, options)
+    occurred_at = timestamp(stated, "timestamp") if stated is not None else None
+    request = read_request(document["data"], options)
+    intent = Intent.REQUESTED if kind == REQUESTED_TYPE else Intent.FAILED
+    project_id, identity = options.project_of(request), (NAME, event_id)
+    return unless_succeeded(Event(request, NAME, intent, project_id, event_id, identity, occurred_at))

@@ -1,4 +1,4 @@
-"""Sends calls: the only I/O of the function but Redis. Each call is sent once and its answer is read within bounds."""
+"""Sends requests, each once, and reads responses within bounds: all I/O of the function but the ledger's."""
 
 import asyncio
 import re
@@ -10,19 +10,20 @@ import httpx
 from pydantic import SecretStr
 
 from restarter.http.call import PRINTABLE, Answer, Call, NoAnswer
-from restarter.http.connections import NOT_SENT, ConnectionPool, may_have_been_sent
+from restarter.http.pool import NOT_SENT, ConnectionPool, may_have_been_sent
+from restarter.model.outcome import Reason
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024  # a task with the keys of thousands of objects
-KEPT_HEADERS = (b"x-request-id", b"x-subject-token", b"date")
+KEPT_HEADERS = (b"x-request-id", b"x-subject-token", b"date", b"last-modified", b"x-goog-generation")
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_CONNECTIONS = 480
 
 
 class Sender(Protocol):
-    """Whatever sends calls: the transport, one that is watched, or one that answers from a file."""
+    """Something that sends requests: the transport, an observed one, or one that answers from a file."""
 
     async def send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
-        """Send the call once with these headers and read its answer, all of it within `seconds`."""
+        """Send the request once with these headers and read its response, all of it within `seconds`."""
         ...
 
     async def close(self) -> None:
@@ -31,21 +32,21 @@ class Sender(Protocol):
 
 
 def connections() -> httpx.AsyncBaseTransport:
-    """The connections under httpx's interface; its own pool slows down tenfold under load (encode/httpx#3215)."""
+    """The connections under httpx's interface. Its own pool walks them all for each request (encode/httpx#3215)."""
     return ConnectionPool(MAX_CONNECTIONS)
 
 
 class Transport:
-    """Sends calls through httpx's transport interface, without httpx's client around it.
+    """Sends requests through httpx's transport interface, without httpx's client around it.
 
-    No call is repeated, no redirect followed, no cookie kept, no proxy used.
+    No request is sent twice, no redirect followed, no cookie kept, no proxy used.
     """
 
     def __init__(self) -> None:
         self._connections: httpx.AsyncBaseTransport | None = None
 
     async def send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
-        """Send the call once and read its answer, all of it within `seconds`; half of them are for connecting."""
+        """Send the request once and read its response, within `seconds`; half of them are for connecting."""
         request = _request(call, headers, seconds)
         response: httpx.Response | None = None
         try:
@@ -53,14 +54,14 @@ class Transport:
                 response = await self._opened().handle_async_request(request)
                 return _answer(response, await _read(response))
         except (TimeoutError, httpx.TransportError) as error:
-            # Once the status is here it counts, whatever became of the body.
+            # Once the status has arrived it counts, with a body or without.
             return _answer(response, None) if response is not None else _no_answer(request, error)
         finally:
             if response is not None:
                 await _stream(response).aclose()
 
     async def close(self) -> None:
-        """Close all connections; the next call opens new ones."""
+        """Close all connections; the next request opens new ones."""
         if self._connections is not None:
             opened, self._connections = self._connections, None
             await opened.aclose()
@@ -72,13 +73,13 @@ class Transport:
 
 
 def _request(call: Call, headers: Mapping[str, str], seconds: float) -> httpx.Request:
-    """The call for httpx. Headers as bytes and content as a stream make it cheap; httpx adds none of its own then."""
+    """The request for httpx. With headers as bytes and content as a stream it is cheap, and httpx adds no headers."""
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     if "Host" not in headers:
         raw.append((b"Host", call.host.encode()))
     if call.content or call.method != "GET":
         raw.append((b"Content-Length", b"%d" % len(call.content)))
-    # Reading and writing end with the whole call.
+    # Reading and writing end with the whole exchange.
     extensions: dict[str, Any] = {"timeout": {"connect": seconds / 2, "pool": seconds / 2}}
     if call.path:
         url, extensions["target"] = _parsed(call.origin), call.target.encode()
@@ -90,7 +91,7 @@ def _request(call: Call, headers: Mapping[str, str], seconds: float) -> httpx.Re
 
 @lru_cache(maxsize=64)
 def _parsed(origin: str) -> httpx.URL:
-    """An origin. Parsing an address takes httpx longer than sending to it, so the path of a call goes beside it."""
+    """An origin. Parsing an address takes httpx longer than sending to it, so the path goes beside it."""
     return httpx.URL(origin)
 
 
@@ -111,13 +112,15 @@ def _stream(response: httpx.Response) -> httpx.AsyncByteStream:
 
 def _answer(response: httpx.Response, body: bytes | None) -> Answer:
     headers = {name.lower(): value for name, value in response.headers.raw}
-    request_id, token, date = [headers.get(name, b"").decode("latin-1") for name in KEPT_HEADERS]
+    request_id, token, date, modified, generation = [headers.get(name, b"").decode("latin-1") for name in KEPT_HEADERS]
     return Answer(
         response.status_code,
         body,
         request_id if REQUEST_ID.fullmatch(request_id) else None,
         SecretStr(token) if PRINTABLE.fullmatch(token) else None,
         date or None,
+        modified or None,
+        generation if generation.isdecimal() else None,
     )
 
 
@@ -125,5 +128,5 @@ def _no_answer(request: httpx.Request, error: Exception) -> NoAnswer:
     """Whether the request can have arrived: only a connection that was never made proves that it did not."""
     timed_out = isinstance(error, TimeoutError | httpx.TimeoutException)
     if isinstance(error, NOT_SENT) or not may_have_been_sent(request):
-        return NoAnswer(sent=False, reason="no_connection")
-    return NoAnswer(sent=True, reason="timeout" if timed_out else "connection_lost")
+        return NoAnswer(sent=False, reason=Reason.NO_CONNECTION)
+    return NoAnswer(sent=True, reason=Reason.TIMEOUT if timed_out else Reason.CONNECTION_LOST)

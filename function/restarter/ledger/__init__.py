@@ -26,10 +26,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
-from restarter.model import Event
-from restarter.model import Restart as Restart
+from restarter.model.delivery import AccessKey
+from restarter.model.request import Event
+from restarter.model.task import Restart
+from restarter.settings.model import Settings
 
 SETTLED_TTL_S = 7 * 24 * 3600
 """As long as any sender may redeliver (Pub/Sub keeps a message for seven days)."""
@@ -178,10 +180,33 @@ class Ledger(Protocol):
         ...
 
 
-def open_ledger(address: str, clock: Callable[[], float]) -> Ledger:
+def no_key() -> AccessKey | None:
+    """None: no key is known yet."""
+    return None
+
+
+class Stores(NamedTuple):
+    """How the object stores are reached that can hold a ledger."""
+
+    key: Callable[[], AccessKey | None] = no_key
+    """The key for OBS, as it is now; None where the platform has lent none yet."""
+    obs_endpoint: str = ""
+    gcs_endpoint: str | None = None
+    """In the place of Cloud Storage, which then asks for no token; unless there is a `metadata_host`."""
+    metadata_host: str | None = None
+    """In the place of Google's metadata server: host, or host and port."""
+
+    @classmethod
+    def of(cls, settings: Settings, key: Callable[[], AccessKey | None]) -> Self:
+        """The stores as the settings name them."""
+        obs = settings.obs_endpoint or f"https://obs.{settings.oms_region}.myhuaweicloud.com"
+        return cls(key, obs, settings.storage_emulator_host, settings.gce_metadata_host)
+
+
+def open_ledger(address: str, clock: Callable[[], float], stores: Stores = Stores()) -> Ledger:  # noqa: B008  # a value
     """The ledger at an address that the settings have checked; it connects later.
 
-    `clock`: seconds since 1970, for a ledger that has no clock of its own.
+    `clock`: seconds since 1970, for a ledger that has no clock of its own, and for signatures and tokens.
     """
     if address == "memory://":
         from restarter.ledger.memory import MemoryLedger  # noqa: PLC0415  # one of them is enough
@@ -192,6 +217,10 @@ def open_ledger(address: str, clock: Callable[[], float]) -> Ledger:
         from restarter.settings.sqlite_address import parse_sqlite_address  # noqa: PLC0415  # the same
 
         return SqliteLedger(parse_sqlite_address(address), clock)
+    if address.startswith(("gs:", "obs:")):
+        from restarter.ledger.buckets import open_bucket  # noqa: PLC0415  # the same
+
+        return open_bucket(address, clock, stores)
     from restarter.ledger.redis import RedisLedger  # noqa: PLC0415  # an extra: only where it is configured
     from restarter.settings.redis_address import parse_redis_address  # noqa: PLC0415  # the same
 

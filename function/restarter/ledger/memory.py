@@ -6,7 +6,7 @@ from typing import NamedTuple
 from cachetools import TLRUCache, TTLCache
 
 from restarter.ledger import MAX_WINDOW_S, SETTLED_TTL_S, Claim, Claimed, EventKey, History, LedgerKeys, new_token
-from restarter.model import Restart
+from restarter.model.task import Restart
 
 # Some 10 MB when full; the oldest entries are dropped beyond that.
 EVENT_CACHE_SIZE = 20_000

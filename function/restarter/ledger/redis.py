@@ -27,7 +27,7 @@ from restarter.ledger import (
     scripts,
 )
 from restarter.ledger.connect import connect
-from restarter.model import Restart
+from restarter.model.task import Restart
 from restarter.settings.redis_address import RedisAddress, Topology
 
 PREFIX = "oms-task-restarter:"

@@ -25,7 +25,7 @@ from restarter.ledger import (
     new_token,
 )
 from restarter.ledger.sqlite_file import opened
-from restarter.model import Restart
+from restarter.model.task import Restart
 
 T = TypeVar("T")
 PURGED_AT_ONCE = 100  # rows of each table

@@ -1,1 +1,1 @@
-"""What OMS is told and what it answers: calls are described and answers read purely; `transport` is the only I/O."""
+"""Requests to OMS and its responses: both are made and read without I/O, which is the transport's."""

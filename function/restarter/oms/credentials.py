@@ -1,4 +1,4 @@
-"""Which credential a call to OMS is made with: a key, a token, a token of IAM, or the key that the platform lent."""
+"""Which credential a request to OMS carries: a key, a token, a token of IAM, or the key of the platform."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,9 +8,11 @@ from hashlib import sha256
 
 from restarter.http.call import PRINTABLE, Answer
 from restarter.http.transport import Sender
-from restarter.model import AccessKey, AuthToken, DeliveryContext, Kind, Outcome
+from restarter.model.delivery import AuthToken, DeliveryContext
+from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.oms import iam
-from restarter.oms.key_breaker import KeyBreaker, cooling_down
+from restarter.oms.error_codes import refuses_key
+from restarter.oms.key_breaker import KeyBreaker, breaker_open
 from restarter.oms.signing import Identity
 from restarter.settings.model import Settings
 
@@ -21,50 +23,51 @@ BREAKER_CACHE_SIZE = 256  # keys; an agency brings a new one every day
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A key or token and its breaker; `renewable`: IAM gives another token for a refused one."""
+    """A key or token and its breaker."""
 
     identity: Identity
     breaker: KeyBreaker
-    renewable: bool = False
+    login: KeyBreaker | None = None
+    """Of a token of IAM: the breaker of the login that gave it, and that gives another."""
 
 
 class CredentialProvider:
-    """Chooses the credential of each call and keeps breakers and tokens for as long as the process lives."""
+    """Chooses the credential of each request and keeps breakers and tokens for as long as the process lives."""
 
     def __init__(self, transport: Sender, now: Callable[[], datetime]) -> None:
         self._transport = transport
         self._now = now
         self._breakers: dict[str, KeyBreaker] = {}
         self._tokens: dict[str, iam.IamToken] = {}
-        self._login = asyncio.Lock()
+        self._renewal = asyncio.Lock()
 
     def configured(self, settings: Settings) -> Credential | None:
         """The key or token in the settings, which is the same for every call; None where there is none."""
-        if settings.huaweicloud_sdk_ak and settings.huaweicloud_sdk_sk:
-            token = settings.huaweicloud_sdk_security_token
-            return self._with_breaker(AccessKey(settings.huaweicloud_sdk_ak, settings.huaweicloud_sdk_sk, token))
+        key = settings.access_key()
+        if key is not None:
+            return self._with_breaker(key)
         if settings.oms_auth_token:
             return self._with_breaker(AuthToken(settings.oms_auth_token))
         return None
 
-    async def get(
-        self, settings: Settings, project_id: str, context: DeliveryContext, task: str | None
-    ) -> Credential | Outcome:
-        """A token of IAM or, without an IAM user, the key that the platform lent; for settings without a key or token.
-
-        `task`: what the call is about, its id or name; None where a 403 says nothing of the key.
-        """
+    async def get(self, settings: Settings, project_id: str, context: DeliveryContext) -> Credential | Outcome:
+        """A token of IAM or, without an IAM user, the platform's key; for settings without a key or token."""
         if settings.iam_user:
-            return await self._iam_token(settings, project_id, context, task)
+            return await self._iam_credential(settings, project_id, context)
         if context.platform_key and all(PRINTABLE.fullmatch(part) for part in _parts(context.platform_key)):
             return self._with_breaker(context.platform_key)
-        return Outcome(kind=Kind.UNAVAILABLE, reason="no_key_for_oms")
+        return Outcome(kind=Kind.UNAVAILABLE, reason=Reason.NO_KEY_FOR_OMS)
 
-    def forget(self, credential: Credential) -> None:
-        """Drop a token of IAM that was refused; the next delivery asks for another."""
+    def drop_token(self, credential: Credential) -> None:
+        """Drop a token of IAM that OMS refused; the next delivery asks for another.
+
+        If OMS has never accepted it, another would do no better: the breaker of the login opens.
+        """
         self._tokens = {
             key: token for key, token in self._tokens.items() if AuthToken(token.token) != credential.identity
         }
+        if credential.login is not None and not credential.breaker.is_closed:
+            credential.login.open(self._now())
 
     def _with_breaker(self, identity: Identity) -> Credential:
         """One breaker for a key, whatever the project: another AK, SK or token is another key."""
@@ -76,48 +79,59 @@ class CredentialProvider:
             del self._breakers[next(iter(self._breakers))]
         return self._breakers.setdefault(digest, KeyBreaker())
 
-    async def _iam_token(
-        self, settings: Settings, project_id: str, context: DeliveryContext, task: str | None
+    async def _iam_credential(
+        self, settings: Settings, project_id: str, context: DeliveryContext
     ) -> Credential | Outcome:
-        key = _digest(*iam.login_cache_key(settings), project_id)
-        if self._lifetime(key) < RENEW_BEFORE and not (
-            self._lifetime(key) > MIN_TOKEN_LIFETIME and self._login.locked()
-        ):
-            try:
-                async with asyncio.timeout(context.remaining()):
-                    await self._login.acquire()  # one login for all deliveries that wait
-            except TimeoutError:
-                return Outcome(kind=Kind.UNAVAILABLE, reason="iam")
-            try:
-                if self._lifetime(key) < RENEW_BEFORE:
-                    fresh = await self._log_in(settings, project_id, context, task)
-                    if isinstance(fresh, iam.IamToken):
-                        self._tokens[key] = fresh
-                    elif self._lifetime(key) <= MIN_TOKEN_LIFETIME:
-                        return fresh
-            finally:
-                self._login.release()
-        return replace(self._with_breaker(AuthToken(self._tokens[key].token)), renewable=True)
+        login = iam.login_cache_key(settings)
+        key = _digest(*login, project_id)
+        is_renewed_elsewhere = self._is_usable(key) and self._renewal.locked()
+        if not self._is_fresh(key) and not is_renewed_elsewhere:
+            failure = await self._renew(key, settings, project_id, context)
+            if failure is not None and not self._is_usable(key):
+                return failure
+        return replace(self._with_breaker(AuthToken(self._tokens[key].token)), login=self._breaker(*login))
+
+    def _is_fresh(self, key: str) -> bool:
+        """Whether the cached token need not be renewed yet."""
+        return self._lifetime(key) >= RENEW_BEFORE
+
+    def _is_usable(self, key: str) -> bool:
+        """Whether the cached token serves while it is being renewed."""
+        return self._lifetime(key) > MIN_TOKEN_LIFETIME
 
     def _lifetime(self, key: str) -> timedelta:
-        """How long the cached token is still valid."""
         token = self._tokens.get(key)
         return token.expires_at - self._now() if token else timedelta()
 
-    async def _log_in(
-        self, settings: Settings, project_id: str, context: DeliveryContext, task: str | None
-    ) -> iam.IamToken | Outcome:
+    async def _renew(self, key: str, settings: Settings, project_id: str, context: DeliveryContext) -> Outcome | None:
+        """Get a fresh token into the cache, with one login for all deliveries that wait; or why there is none."""
+        try:
+            async with asyncio.timeout(context.remaining()):
+                await self._renewal.acquire()
+        except TimeoutError:
+            return Outcome(kind=Kind.UNAVAILABLE, reason=Reason.IAM)
+        try:
+            if not self._is_fresh(key):
+                fresh = await self._log_in(settings, project_id, context)
+                if isinstance(fresh, Outcome):
+                    return fresh
+                self._tokens[key] = fresh
+        finally:
+            self._renewal.release()
+        return None
+
+    async def _log_in(self, settings: Settings, project_id: str, context: DeliveryContext) -> iam.IamToken | Outcome:
         """Ask IAM for a token of the project; a password has one breaker, as a key has."""
         breaker = self._breaker(*iam.login_cache_key(settings))
-        cooldown_left = breaker.cooldown_left(project_id, self._now(), settings.oms_cooldown)
+        cooldown_left = breaker.cooldown_left(self._now(), settings.oms_cooldown)
         if cooldown_left > 0:
-            return cooling_down(cooldown_left)
+            return breaker_open(cooldown_left)
         call = iam.build_login(settings, project_id)
         answer = await self._transport.send(call, call.headers, min(context.remaining(), settings.oms_timeout))
         if not isinstance(answer, Answer):
-            return Outcome(kind=Kind.UNAVAILABLE, reason="iam")
-        breaker.record(answer, self._now())
-        breaker.record_permission(answer, project_id, task, self._now())
+            return Outcome(kind=Kind.UNAVAILABLE, reason=Reason.IAM)
+        if refuses_key(answer):
+            breaker.open(self._now())
         return iam.interpret_token(answer)
 
 

@@ -5,43 +5,43 @@ https://support.huaweicloud.com/intl/en-us/devg-apisign/api-sign-errorcode.html 
 """
 
 from restarter.http.call import Answer
-from restarter.model import Kind, Outcome
+from restarter.model.outcome import Kind, Outcome, Reason
 
 # OMS says 400 for nearly everything, so the code decides before the status does.
-BY_CODE: dict[str, tuple[Kind, str | None]] = {
+BY_CODE: dict[str, tuple[Kind, Reason | None]] = {
     "OMS.0065": (Kind.ALREADY_RUNNING, None),
     "OMS.0070": (Kind.NOTHING_TO_DO, None),
-    "OMS.1009": (Kind.NOT_FOUND, None),
-    "OMS.0054": (Kind.NOT_FOUND, None),
-    "OMS.0068": (Kind.REJECTED, "credentials"),
-    "OMS.1005": (Kind.REJECTED, "credentials"),
-    "OMS.0072": (Kind.REJECTED, "credentials"),
-    "OMS.0206": (Kind.REJECTED, "credentials"),
-    "APIGW.0308": (Kind.UNAVAILABLE, "throttled"),
-    "OMS.1001": (Kind.UNAVAILABLE, "oms_error"),
-    "OMS.0062": (Kind.UNAVAILABLE, "oms_error"),
-    "OMS.2004": (Kind.UNAVAILABLE, "oms_error"),
+    "OMS.1009": (Kind.NOT_FOUND, Reason.NO_SUCH_TASK),
+    "OMS.0054": (Kind.NOT_FOUND, Reason.NO_SUCH_TASK),
+    "OMS.0068": (Kind.REJECTED, Reason.OMS_KEY),
+    "OMS.1005": (Kind.REJECTED, Reason.OMS_KEY),
+    "OMS.0072": (Kind.REJECTED, Reason.OMS_KEY),
+    "OMS.0206": (Kind.REJECTED, Reason.OMS_KEY),
+    "APIGW.0308": (Kind.UNAVAILABLE, Reason.THROTTLED),
+    "OMS.1001": (Kind.UNAVAILABLE, Reason.OMS_ERROR),
+    "OMS.0062": (Kind.UNAVAILABLE, Reason.OMS_ERROR),
+    "OMS.2004": (Kind.UNAVAILABLE, Reason.OMS_ERROR),
 }
-BY_STATUS: dict[int, tuple[Kind, str | None]] = {
-    401: (Kind.REJECTED, "credentials"),
-    403: (Kind.REJECTED, "credentials"),
-    404: (Kind.NOT_FOUND, None),
-    429: (Kind.UNAVAILABLE, "throttled"),
+BY_STATUS: dict[int, tuple[Kind, Reason | None]] = {
+    401: (Kind.REJECTED, Reason.OMS_KEY),
+    403: (Kind.REJECTED, Reason.OMS_KEY),
+    404: (Kind.NOT_FOUND, Reason.NO_SUCH_TASK),
+    429: (Kind.UNAVAILABLE, Reason.THROTTLED),
 }
 # But 0308, which is in the table: the call was throttled.
 GATEWAY_CODES_ABOUT_KEYS = "APIGW.030"
-# Seconds after which a throttled call is worth another try. Huawei says 2 to 5 for one caller; of thousands that wait,
-# each try takes from the others what OMS allows.
+# Seconds after which a throttled request is worth another try. Huawei says 2 to 5 for one caller; with thousands that
+# wait, each try takes from what OMS allows the others.
 THROTTLED_FOR = 10
 
 
 def read_error(answer: Answer) -> Outcome:
-    """The outcome of an answer that is no success."""
+    """The outcome of a response that is no success."""
     kind, reason = _meaning(answer)
     return Outcome(
         kind=kind,
         reason=reason,
-        retry_after=THROTTLED_FOR if reason == "throttled" else None,
+        retry_after=THROTTLED_FOR if reason == Reason.THROTTLED else None,
         oms_status=answer.status,
         oms_error_code=answer.error_code,
         oms_request_id=answer.request_id,
@@ -49,7 +49,7 @@ def read_error(answer: Answer) -> Outcome:
 
 
 def is_of_gateway(answer: Answer) -> bool:
-    """Whether a 5xx says nothing of what OMS did: a gateway gave it, which may have passed the call on before.
+    """Whether a 5xx leaves open what OMS did: it is a gateway's, which may have passed the request on before.
 
     500 and 503 come from in front of OMS or from OMS itself, and then nothing was done.
     """
@@ -57,22 +57,22 @@ def is_of_gateway(answer: Answer) -> bool:
     return not says and not (answer.error_code or "").startswith("OMS.")
 
 
-def unreadable(answer: Answer, reason: str = "unreadable_answer") -> Outcome:
-    """The outcome of a success that does not say what was asked: nothing can be known now."""
+def unreadable(answer: Answer, reason: Reason = Reason.UNREADABLE) -> Outcome:
+    """The outcome of a 2xx whose body lacks the requested data: unavailable."""
     return Outcome(kind=Kind.UNAVAILABLE, reason=reason, oms_status=answer.status, oms_request_id=answer.request_id)
 
 
-def _meaning(answer: Answer) -> tuple[Kind, str | None]:
+def _meaning(answer: Answer) -> tuple[Kind, Reason | None]:
     code = answer.error_code or ""
     if code in BY_CODE:
         return BY_CODE[code]
     if code.startswith(GATEWAY_CODES_ABOUT_KEYS):
-        return Kind.REJECTED, "credentials"
+        return Kind.REJECTED, Reason.OMS_KEY
     if answer.status in BY_STATUS:
         return BY_STATUS[answer.status]
     if answer.status >= 500:
-        return Kind.UNAVAILABLE, "oms_error"
-    return Kind.REJECTED, "redirect" if 300 <= answer.status < 400 else "refused_by_oms"
+        return Kind.UNAVAILABLE, Reason.OMS_ERROR
+    return Kind.REJECTED, Reason.REDIRECT if 300 <= answer.status < 400 else Reason.REFUSED_BY_OMS
 
 
 def refuses_key(answer: Answer) -> bool:

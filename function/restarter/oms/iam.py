@@ -11,7 +11,7 @@ from datetime import datetime
 from pydantic import SecretStr
 
 from restarter.http.call import Answer, Call
-from restarter.model import Kind, Outcome
+from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.oms.error_codes import read_error
 from restarter.settings.model import Settings
 
@@ -56,6 +56,6 @@ def interpret_token(answer: Answer) -> IamToken | Outcome:
         if expires_at is not None and expires_at.tzinfo is not None:
             return IamToken(answer.subject_token, expires_at)
     if answer.status < 300 or answer.status == 429 or answer.status >= 500:
-        return Outcome(kind=Kind.UNAVAILABLE, reason="iam", oms_status=answer.status)
+        return Outcome(kind=Kind.UNAVAILABLE, reason=Reason.IAM, oms_status=answer.status)
     error = read_error(answer)
-    return error if error.reason == "credentials" else error._replace(kind=Kind.REJECTED, reason="iam")
+    return error if error.reason is Reason.OMS_KEY else error._replace(kind=Kind.REJECTED, reason=Reason.IAM)

@@ -8,12 +8,11 @@ import hmac
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import quote, unquote
 
 from restarter.http.call import Call
-from restarter.model import AccessKey, AuthToken
+from restarter.model.delivery import AccessKey, AuthToken
 
 ALGORITHM = "SDK-HMAC-SHA256"
 EMPTY_SHA256 = sha256(b"").hexdigest()
@@ -35,7 +34,7 @@ def sign(call: Call, key: AccessKey, now: datetime) -> dict[str, str]:
 
     Every header of the call is signed with them. `now`: current time; OMS accepts 15 minutes of skew.
     """
-    date = _date(int(now.timestamp()))
+    date = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     added = {"Host": call.host, "X-Sdk-Date": date}
     if key.security_token is not None:
         added["X-Security-Token"] = key.security_token.get_secret_value()
@@ -46,12 +45,6 @@ def sign(call: Call, key: AccessKey, now: datetime) -> dict[str, str]:
     signature = hmac.digest(key.sk.get_secret_value().encode(), to_sign.encode(), "sha256").hex()
     access = key.ak.get_secret_value()
     return added | {"Authorization": f"{ALGORITHM} Access={access}, SignedHeaders={names}, Signature={signature}"}
-
-
-@lru_cache(maxsize=2)
-def _date(second: int) -> str:
-    """A second since 1970 as `20260102T030405Z`; many calls are made in the same one."""
-    return datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def _canonical_request(call: Call, headers: Sequence[tuple[str, str]], names: str) -> bytes:

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from pydantic import SecretStr
 
 from restarter.http.call import Answer, Call
-from restarter.model import Kind, Outcome, Start
+from restarter.model.outcome import Kind, Outcome
+from restarter.model.task import Start
 from restarter.oms.error_codes import read_error
 from restarter.settings.model import StorageCredentials
 
@@ -55,7 +56,7 @@ def start_body(start: Start, credentials: StorageCredentials, fields: Iterable[s
 
 
 def interpret(answer: Answer, start: Start) -> Outcome:
-    """The outcome of an answer to a start; 2xx is a success whatever its body, and nothing else is."""
+    """The outcome of a response to a start: any 2xx is a success, whatever its body, and nothing else is."""
     return started(answer, start) if 200 <= answer.status < 300 else called(read_error(answer), start)
 
 

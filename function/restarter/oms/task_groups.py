@@ -1,13 +1,14 @@
-"""ShowTaskGroup and RetryTaskGroup: what OMS says about a group, and the one call that retries it. No I/O here.
+"""ShowTaskGroup and RetryTaskGroup: what OMS says about a group, and the one request that retries it. No I/O here.
 
 https://support.huaweicloud.com/intl/en-us/api-oms/ShowTaskGroup.html, RetryTaskGroup.html
 A retry is for a group that failed, and acts on its failed tasks.
 """
 
 from restarter.http.call import Answer, Call
-from restarter.model import Outcome, Start, TaskGroup
-from restarter.oms.documents import failure_of, integer, text
+from restarter.model.outcome import Kind, Outcome, Reason
+from restarter.model.task import Start, TaskGroup
 from restarter.oms.error_codes import read_error, refuses_key, unreadable
+from restarter.oms.fields import failure_of, integer, text
 from restarter.oms.start_task import called, start_body, started
 from restarter.settings.model import StorageCredentials
 
@@ -29,7 +30,7 @@ def show(origin: str, project_id: str, group_id: str) -> Call:
 
 
 def interpret_show(answer: Answer, group_id: str) -> TaskGroup | Outcome:
-    """The group that was asked for; an answer without its status says that nothing can be known now."""
+    """The group that was asked for; unavailable where the response does not have its status."""
     if not 200 <= answer.status < 300:
         return read_group_error(answer)
     document = answer.document
@@ -62,13 +63,15 @@ def build_retry(origin: str, project_id: str, start: Start, content: bytes) -> C
 
 
 def interpret_retry(answer: Answer, start: Start) -> Outcome:
-    """The outcome of an answer to a retry; 2xx is a success whatever its body, and nothing else is."""
+    """The outcome of a response to a retry: any 2xx is a success, whatever its body, and nothing else is."""
     return started(answer, start) if 200 <= answer.status < 300 else called(read_group_error(answer), start)
 
 
 def read_group_error(answer: Answer) -> Outcome:
-    """As for a task, but for a 403: a key that may start tasks need not have the rights to groups."""
+    """As for a task, but for its words and a 403: a key that may start tasks need not have the rights to groups."""
     outcome = read_error(answer)
-    if answer.status == 403 and outcome.reason == "credentials" and not refuses_key(answer):
-        return outcome._replace(reason="group_permission")
+    if outcome.kind is Kind.NOT_FOUND:
+        return outcome._replace(reason=Reason.NO_SUCH_GROUP)
+    if answer.status == 403 and outcome.reason is Reason.OMS_KEY and not refuses_key(answer):
+        return outcome._replace(reason=Reason.GROUP_PERMISSION)
     return outcome

@@ -3,19 +3,30 @@
 https://support.huaweicloud.com/intl/en-us/api-oms/ShowTask.html, ListTasks.html
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from restarter.http.call import Answer, Call
-from restarter.model import Kind, Outcome, Task
-from restarter.oms.documents import count, failure_of, integer, member, text
+from restarter.model.outcome import Kind, Outcome, Reason
+from restarter.model.task import Task
 from restarter.oms.error_codes import read_error, unreadable
+from restarter.oms.fields import count, failure_of, integer, member, text
 
-# A page of 50 tasks stays well under the bound on answers (`transport.MAX_ANSWER_BYTES`); OMS allows 100.
+# A page of 50 tasks stays well under the bound on responses (`transport.MAX_ANSWER_BYTES`); OMS allows 100.
 PAGE_SIZE = 50
 MAX_ID_DIGITS = 19  # of a 64-bit integer; those of today have 15
-UNREADABLE_GROUP_ID = "unreadable id"  # no id of OMS has a space
+ACTIVE = (1, 2, 6)  # waiting, running, retrying
 FAILED_PAGE_SIZE = 100  # the most that OMS allows
 MAX_NAME_LENGTH = 255  # of the parameter; matching is fuzzy, so the head of a longer name finds it too
+
+
+class Page(NamedTuple):
+    """A page of ListTasks."""
+
+    tasks: list[Task]
+    rows: int
+    """Of the page, those that are no task included."""
+    total: int | None
+    """Tasks on all pages, where OMS says so."""
 
 
 def show(origin: str, project_id: str, task_id: str) -> Call:
@@ -24,13 +35,13 @@ def show(origin: str, project_id: str, task_id: str) -> Call:
 
 
 def interpret_show(answer: Answer, task_id: str) -> Task | Outcome:
-    """The task that was asked for; an answer without it says that nothing can be known now, not that there is none."""
+    """The task that was asked for; a 2xx without it is unavailable, and does not mean that there is no such task."""
     if not 200 <= answer.status < 300:
         return read_error(answer)
     task = _task(answer.document)
     if task is None:
         return unreadable(answer)
-    return task if task.id == task_id else unreadable(answer, reason="another_task")
+    return task if task.id == task_id else unreadable(answer, reason=Reason.WRONG_TASK)
 
 
 def list_named(origin: str, project_id: str, name: str, offset: int) -> Call:
@@ -45,15 +56,15 @@ def list_failed(origin: str, project_id: str, offset: int) -> Call:
     return Call("GET", origin, f"/v2/{project_id}/tasks", query, _headers(project_id), operation="ListTasks")
 
 
-def interpret_list(answer: Answer) -> tuple[list[Task], int] | Outcome:
-    """The tasks of a page, and how many rows it had."""
+def interpret_list(answer: Answer) -> Page | Outcome:
+    """The page."""
     if not 200 <= answer.status < 300:
         return read_error(answer)
     document = answer.document
     rows = document.get("tasks") if isinstance(document, dict) else None
     if not isinstance(rows, list):
         return unreadable(answer)
-    return [task for task in map(_task, rows) if task], len(rows)
+    return Page([task for task in map(_task, rows) if task], len(rows), count(document.get("count")))
 
 
 def only_match(tasks: list[Task], name: str) -> Task | Outcome:
@@ -62,26 +73,19 @@ def only_match(tasks: list[Task], name: str) -> Task | Outcome:
     if len(matches) == 1:
         return matches.popitem()[1]
     if matches:
-        return Outcome(kind=Kind.REJECTED, reason="ambiguous_task_name")
-    return Outcome(kind=Kind.NOT_FOUND)
+        return Outcome(kind=Kind.REJECTED, reason=Reason.AMBIGUOUS_TASK_NAME)
+    return Outcome(kind=Kind.NOT_FOUND, reason=Reason.NO_SUCH_TASK)
 
 
 def _headers(project_id: str) -> dict[str, str]:
     return {"Content-Type": "application/json", "X-Project-Id": project_id}
 
 
-def _group_id(value: Any) -> str | None:
-    """The id of the task's group, as it is: a member is one even where the id cannot be used."""
-    if not value:
-        return None
-    return value if isinstance(value, str) else UNREADABLE_GROUP_ID
-
-
 def _task(document: Any) -> Task | None:
     """A task as OMS shows it. Members may be null, empty or missing: a healthy task has no reason for a failure."""
     if not isinstance(document, dict):
         return None
-    task_id = _id(document.get("id"))
+    task_id, group_id = _id(document.get("id")), document.get("group_id")
     if task_id is None:
         return None
     return Task(
@@ -89,12 +93,14 @@ def _task(document: Any) -> Task | None:
         name=text(document.get("name")),
         status=integer(document.get("status")),
         group_type=text(document.get("group_type")),
-        group_id=_group_id(document.get("group_id")),
+        group_id=text(group_id),
+        group_id_unreadable=bool(group_id) and not isinstance(group_id, str),
         task_type=text(document.get("task_type")),
         enable_restore=document.get("enable_restore") is True,
         started_at_ms=count(document.get("start_time")),
         ended_at_ms=_ended_at(document),
         notice_sent=member(document.get("smn_info"), "notify_result"),
+        notice_error=text(member(document.get("smn_info"), "notify_error_message")),
         **failure_of(document, "failed_num"),
     )
 

@@ -1,11 +1,32 @@
 """Errors of settings: all of them at once, by name and never by value. No I/O here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+# What pydantic finds, as sentences; the checks of settings/types.py say their own.
+SENTENCES = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a JSON object",
+    "finite_number": "must be a finite number",
+    "float_parsing": "must be a number",
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "int_parsing": "must be a whole number",
+    "less_than_equal": "must be at most {le:g}",
+    "literal_error": "must be {expected}",
+    "model_type": "must be a set of fields, each a file or a variable of its own",
+    "string_too_short": "must not be empty",
+    "string_too_long": "may have {max_length} characters; it has more",
+    "too_long": "may have {max_length} characters; it has {actual_length}",
+    "too_short": "must not be empty",
+}
+Fault = tuple[str, str]
+"""The name of a field, and what is wrong with it."""
 
 
 class SettingsError(Exception):
@@ -16,48 +37,66 @@ class SettingsError(Exception):
         super().__init__("\n".join(self.messages))
 
 
-class CollectedErrors(BaseModel):
-    """A model that reports the errors of single fields and those between fields together."""
+class CheckedTogether(BaseModel):
+    """A model that reports what is wrong in single fields, between fields and for want of one, all at once.
+
+    No field is required by its type: what must be given is told here, with the reason.
+    """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
+    REQUIRED: ClassVar[dict[str, str]] = {}
+    """Fields that must be given, and why."""
     NEEDS: ClassVar[dict[str, str]] = {}
     """Fields that are of no use without another."""
 
-    @classmethod
-    def errors_between(cls, given: dict[str, Any]) -> list[tuple[str, str]]:
-        """Field and message for what is wrong between fields; `given` has those that are set."""
-        return needed(cls.NEEDS, given.keys())
+    def faults_between(self, given: AbstractSet[str]) -> Iterator[Fault]:
+        """What is wrong between fields. `given`: those with another value than their default, and the wrong ones."""
+        for name, why in self.REQUIRED.items():
+            if name not in given:
+                yield name, f"required, because {why}"
+        for name, other in self.NEEDS.items():
+            if name in given and other not in given:
+                yield other, f"required with {name.upper()}"
 
     @model_validator(mode="wrap")
     @classmethod
-    def _report(cls, data: Any, handler: ValidatorFunctionWrapHandler) -> Self:
-        errors: list[InitErrorDetails] = []
-        if isinstance(data, dict):
-            given = {str(name).lower(): value for name, value in data.items() if value is not None}
-            for name, message in cls.errors_between(given):
-                errors.append({"type": PydanticCustomError("between", message), "loc": (name,), "input": None})
+    def _check(cls, data: Any, handler: ValidatorFunctionWrapHandler) -> Self:
+        found: list[tuple[tuple[str | int, ...], str]] = []
         try:
             model: Self = handler(data)
         except ValidationError as error:
-            for one in error.errors(include_url=False, include_input=False, include_context=False):
-                kind = PydanticCustomError("single", "{msg}", {"msg": one["msg"]})
-                errors.append({"type": kind, "loc": one["loc"], "input": None})
-        if errors:
-            raise ValidationError.from_exception_data(cls.__name__, errors, hide_input=True)
+            if not isinstance(data, dict):
+                raise
+            found = [(one["loc"], sentence(one)) for one in error.errors(include_url=False, include_input=False)]
+            model = handler({name: value for name, value in data.items() if name not in {loc[0] for loc, _ in found}})
+        given = {str(loc[0]).lower() for loc, _ in found}
+        given |= {
+            name for name, field in cls.model_fields.items() if getattr(model, name) not in ("", (), field.default)
+        }
+        found += [((name,), fault) for name, fault in model.faults_between(given)]
+        if found:
+            raise ValidationError.from_exception_data(
+                cls.__name__,
+                [
+                    {"type": PydanticCustomError("fault", "{it}", {"it": it}), "loc": loc, "input": None}
+                    for loc, it in found
+                ],
+                hide_input=True,
+            )
         return model
 
 
-def needed(needs: dict[str, str], given: AbstractSet[str]) -> list[tuple[str, str]]:
-    """Field and message for each field that another one, which is given, requires."""
-    missing = [(other, name) for name, other in needs.items() if name in given and other not in given]
-    return [(other, f"required with {name.upper()}") for other, name in missing]
+def sentence(error: ErrorDetails) -> str:
+    """What is wrong, without the value."""
+    said = SENTENCES.get(error["type"])
+    return said.format(**error.get("ctx", {})) if said else error["msg"]
 
 
 def messages_of(error: ValidationError) -> list[str]:
     """Name and message, one line each. Inside a value only a profile's field is named, because it is a setting."""
     lines = []
     for one in error.errors(include_url=False, include_input=False, include_context=False):
-        loc = [str(part).upper() for part in one["loc"]]
+        loc = [str(part).upper() for part in one["loc"] if part != "[key]"]
         lines.append(f"{'__'.join(loc) if loc[0] == 'OMS_PROFILES' else loc[0]}: {one['msg']}")
     return lines

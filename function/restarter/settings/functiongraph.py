@@ -1,9 +1,12 @@
 """The settings in FunctionGraph's built-in runtime, in a module of their own: no other platform builds them."""
 
-from typing import Annotated, Any
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from typing import Annotated
 
 from pydantic import AfterValidator
 
+from restarter.settings.errors import Fault
 from restarter.settings.model import Settings
 
 
@@ -15,7 +18,6 @@ class FunctionGraphSettings(Settings):
 
     caller_trust_platform: Annotated[bool, AfterValidator(lambda _given: True)] = True
 
-    @classmethod
-    def errors_between(cls, given: dict[str, Any]) -> list[tuple[str, str]]:
+    def faults_between(self, given: AbstractSet[str]) -> Iterator[Fault]:
         """As for any function that trusts its platform and has an agency."""
-        return super().errors_between(given | {"caller_trust_platform": True, "oms_agency": True})
+        return super().faults_between(given | {"caller_trust_platform", "oms_agency"})

@@ -1,16 +1,20 @@
 """Every setting, read and checked at once at start; frozen, and masked wherever it is printed."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
-from restarter.settings.errors import CollectedErrors, SettingsError, messages_of, needed
+from restarter.model.delivery import AccessKey
+from restarter.settings.errors import CheckedTogether, Fault, SettingsError, messages_of
 from restarter.settings.files import Environment, SecretFiles, Unreadable
+from restarter.settings.likenesses import likenesses
 from restarter.settings.types import (
+    Budget,
     CallerToken,
     CdnKey,
     Certificates,
@@ -19,7 +23,9 @@ from restarter.settings.types import (
     Domain,
     Duration,
     Email,
+    EmulatorHost,
     Endpoint,
+    HostAndPort,
     JsonAuthFile,
     Key,
     KeySet,
@@ -41,11 +47,15 @@ from restarter.settings.types import (
     upper_case,
 )
 
-OFF = {"0", "off", "f", "false", "n", "no", ""}
+DAY_S = 86400.0
+NOT_GIVEN: Any = None  # of a field that REQUIRED names, until it has told so
+FOR_EACH_START = "OMS keeps no keys and each start sends them"
 
 
-class StorageCredentials(CollectedErrors):
+class StorageCredentials(CheckedTogether):
     """One set of keys to source and destination: fields and order of the start-task body, bounds of its API page."""
+
+    REQUIRED: ClassVar[dict[str, str]] = {"dst_ak": FOR_EACH_START, "dst_sk": FOR_EACH_START}
 
     NEEDS: ClassVar[dict[str, str]] = {
         "src_ak": "src_sk",
@@ -61,8 +71,8 @@ class StorageCredentials(CollectedErrors):
     src_kms_key_id: KmsKeyId | None = None
     json_auth_file: JsonAuthFile | None = None
     src_security_token: Token | None = None
-    dst_ak: Key
-    dst_sk: Key
+    dst_ak: Key = NOT_GIVEN
+    dst_sk: Key = NOT_GIVEN
     dst_crypto_type: CryptoType | None = None
     dst_kms_key_id: KmsKeyId | None = None
     dst_security_token: Token | None = None
@@ -71,16 +81,21 @@ class StorageCredentials(CollectedErrors):
     source_cdn_kms_key_id: KmsKeyId | None = None
 
 
-class Settings(BaseSettings, CollectedErrors):
+class Settings(BaseSettings, CheckedTogether):
     """The environment of the function: each name is a field's in capitals."""
 
     model_config = SettingsConfigDict(
-        frozen=True, hide_input_in_errors=True, env_ignore_empty=True, env_nested_delimiter="__", extra="ignore"
+        frozen=True,
+        hide_input_in_errors=True,
+        env_ignore_empty=True,
+        env_nested_delimiter="__",
+        extra="ignore",
+        validate_default=False,
     )
 
     oms_region: Region | None = None
     oms_endpoint: Endpoint | None = None
-    oms_project_id: ProjectId
+    oms_project_id: ProjectId = NOT_GIVEN
     oms_projects: Annotated[dict[ProjectId, Region], NoDecode, BeforeValidator(json_object)] = Field(
         default_factory=dict
     )
@@ -100,8 +115,8 @@ class Settings(BaseSettings, CollectedErrors):
     oms_src_security_token: Token | None = None
     oms_connection_string: ConnectionString | None = None
     oms_json_auth_file: JsonAuthFile | None = None
-    oms_dst_ak: Key
-    oms_dst_sk: Key
+    oms_dst_ak: Key = NOT_GIVEN
+    oms_dst_sk: Key = NOT_GIVEN
     oms_dst_security_token: Token | None = None
     oms_source_cdn_authentication_key: CdnKey | None = None
     oms_src_crypto_type: CryptoType | None = None
@@ -117,17 +132,20 @@ class Settings(BaseSettings, CollectedErrors):
     oms_timeout: float = Field(3.0, gt=0, le=60, allow_inf_nan=False)
     oms_cooldown: float = Field(300.0, ge=0, le=86400, allow_inf_nan=False)
     restart_deadline: float = Field(4.5, gt=1, le=900, allow_inf_nan=False)
-    restart_look_first: bool = True
-    restart_max_event_age: float = Field(86400.0, gt=0, le=31 * 86400, allow_inf_nan=False)
+    restart_max_event_age: float = Field(DAY_S, gt=0, le=31 * DAY_S, allow_inf_nan=False)
     restart_archived: bool = False
-    restart_budget: RestartBudget = "5/24h"
+    restart_budget: RestartBudget = Budget(5, DAY_S)
     restart_backoff: float = Field(60.0, ge=0, le=3600, allow_inf_nan=False)
     restart_ledger: LedgerAddress = SecretStr("memory://")
+    storage_emulator_host: EmulatorHost | None = None
+    gce_metadata_host: HostAndPort | None = None
+    obs_endpoint: Endpoint | None = None
     restart_sweep: Literal["off", "on"] = "off"
-    restart_sweep_age: Duration = "3d"
+    restart_sweep_age: Duration = 3 * DAY_S
     restart_sweep_limit: int = Field(5, ge=1, le=1000)
     restart_sweep_prefix: str | None = Field(None, max_length=1024)
     restart_enabled: bool = True
+    restart_language: Literal["en", "zh-cn"] = "en"
     restart_dry_run: bool = False
 
     caller_bearer_tokens: Annotated[tuple[CallerToken, ...], NoDecode, BeforeValidator(comma_separated)] = ()
@@ -146,6 +164,11 @@ class Settings(BaseSettings, CollectedErrors):
     event_types_failed: Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)] = ()
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(upper_case)] = "INFO"
 
+    REQUIRED: ClassVar[dict[str, str]] = {
+        "oms_project_id": "every call to OMS names a project",
+        "oms_dst_ak": FOR_EACH_START,
+        "oms_dst_sk": FOR_EACH_START,
+    }
     NEEDS: ClassVar[dict[str, str]] = {
         "huaweicloud_sdk_ak": "huaweicloud_sdk_sk",
         "huaweicloud_sdk_sk": "huaweicloud_sdk_ak",
@@ -172,25 +195,34 @@ class Settings(BaseSettings, CollectedErrors):
         """Secret files take precedence over the environment."""
         return init_settings, SecretFiles(file_secret_settings), Environment(settings_cls)
 
-    @classmethod
-    def errors_between(cls, given: dict[str, Any]) -> list[tuple[str, str]]:
-        """Pairs; and an address of OMS, credentials for it, and at least one caller must be configured."""
-        sdk = {name for name in given if name.startswith("cloud_sdk_")}
-        names = given.keys() - sdk | {name.replace("cloud_sdk_", "huaweicloud_sdk_") for name in sdk}
-        errors = needed(cls.NEEDS, names)
-        if not names & {"oms_region", "oms_endpoint"}:
-            errors.append(("oms_region", "required unless OMS_ENDPOINT is set"))
-        if "iam_user" in names and not names & {"oms_region", "iam_endpoint"}:
-            errors.append(("iam_endpoint", "required with IAM_USER unless OMS_REGION is set"))
-        trusting = _is_on(given.get("caller_trust_platform", cls.model_fields["caller_trust_platform"].default))
-        lent = _is_on(given.get("oms_agency", cls.model_fields["oms_agency"].default))
-        if not lent and not names & {"huaweicloud_sdk_ak", "huaweicloud_sdk_sk", "oms_auth_token", "iam_user"}:
-            errors.append(("huaweicloud_sdk_ak", "required unless OMS_AUTH_TOKEN, IAM_USER or OMS_AGENCY is set"))
-        if not trusting and not any(comma_separated(given.get(name, "")) for name in LISTS_OF_CALLERS):
-            errors.append(("caller_bearer_tokens", "no way in is configured; set this or another CALLER_ setting"))
-        if given.get("restart_sweep") == "on" and not _is_shared(given.get("restart_ledger")):
-            errors.append(("restart_sweep", "needs a shared ledger; set RESTART_LEDGER to another than memory://"))
-        return errors
+    def faults_between(self, given: AbstractSet[str]) -> Iterator[Fault]:
+        """Pairs; and an address of OMS, a key that calls it, and at least one caller must be configured."""
+        yield from super().faults_between(given)
+        if not given & {"oms_region", "oms_endpoint"}:
+            yield "oms_region", "required unless OMS_ENDPOINT is set"
+        if "iam_user" in given and not given & {"oms_region", "iam_endpoint"}:
+            yield "iam_endpoint", "required with IAM_USER unless OMS_REGION is set"
+        if not given & {"huaweicloud_sdk_ak", "huaweicloud_sdk_sk", "oms_auth_token", "iam_user", "oms_agency"}:
+            yield "huaweicloud_sdk_ak", "required unless OMS_AUTH_TOKEN, IAM_USER or OMS_AGENCY is set"
+        if self.restart_ledger.get_secret_value().startswith("obs:"):
+            if not given & {"oms_region", "obs_endpoint"}:
+                yield "obs_endpoint", "required with a ledger in OBS unless OMS_REGION is set"
+            if not given & {"huaweicloud_sdk_ak", "oms_agency"}:
+                yield "huaweicloud_sdk_ak", "required with a ledger in OBS unless OMS_AGENCY is set"
+        yield from self.faults_of_deployment(given)
+
+    def faults_of_deployment(self, given: AbstractSet[str]) -> Iterator[Fault]:
+        """What the function needs, and a person who asks OMS does not."""
+        if not given & CALLERS:
+            yield "caller_bearer_tokens", "no authentication method is configured; set this or another CALLER_ setting"
+        if self.restart_sweep == "on" and self.restart_ledger.get_secret_value() == "memory://":
+            yield "restart_sweep", "needs a shared ledger; set RESTART_LEDGER to another than memory://"
+
+    def access_key(self) -> AccessKey | None:
+        """The key that signs requests; None where requests carry a token, or the platform lends a key."""
+        if not self.huaweicloud_sdk_ak or not self.huaweicloud_sdk_sk:
+            return None
+        return AccessKey(self.huaweicloud_sdk_ak, self.huaweicloud_sdk_sk, self.huaweicloud_sdk_security_token)
 
     def profiles(self) -> Mapping[str, StorageCredentials]:
         """Sets of storage credentials by name; `default` is the one of the plain settings."""
@@ -206,7 +238,10 @@ class Settings(BaseSettings, CollectedErrors):
         return self.oms_endpoint or f"https://oms.{self.region_of(project_id)}.myhuaweicloud.com"
 
 
-LISTS_OF_CALLERS = ("caller_bearer_tokens", "caller_webhook_secrets", "caller_smn_topics", "caller_oidc_audience")
+CALLERS = {
+    *("caller_bearer_tokens", "caller_webhook_secrets", "caller_smn_topics", "caller_oidc_audience"),
+    "caller_trust_platform",
+}
 
 
 def load(kind: type[Settings] = Settings) -> Settings:
@@ -218,30 +253,28 @@ def load(kind: type[Settings] = Settings) -> Settings:
     try:
         return kind()
     except ValidationError as error:
-        raise SettingsError(messages_of(error)) from None
+        raise SettingsError([*messages_of(error), *misspelt_names()]) from None
     except Unreadable as error:
         raise SettingsError(f"{name}: its file cannot be read as text" for name in error.names) from None
     except (SourceError, OSError, ValueError) as error:  # what a source cannot even read
         raise SettingsError([f"SECRETS_DIR, OMS_PROFILES: {type(error).__name__}: cannot be read"]) from None
 
 
-def given_twice() -> list[str]:
-    """Names of settings that a file and the environment give differently; the file is used."""
+def _given() -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """The texts in the files and in the environment by name, in small letters."""
     environment = Environment(Settings)
-    files, given = SecretFiles(environment).env_vars, environment.env_vars
-    return sorted(
-        name.upper().replace(os.sep, "__")
-        for name, value in files.items()
-        if given.get(name.replace(os.sep, "__")) not in (None, "", value)
-    )
+    files = SecretFiles(environment).env_vars
+    return {name.replace(os.sep, "__"): text for name, text in files.items()}, dict(environment.env_vars)
 
 
-def _is_shared(address: Any) -> bool:
-    """Whether a ledger's address, as text or masked, is one that instances share."""
-    text = address.get_secret_value() if isinstance(address, SecretStr) else str(address or "memory://")
-    return not text.startswith("memory://")
+def misspelt_names() -> list[str]:
+    """A sentence for each name in files and environment that is no longer a setting, or was meant to be one."""
+    settings, of_profile = ([name.upper() for name in model.model_fields] for model in (Settings, StorageCredentials))
+    return [*likenesses((name.upper() for names in _given() for name in names), settings, of_profile)]
 
 
-def _is_on(value: Any) -> bool:
-    """As pydantic reads a boolean; a word that it does not know is an error of that field."""
-    return str(value).lower() not in OFF
+def names_given_twice() -> list[str]:
+    """A sentence for each setting that a file and the environment give differently."""
+    files, environment = _given()
+    names = sorted(name.upper() for name, text in files.items() if environment.get(name) not in (None, "", text))
+    return [f"{name} is given in the environment and differently in a file; the file is used" for name in names]

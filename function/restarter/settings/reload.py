@@ -4,7 +4,7 @@ import logging
 
 from restarter.settings.errors import SettingsError
 from restarter.settings.files import FileWatcher
-from restarter.settings.model import Settings, given_twice, load
+from restarter.settings.model import Settings, load, misspelt_names, names_given_twice
 
 LOG = logging.getLogger("restarter")
 
@@ -28,9 +28,9 @@ class SettingsReloader:
         return self._settings
 
     def warn(self) -> None:
-        """Log a warning for each setting that a file and the environment give differently."""
-        for name in given_twice():
-            LOG.warning("%s is given in the environment and differently in a file; the file is used", name)
+        """Log a warning for each name that is given twice and differently, is no longer a setting, or is misspelt."""
+        for sentence in (*names_given_twice(), *misspelt_names()):
+            LOG.warning("%s", sentence)
 
     def _read_again(self) -> None:
         watched = FileWatcher()
@@ -39,9 +39,9 @@ class SettingsReloader:
         except SettingsError as error:
             if not watched.changed():
                 self._watched = watched
-                LOG.error("The settings stay as they were, for a changed file is wrong: %s", "; ".join(error.messages))  # noqa: TRY400  # names say it all
+                LOG.error("Keeping the previous settings: a changed file is invalid: %s", "; ".join(error.messages))  # noqa: TRY400  # names say it all
             return
         if watched.changed():  # files are still changing: the next delivery reads all of them
             return
         self._watched, self._settings = watched, settings
-        LOG.warning("Settings were read again, for a secret file has changed")
+        LOG.warning("Settings reloaded")

@@ -4,12 +4,14 @@ import ipaddress
 import re
 from base64 import b64decode
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError, from_json
+from pydantic_settings import NoDecode
 
 # The 21 regions of OmsRegion in the official SDK (huaweicloudsdkoms 3.1.219).
 REGIONS = (
@@ -48,6 +50,11 @@ def _origin(value: str) -> str:
         raise PydanticCustomError("endpoint", "must be https (http is for loopback only)")
     name = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{name}" + (f":{port}" if port is not None else "")
+
+
+def _emulator(value: str) -> str:
+    """An origin, or host and port alone, as Google's own clients take it."""
+    return _origin(value if "://" in value else f"http://{value}")
 
 
 def _printable(value: SecretStr) -> SecretStr:
@@ -120,88 +127,101 @@ def _webhook_secret(value: SecretStr) -> SecretStr:
     return value
 
 
-def _certificates(path: str) -> str:
+def _certificates(path: Any) -> Any:
+    """The certificates in a PEM file, parsed."""
     text = _file(path)
     from cryptography.x509 import InvalidVersion, load_pem_x509_certificates  # noqa: PLC0415  # heavy, for SMN alone
 
     try:
-        load_pem_x509_certificates(text.encode())
+        return tuple(load_pem_x509_certificates(text.encode()))
     except (ValueError, InvalidVersion):
         raise PydanticCustomError("pem", "must be a PEM file with certificates") from None
-    return text
 
 
-def _key_set(path: str) -> str:
+def _key_set(path: Any) -> Any:
+    """The keys in a file with a JSON Web Key Set, parsed."""
     text = _file(path)
     from jwt import PyJWKSet, PyJWTError  # noqa: PLC0415  # not every deployment needs it
 
     try:
-        PyJWKSet.from_dict(from_json(text))
+        return PyJWKSet.from_dict(from_json(text))
     except (PyJWTError, ValueError, AttributeError, TypeError, NotImplementedError):
         raise PydanticCustomError("jwks", "must be a file with a JSON Web Key Set") from None
-    return text
 
 
-def _file(path: str) -> str:
+def _file(path: Any) -> str:
     try:
         return Path(path).read_text("ascii")
     except (OSError, ValueError):
         raise PydanticCustomError("file", "must be a readable file") from None
 
 
-BUDGET = re.compile(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,5})([smhd])")
-SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-MAX_WINDOW_S = 31 * 86400.0
-
-
-def parse_budget(value: str) -> tuple[int, float]:
-    """`5/24h` as (5, 86400.0): restarts, and the seconds of the window."""
-    match = BUDGET.fullmatch(value)
-    if match is None or int(match[2]) * SECONDS[match[3]] > MAX_WINDOW_S:
-        raise PydanticCustomError("budget", "must be like 5/24h: restarts in a window of s, m, h or d, up to 31d")
-    return int(match[1]), int(match[2]) * SECONDS[match[3]]
-
-
 DURATION = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+MAX_DAYS = 31
 
 
-def parse_duration(value: str) -> float:
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """So many restarts of one task within a window of so many seconds."""
+
+    count: int
+    window_s: float
+
+
+def in_words(seconds: float) -> str:
+    """A duration as a setting gives it: `24h`, `3d`."""
+    unit = "s" if seconds % 60 else "m" if seconds % 3600 else "h" if seconds % 86400 or seconds == 86400 else "d"
+    return f"{seconds / SECONDS[unit]:g}{unit}"
+
+
+def parse_duration(value: str, max_days: int = MAX_DAYS) -> float:
     """`3d` as 259200.0 seconds.
 
     Raises:
-        PydanticCustomError: It is not like `3d`.
+        PydanticCustomError: It is not like `3d`, or is longer than `max_days`.
     """
     match = DURATION.fullmatch(value)
-    if match is None or int(match[1]) * SECONDS[match[2]] > MAX_WINDOW_S:
-        raise PydanticCustomError("duration", "must be like 3d: a number of s, m, h or d, up to 31d")
+    if match is None or int(match[1]) * SECONDS[match[2]] > max_days * SECONDS["d"]:
+        raise PydanticCustomError("duration", f"must be like 3d: a number of s, m, h or d, up to {max_days}d")
     return int(match[1]) * SECONDS[match[2]]
 
 
-def _duration(value: str) -> str:
-    parse_duration(value)
-    return value
+def _duration(value: Any) -> Any:
+    return parse_duration(value) if isinstance(value, str) else value
 
 
-def _budget(value: str) -> str:
-    parse_budget(value)
-    return value
+def _budget(value: Any) -> Any:
+    """`5/24h` as a Budget."""
+    count, _, window = str(value).partition("/")
+    try:
+        if re.fullmatch(r"[1-9][0-9]{0,3}", count):
+            return Budget(int(count), parse_duration(window))
+    except PydanticCustomError:
+        pass
+    raise PydanticCustomError("budget", "must be like 5/24h: restarts in a window of s, m, h or d, up to 31d")
 
 
-LEDGERS = "must be memory://, sqlite:///path, redis:// or rediss:// (+sentinel, +cluster)"
+LEDGERS = "must be memory://, sqlite:///path, gs://, obs://, redis:// or rediss:// (+sentinel, +cluster)"
 
 
 def _ledger(value: SecretStr) -> SecretStr:
-    """`memory://`, a file of SQLite, or an address of Redis, which may hold a password."""
+    """`memory://`, a file of SQLite, a bucket, or an address of Redis, which may hold a password."""
     text = value.get_secret_value()
     if text == "memory://":
         return value
-    if not re.match(r"sqlite://|rediss?(\+sentinel|\+cluster)?://", text):
+    if not re.match(r"sqlite://|gs://|obs://|rediss?(\+sentinel|\+cluster)?://", text):
         raise PydanticCustomError("ledger", LEDGERS)
     try:
         if text.startswith("sqlite:"):
             from restarter.settings.sqlite_address import parse_sqlite_address  # noqa: PLC0415  # only where it is used
 
             parse_sqlite_address(text)
+            return value
+        if text.startswith(("gs:", "obs:")):
+            from restarter.settings.bucket_address import parse_bucket_address  # noqa: PLC0415  # the same
+
+            parse_bucket_address(text)
             return value
         import redis.asyncio.connection  # noqa: F401, PLC0415  # an extra: only where it is configured
 
@@ -233,30 +253,70 @@ def _check_tls_files(options: Mapping[str, str]) -> None:
         raise ValueError("ssl_ca_certs, ssl_certfile and ssl_keyfile must be readable PEM files") from None
 
 
+def _matches(pattern: str, said: str) -> AfterValidator:
+    """A check of a text against a pattern; `said` is what the error says, and never the text."""
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise PydanticCustomError("pattern", said)
+        return value
+
+    return AfterValidator(check)
+
+
+def _caller_token(value: SecretStr) -> SecretStr:
+    if len(value) < MIN_TOKEN_LENGTH:
+        raise PydanticCustomError(
+            "caller_token",
+            "each token needs {least} characters or more; one has {length}",
+            {"least": MIN_TOKEN_LENGTH, "length": len(value)},
+        )
+    return value
+
+
+MIN_TOKEN_LENGTH = 24
 Endpoint = Annotated[str, AfterValidator(_origin)]
+EmulatorHost = Annotated[str, AfterValidator(_emulator)]
+HostAndPort = Annotated[
+    str, StringConstraints(pattern=r"^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(:[0-9]{1,5})?$")
+]
 Region = Annotated[str, AfterValidator(_known_region)]
 # It becomes part of a path and of a header.
-ProjectId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,1024}$")]
+ProjectId = Annotated[
+    str, _matches(r"[A-Za-z0-9_-]{1,1024}", "a project id has letters, digits, - and _ only, up to 1,024")
+]
 Key = Annotated[SecretStr, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 Token = Annotated[SecretStr, Field(min_length=1, max_length=16384), AfterValidator(_printable)]
-CallerToken = Annotated[SecretStr, Field(min_length=24, max_length=16384), AfterValidator(_printable)]
+CallerToken = Annotated[SecretStr, Field(max_length=16384), AfterValidator(_caller_token), AfterValidator(_printable)]
 ConnectionString = Annotated[SecretStr, Field(max_length=2048), AfterValidator(_azure)]
 JsonAuthFile = Annotated[SecretStr, Field(max_length=65535), AfterValidator(_json_text)]
 Password = Annotated[SecretStr, Field(max_length=128), AfterValidator(_not_blank)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
-ProfileName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+ProfileName = Annotated[
+    str, _matches(r"[a-z0-9][a-z0-9_-]{0,62}", "a profile's name has up to 63 small letters, digits, - and _")
+]
 CdnKey = Annotated[SecretStr, Field(max_length=255), AfterValidator(_not_blank)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 TopicUrn = Annotated[
-    str, StringConstraints(pattern=r"^urn:smn:[a-z0-9-]{1,64}:[A-Za-z0-9_-]{1,64}:[A-Za-z0-9_-]{1,255}$")
+    str,
+    _matches(
+        r"urn:smn:[a-z0-9-]{1,64}:[A-Za-z0-9_-]{1,64}:[A-Za-z0-9_-]{1,255}",
+        "each topic must be like urn:smn:{region}:{project_id}:{name}",
+    ),
 ]
-Domain = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")]
-Certificates = Annotated[str, AfterValidator(_certificates)]
-KeySet = Annotated[str, AfterValidator(_key_set)]
-Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
-Origin = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z0-9.:-]{1,253})$")]
-RestartBudget = Annotated[str, AfterValidator(_budget)]
-Duration = Annotated[str, AfterValidator(_duration)]
+Domain = Annotated[
+    str,
+    _matches(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", "each must be a domain in small letters"),
+]
+# Parsed when settings are loaded: a tuple of x509 certificates, and a PyJWKSet. Where neither is set, no library for
+# them is imported, so their types have no name here.
+Certificates = Annotated[Any, NoDecode, BeforeValidator(_certificates)]
+KeySet = Annotated[Any, NoDecode, BeforeValidator(_key_set)]
+Email = Annotated[str, _matches(r"[^@\s]+@[^@\s]+", "each must be the address of an account")]
+Origin = Annotated[str, _matches(r"\*|[A-Za-z0-9.:-]{1,253}", "each must be a host, or * for any")]
+RestartBudget = Annotated[Budget, NoDecode, BeforeValidator(_budget)]
+Duration = Annotated[float, BeforeValidator(_duration)]
 LedgerAddress = Annotated[SecretStr, AfterValidator(_ledger)]
 CryptoType = Literal["DEFAULT", "KMS"]
-KmsKeyId = Annotated[str, StringConstraints(pattern=r"^[!-~]{36}$")]
+KmsKeyId = Annotated[str, _matches(r"[!-~]{36}", "must have 36 printable characters")]

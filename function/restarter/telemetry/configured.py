@@ -7,7 +7,7 @@ from restarter.telemetry.observer import NO_OBSERVER, Observer
 
 
 def configured_observer() -> Observer:
-    """OpenTelemetry where OTEL_EXPORTER_OTLP_ENDPOINT is set, else nobody.
+    """OpenTelemetry where OTEL_EXPORTER_OTLP_ENDPOINT is set, else an observer of nothing.
 
     Raises:
         SettingsError: The variable is set and the extra `otel` is not installed.

@@ -1,4 +1,4 @@
-"""What the flow tells while it handles a delivery, and who listens: nobody by default.
+"""What the flow reports while it handles a delivery, and who observes it: nobody by default.
 
 The pipeline reports each step to one `Observer`. OpenTelemetry is one, `explain` another.
 """
@@ -9,24 +9,24 @@ from typing import Any, Protocol
 
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import Sender
-from restarter.model import Delivery
+from restarter.model.delivery import Delivery
 
 
 class CallSpan(Protocol):
-    """One call while it is made."""
+    """One request while it is under way."""
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Trace headers to send with the call; they are never signed."""
+        """Trace headers to send with the request; they are never signed."""
         ...
 
     def end(self, answer: Answer | NoAnswer) -> None:
-        """Take note of the answer, or of its absence."""
+        """Record the response, or that there is none."""
         ...
 
 
 class Observer(Protocol):
-    """What is told of a delivery and of its calls. No method raises."""
+    """An observer of deliveries and of the requests that they cause. No method raises."""
 
     def delivery(self, delivery: Delivery) -> AbstractContextManager[str | None]:
         """A block around the handling of a delivery; gives a trace id or None."""
@@ -40,7 +40,7 @@ class Observer(Protocol):
         ...
 
     def call(self, call: Call) -> AbstractContextManager[CallSpan]:
-        """A block around one call."""
+        """A block around one request to OMS or another server."""
         ...
 
     def replied(self, status: int, receipts: Sequence[Mapping[str, Any]], seconds: float) -> None:
@@ -49,7 +49,7 @@ class Observer(Protocol):
 
 
 class NoSpan:
-    """A call that nobody watches."""
+    """A request that nobody observes."""
 
     headers: Mapping[str, str] = {}
 
@@ -61,7 +61,7 @@ NO_SPAN = NoSpan()
 
 
 class NoObserver:
-    """Nobody listens."""
+    """Observes nothing."""
 
     def delivery(self, delivery: Delivery) -> AbstractContextManager[str | None]:
         """An empty block."""
@@ -82,14 +82,14 @@ NO_OBSERVER = NoObserver()
 
 
 class ObservedTransport:
-    """A transport whose calls are told to an observer, which may add trace headers."""
+    """A transport that reports each request to an observer, which may add trace headers."""
 
     def __init__(self, transport: Sender, observer: Observer) -> None:
         self._transport = transport
         self._observer = observer
 
     async def send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
-        """Send the call within `seconds`, inside the observer's block."""
+        """Send the request within `seconds`, inside the observer's block."""
         with self._observer.call(call) as span:
             answer = await self._transport.send(call, {**headers, **span.headers}, seconds)
             span.end(answer)
@@ -101,5 +101,5 @@ class ObservedTransport:
 
 
 def observed(transport: Sender, observer: Observer) -> Sender:
-    """The transport, watched; without an observer it is the same object."""
+    """The transport, observed; without an observer it is the same object."""
     return transport if observer is NO_OBSERVER else ObservedTransport(transport, observer)

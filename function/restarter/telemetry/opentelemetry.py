@@ -16,26 +16,27 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 
 from restarter import __version__
 from restarter.decide.failure_reasons import BY_CODE
 from restarter.http.call import Answer, Call, NoAnswer
-from restarter.model import Delivery
-from restarter.telemetry.trace import traceparent_of
+from restarter.model.delivery import Delivery
+from restarter.telemetry.trace_context import traceparent_of
 
 REQUESTS = "restarter.requests"
 FAILURES = "restarter.failures"
 DELIVERY_SECONDS = "restarter.delivery.duration"
 CALL_SECONDS = "restarter.call.duration"
 METRICS = {REQUESTS: "{request}", FAILURES: "{failure}", DELIVERY_SECONDS: "s", CALL_SECONDS: "s"}
+MAX_ATTRIBUTE_LENGTH = 256  # of the path, for one, which anybody chooses; 2,048 spans wait for the collector
 EXPORT_TIMEOUT_S = 2.0  # traces and metrics each wait so long at the end, and platforms give 10 s for all of it
 
 
 class Span:
-    """One call while it is made."""
+    """One request while it is under way."""
 
     def __init__(self, span: trace.Span) -> None:
         self._span = span
@@ -61,7 +62,9 @@ class OpenTelemetry:
         # An id for each instance: without one, the counters of several instances overwrite each other in Prometheus.
         names = {"service.name": "oms-task-restarter", "service.version": __version__}
         resource = Resource.create({**names, "service.instance.id": secrets.token_hex(8)})
-        self._tracers = TracerProvider(resource=resource)
+        self._tracers = TracerProvider(
+            resource=resource, span_limits=SpanLimits(max_attribute_length=MAX_ATTRIBUTE_LENGTH)
+        )
         self._tracers.add_span_processor(spans or BatchSpanProcessor(OTLPSpanExporter(timeout=_export_timeout())))
         reader = metrics or PeriodicExportingMetricReader(OTLPMetricExporter(timeout=_export_timeout()))
         self._meters = MeterProvider([reader], resource=resource)
@@ -85,7 +88,7 @@ class OpenTelemetry:
 
     @contextmanager
     def call(self, call: Call) -> Iterator[Span]:
-        """A span for one call, named like the operation."""
+        """A span for one request, named like the operation."""
         attributes = {"http.request.method": call.method, "server.address": call.host.partition(":")[0]}
         started_at, operation = time.perf_counter(), call.operation or call.method
         with self._tracer.start_as_current_span(operation, None, SpanKind.CLIENT, attributes) as span:

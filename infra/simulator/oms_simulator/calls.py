@@ -10,7 +10,7 @@ from oms_simulator.storage_keys import read_body
 
 # A benchmark must not fill the memory.
 KEPT = 20_000
-SECRET_HEADERS = ("authorization", "x-auth-token", "x-security-token")
+SECRET_HEADERS = ("authorization", "x-auth-token", "x-security-token", "x-obs-security-token")
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable, MutableMapping
+from email.utils import formatdate
 from typing import Any
 
 from oms_simulator.messages import Answer, Request
@@ -37,7 +38,7 @@ def _text(raw: bytes) -> str:
 async def say(send: Send, answer: Answer, request_id: str) -> None:
     """Sends the answer, a long one in pieces so that a slow reader slows it down."""
     size = len(answer.body)
-    headers = {"x-request-id": request_id, **dict(answer.headers)}
+    headers = {"x-request-id": request_id, "date": formatdate(usegmt=True), **dict(answer.headers)}
     if answer.status != NO_CONTENT:
         headers.setdefault("content-length", str(size))
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
@@ -85,17 +86,17 @@ class Patience:
     async def until_gone(self, receive: Receive) -> None:
         await self._wait(gone(receive))
 
-    def let_go(self) -> None:
+    def end_all(self) -> None:
         for wait in self._waits:
             if not wait.done():
                 wait.set_result(None)
 
     async def _wait(self, event: Awaitable[None]) -> None:
-        let_go = asyncio.get_running_loop().create_future()
+        ended = asyncio.get_running_loop().create_future()
         task = asyncio.ensure_future(event)
-        self._waits.add(let_go)
+        self._waits.add(ended)
         try:
-            await asyncio.wait({let_go, task}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ended, task}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._waits.discard(let_go)
+            self._waits.discard(ended)
             task.cancel()

@@ -12,9 +12,12 @@ SETTERS: dict[tuple[str, str], Callable[[Controls, object], None]] = {
     ("PUT", "tasks"): Controls.set_tasks,
     ("POST", "tasks"): Controls.add_tasks,
     ("POST", "generate"): Controls.generate,
+    ("POST", "fail"): Controls.fail,
+    ("PUT", "smn"): Controls.set_smn,
     ("PUT", "groups"): Controls.set_groups,
     ("POST", "groups"): Controls.add_groups,
     ("PUT", "listing"): Controls.set_listing,
+    ("PUT", "objects"): Controls.set_objects,
     ("PUT", "rules"): Controls.set_rules,
     ("PUT", "throttle"): Controls.set_throttle,
     ("PUT", "auth"): Controls.set_auth,
@@ -24,6 +27,9 @@ READERS: dict[tuple[str, str], Callable[[Controls], object]] = {
     ("GET", "tasks"): Controls.tasks,
     ("GET", "starts"): Controls.all_starts,
     ("GET", "groups"): Controls.groups,
+    ("GET", "objects"): Controls.objects,
+    ("GET", "smn"): Controls.smn,
+    ("GET", "notices"): Controls.notices,
     ("GET", "calls"): Controls.calls,
 }
 RESETTERS: dict[tuple[str, str], Callable[[Controls], None]] = {

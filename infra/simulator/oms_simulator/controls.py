@@ -12,6 +12,9 @@ from oms_simulator.faults import Rule, Rules
 from oms_simulator.gateway import Auth, Gateway
 from oms_simulator.groups import GroupDocument
 from oms_simulator.listing import Listing, ListingDocument
+from oms_simulator.notices import Failure, Smn, SmnDocument
+from oms_simulator.objects import Objects, StoreDocument
+from oms_simulator.task_fields import DAYS_AGO_S
 from oms_simulator.tasks import TaskDocument
 from oms_simulator.throttle import Bucket, Limit
 from oms_simulator.world import World
@@ -40,10 +43,11 @@ class Generated(Document):
         """The tasks."""
         for n in range(self.count):
             update: dict[str, Any] = {"id": self.template.id + n, "name": self.template.name.replace("{n}", str(n + 1))}
-            if self.template.started_ago is None:
-                update["start_time"] = (self.template.start_time or 0) + n * self.step_ms
+            if self.template.started_ago is None and self.template.start_time:
+                update["start_time"] = self.template.start_time + n * self.step_ms
             else:
-                update["started_ago"] = max(0.0, self.template.started_ago - n * self.step_ms / 1000)
+                ago = DAYS_AGO_S if self.template.started_ago is None else self.template.started_ago
+                update["started_ago"] = max(0.0, ago - n * self.step_ms / 1000)
             yield self.template.model_copy(update=update)
 
 
@@ -60,6 +64,8 @@ class WorldDocument(Document):
     generate: list[Generated] = Field(default_factory=list)
     groups: list[GroupDocument] = Field(default_factory=list)
     listing: ListingDocument = ListingDocument()
+    objects: StoreDocument = StoreDocument()
+    smn: SmnDocument = SmnDocument()
     rules: list[Rule] = Field(default_factory=list)
     throttle: Limit = Limit()
     auth: Auth = Auth()
@@ -83,11 +89,13 @@ class Controls:
         initial, self._forward = self._initial, 0.0
         self._gateway = Gateway(EXAMPLE_AUTH.changed(initial.auth))
         self._log.clear()
+        self._world.smn = Smn(initial.smn)
         self._world.put_tasks(initial.tasks, self._now())
         for generated in initial.generate:
             self._world.add_tasks(generated.documents(), self._now())
         self._world.put_groups(initial.groups, self._now())
         self._world.listing = Listing(initial.listing)
+        self._objects = Objects(initial.objects)
         self._rules = Rules(initial.rules)
         self._bucket = Bucket(initial.throttle)
 
@@ -130,6 +138,23 @@ class Controls:
         """How many starts were accepted, by id, of tasks that were started at all."""
         return {str(task.id): task.starts for task in self._world.tasks(self._now()) if task.starts}
 
+    def fail(self, failure: object) -> None:
+        """Let a task in progress fail, with its notice if it was made with one."""
+        self._world.fail_task(parse(Failure, failure, "fail"), self._now())
+
+    def smn(self) -> dict[str, Any]:
+        """The topics and templates of SMN; what is shown can be put back."""
+        return self._world.smn.document.model_dump()
+
+    def set_smn(self, smn: object) -> None:
+        """Replace the topics and templates. A notice that has left is still delivered."""
+        self._world.smn.document = parse(SmnDocument, smn, "smn")
+
+    def notices(self) -> list[dict[str, Any]]:
+        """What OMS published or could not publish, and the calls that followed, oldest first."""
+        self._world.advance(self._now())
+        return self._world.smn.notices()
+
     def set_groups(self, groups: object) -> None:
         """Replace all task groups."""
         self._world.put_groups(parse(list[GroupDocument], groups, "groups"), self._now())
@@ -152,6 +177,14 @@ class Controls:
     def set_listing(self, listing: object) -> None:
         """Change how ListTasks comes out, and count its calls from 0."""
         self._world.listing = Listing(parse(ListingDocument, listing, "listing"))
+
+    def set_objects(self, document: object) -> None:
+        """Change the object store; it is empty then."""
+        self._objects = Objects(parse(StoreDocument, document, "objects"))
+
+    def objects(self) -> dict[str, str]:
+        """What each object holds, by bucket and name."""
+        return self._objects.described()
 
     def calls(self) -> list[dict[str, Any]]:
         """What was asked and answered, oldest first."""

@@ -11,6 +11,7 @@ from oms_simulator.messages import JSON, OMS_MESSAGES, Answer, encode
 
 HTML = {"content-type": "text/html"}
 PAGE = "<html><body><h1>{}</h1></body></html>"
+SLOW_DOWN = "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 
 # Answers with a name, to be written as {"answer": "throttled"}.
 NAMED: dict[str, dict[str, Any]] = {
@@ -26,6 +27,7 @@ NAMED: dict[str, dict[str, Any]] = {
     "unavailable": {"status": 503, "body": {"error_code": "OMS.2004", "error_msg": "Service unavailable."}},
     "broken": {"status": 500, "body": {"error_code": "OMS.1001", "error_msg": "Internal server error."}},
     "bad_gateway": {"status": 502, "body": PAGE.format("502 Bad Gateway"), "headers": HTML},
+    "slow_down": {"status": 503, "body": SLOW_DOWN, "headers": {"content-type": "application/xml"}},
     "redirect": {"status": 302, "headers": {"location": "http://127.0.0.1:9/elsewhere"}},
     "html": {"status": 200, "body": PAGE.format("Please log in"), "headers": HTML},
     "huge": {"status": 200, "size": 20_000_000},
@@ -63,7 +65,16 @@ class Hang:
     name = "hang"
 
 
-Ending = Say | Reset | Hang
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Close without an answer, and do the work so many seconds later."""
+
+    seconds: float
+    commit = False
+    name = "late"
+
+
+Ending = Say | Reset | Hang | Late
 
 
 class GivenAnswer(Document):
@@ -109,6 +120,7 @@ class Action(Document):
     reset_before: Literal["fin", "rst"] | None = None
     reset_after: Literal["fin", "rst"] | None = None
     hang: Literal["before", "after"] | None = None
+    late: Annotated[float, Field(ge=0, le=3600)] | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> "Action":
@@ -123,5 +135,7 @@ class Action(Document):
             return self.answer.build()
         if self.hang is not None:
             return Hang(self.hang == "after")
+        if self.late is not None:
+            return Late(self.late)
         how = self.reset_before or self.reset_after
         return None if how is None else Reset(self.reset_after is not None, how == "rst")

@@ -1,6 +1,7 @@
 """Rules that make the simulator misbehave: which call, how often, and what then. No I/O here."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -16,7 +17,8 @@ from oms_simulator.task_fields import TaskId
 class Rule(Document):
     """Which calls, how often (None is always), how likely, and what then.
 
-    A task, a group or a page that is None matches every one. The first `skip` calls that match pass untouched.
+    A task, a group, a page or an object that is None matches every one;
+    the name of an object is a pattern. The first `skip` calls that match pass untouched.
     """
 
     action: Action
@@ -24,6 +26,7 @@ class Rule(Document):
     task_id: TaskId | None = None
     group_id: GroupId | None = None
     page: Annotated[int, Field(ge=1)] | None = None
+    object_name: str | None = None
     skip: Times = 0
     count: Times | None = None
     probability: Annotated[float, Field(ge=0, le=1)] = 1.0
@@ -66,6 +69,7 @@ def _matches(rule: Rule, where: Route) -> bool:
         and rule.task_id in (None, where.task_id)
         and rule.group_id in (None, where.group_id)
         and rule.page in (None, where.page)
+        and (rule.object_name is None or re.search(rule.object_name, where.object_name) is not None)
     )
 
 

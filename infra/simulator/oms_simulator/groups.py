@@ -62,8 +62,7 @@ class GroupDocument(GroupFields):
     def group(self, now: float) -> "Group":
         """The group that this document describes. `now`: seconds since 1970."""
         facts = self.model_dump(include=set(GROUP_FIELDS), warnings=False)
-        if self.started_ago is not None:
-            facts["start_time"] = int((now - self.started_ago) * 1000)
+        facts["start_time"] = self.start_ms(self.started_ago, now)
         return Group(
             project_id=self.project_id,
             facts=facts,

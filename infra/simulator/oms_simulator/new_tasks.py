@@ -15,7 +15,7 @@ from oms_simulator.documents import Document, InvalidDocument, parse
 from oms_simulator.group_fields import GroupFields
 from oms_simulator.groups import Group, GroupDocument, created
 from oms_simulator.storage_keys import read_body
-from oms_simulator.task_fields import RUNNING, DestinationNode, SourceNode
+from oms_simulator.task_fields import RUNNING, DestinationNode, SmnConfig, SourceNode
 from oms_simulator.tasks import Task, TaskDocument
 
 Key = Annotated[str, Field(min_length=1, max_length=100)]
@@ -63,7 +63,7 @@ class Options(Document):
     migrate_since: int | None = None
     bandwidth_policy: list[Any] | None = None
     source_cdn: dict[str, Any] | None = None
-    smn_config: dict[str, Any] | None = None
+    smn_config: SmnConfig | None = None
     enable_metadata_migration: bool | None = None
     enable_restore: bool | None = None
     enable_failed_object_recording: bool | None = None
@@ -97,7 +97,13 @@ class NewTask(Options):
         """The task, which waits and then runs."""
         name = self.name(now, task_id)
         document = TaskDocument(
-            id=task_id, name=name, project_id=project_id, task_type=self.task_type, started_ago=0.0, **self.fields()
+            id=task_id,
+            name=name,
+            project_id=project_id,
+            task_type=self.task_type,
+            started_ago=0.0,
+            smn_config=self.smn_config,
+            **self.fields(),
         )
         return replace(document.task(now), due=now, next_status=RUNNING)
 

@@ -19,6 +19,9 @@ Operation = Literal[
     "retry_group",
     "stop_group",
     "delete_group",
+    "put_object",
+    "get_object",
+    "append_object",
     "unknown",
 ]
 
@@ -64,6 +67,8 @@ class Route:
     text_id: str | None = None
     group_id: str | None = None
     page: int | None = None
+    object_name: str = ""
+    """Bucket and name of an object."""
 
     @property
     def task_id(self) -> int | None:

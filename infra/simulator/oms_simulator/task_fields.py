@@ -18,6 +18,7 @@ Flag = Annotated[bool, Blank]
 Number = Annotated[Count, Blank]
 Share = Annotated[float, Field(ge=0, le=1), Blank]
 Items = Annotated[list[Any], Blank]
+TopicUrn = Annotated[str, Field(pattern=r"^urn:smn:[a-z0-9-]+:[A-Za-z0-9]+:[A-Za-z0-9_-]{1,255}$")]
 
 
 class ErrorReason(Document):
@@ -70,13 +71,25 @@ class SmnInfo(Document):
     topic_name: str | None = None
 
 
+DAYS_AGO_S = 20 * 86_400.0
+
+
+class SmnConfig(Document):
+    """Where a task's notice goes, and of what. It is given when a task is made, and OMS never shows it again."""
+
+    topic_urn: TopicUrn
+    trigger_conditions: Annotated[list[Literal["FAILURE", "SUCCESS"]], Field(min_length=1)]
+    language: Literal["zh-cn", "en-us"] = "en-us"
+    message_template_name: str | None = None
+
+
 class SharedFields(Document):
     """Fields that a task and a task group have in common."""
 
     description: Text = ""
     obs_system: Text = "BUCKET"
     error_reason: Annotated[ErrorReason | None, Blank] = None
-    start_time: Number = 1793136997786
+    start_time: Number = 0
     total_time: Number = 0
     migrate_speed: Number = 0
     total_size: Number = 0
@@ -94,6 +107,12 @@ class SharedFields(Document):
     dst_storage_policy: Text = "STANDARD"
     consistency_check: Text = "size_last_modified"
     enable_requester_pays: Flag = False
+
+    def start_ms(self, started_ago: float | None, now: float) -> int | None:
+        """When it started, in milliseconds since 1970: as given, `started_ago` or else 20 days before `now`."""
+        if started_ago is None and "start_time" in self.model_fields_set:
+            return self.start_time
+        return int((now - (DAYS_AGO_S if started_ago is None else started_ago)) * 1000)
 
 
 class TaskFields(SharedFields):

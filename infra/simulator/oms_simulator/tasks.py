@@ -16,6 +16,7 @@ from oms_simulator.task_fields import (
     SUCCEEDED,
     TASK_FIELDS,
     WAITING,
+    SmnConfig,
     Status,
     TaskFields,
 )
@@ -48,7 +49,7 @@ class TaskDocument(TaskFields):
     """A task of a control document: what OMS shows of it, and how the simulator treats it.
 
     `after_start` is the status that it has `after_seconds` after a start; without it the task runs on.
-    `started_ago` takes the place of `start_time`: seconds before now.
+    `started_ago` takes the place of `start_time`: seconds before now. Without both it is 20 days.
     """
 
     project_id: ProjectId = DEFAULT_PROJECT
@@ -57,14 +58,14 @@ class TaskDocument(TaskFields):
     pause_seconds: Seconds = 1.0
     started_ago: Seconds | None = None
     omit: list[Annotated[str, AfterValidator(_know_field)]] = Field(default_factory=list)
+    smn_config: SmnConfig | None = None
     starts: Times = 0
     starts_as_member: Times = 0
 
     def task(self, now: float) -> "Task":
         """The task that this document describes. `now`: seconds since 1970."""
         facts = self.model_dump(include=set(TASK_FIELDS), warnings=False)
-        if self.started_ago is not None:
-            facts["start_time"] = int((now - self.started_ago) * 1000)
+        facts["start_time"] = self.start_ms(self.started_ago, now)
         return Task(
             project_id=self.project_id,
             facts=facts,
@@ -72,6 +73,7 @@ class TaskDocument(TaskFields):
             after_start=self.after_start,
             after_seconds=self.after_seconds,
             pause_seconds=self.pause_seconds,
+            smn_config=self.smn_config,
             starts=self.starts,
             starts_as_member=self.starts_as_member,
         )
@@ -91,6 +93,7 @@ class Task:
     after_start: int | None = None
     after_seconds: float = 0.0
     pause_seconds: float = 1.0
+    smn_config: SmnConfig | None = None
     starts: int = 0
     starts_as_member: int = 0
     due: float | None = None
@@ -124,6 +127,7 @@ class Task:
             "after_seconds": self.after_seconds,
             "pause_seconds": self.pause_seconds,
             "omit": list(self.omit),
+            "smn_config": None if self.smn_config is None else self.smn_config.model_dump(),
             "starts": self.starts,
             "starts_as_member": self.starts_as_member,
         }
@@ -132,6 +136,12 @@ class Task:
     def with_status(self, status: int) -> "Task":
         """The same task in another status, with nothing to come."""
         return replace(self, facts={**self.facts, "status": status}, due=None, next_status=None)
+
+
+def failed(task: Task, change: Mapping[str, Any]) -> Task:
+    """The task has failed. `change`: the fields that say why."""
+    after = task.with_status(FAILED)
+    return replace(after, facts={**after.facts, **change})
 
 
 def started(task: Task, now: float) -> Task:

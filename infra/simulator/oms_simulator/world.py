@@ -9,6 +9,7 @@ from oms_simulator import groups, tasks
 from oms_simulator.documents import InvalidDocument
 from oms_simulator.groups import Group, GroupDocument
 from oms_simulator.listing import Listing, ListingDocument
+from oms_simulator.notices import WORDS, Failure, Smn, SmnDocument
 from oms_simulator.task_fields import FAILED, PAUSED
 from oms_simulator.tasks import Task, TaskDocument
 
@@ -24,6 +25,7 @@ class World:
         # When a task's status changes by itself, soonest first; an entry may be out of date.
         self._due: list[tuple[float, int]] = []
         self.listing = Listing(ListingDocument())
+        self.smn = Smn(SmnDocument())
 
     # ---- tasks
 
@@ -38,12 +40,20 @@ class World:
 
     def tasks(self, now: float) -> list[Task]:
         """All tasks of all projects, in the order in which they were made."""
-        self._advance(now)
+        self.advance(now)
         return list(self._tasks.values())
+
+    def advance(self, now: float) -> None:
+        """Make the changes that are due, and publish what they lead to."""
+        while self._due and self._due[0][0] <= now:
+            due, task_id = heapq.heappop(self._due)
+            task = self._tasks.get(task_id)
+            if task is not None and (after := tasks.settled(task, now)) is not task:
+                self._tasks[task_id] = self._told(after, due)
 
     def task(self, task_id: int, now: float) -> Task | None:
         """The task, whatever its project."""
-        self._advance(now)
+        self.advance(now)
         return self._tasks.get(task_id)
 
     def find_task(self, project_id: str, task_id: int, now: float) -> Task | None:
@@ -60,6 +70,15 @@ class World:
         self._tasks[task.id] = task
         if task.due is not None:
             heapq.heappush(self._due, (task.due, task.id))
+
+    def fail_task(self, failure: Failure, now: float) -> None:
+        """Let a task fail. Raises InvalidDocument where there is none, or where it is not in progress."""
+        task = self.task(failure.task_id, now)
+        if task is None:
+            raise InvalidDocument("fail.task_id", "is no task")
+        if task.status not in tasks.ACTIVE:
+            raise InvalidDocument("fail.task_id", "is not in progress")
+        self._tasks[task.id] = self._told(tasks.failed(task, failure.change(str(task.facts["name"]))), now)
 
     def delete_task(self, task_id: int) -> None:
         """Forget a task."""
@@ -155,11 +174,11 @@ class World:
                 members[task.project_id, group_id].append(task)
         return members
 
-    def _advance(self, now: float) -> None:
-        while self._due and self._due[0][0] <= now:
-            _, task_id = heapq.heappop(self._due)
-            if task_id in self._tasks:
-                self._tasks[task_id] = tasks.settled(self._tasks[task_id], now)
+    def _told(self, task: Task, now: float) -> Task:
+        """The task with the result of its notice, if it has ended and asked for one."""
+        if task.smn_config is None or task.status not in WORDS:
+            return task
+        return replace(task, facts={**task.facts, "smn_info": self.smn.announce(task.facts, task.smn_config, now)})
 
     @staticmethod
     def _with_tasks(known: dict[int, Task], documents: Iterable[TaskDocument], now: float) -> dict[int, Task]:

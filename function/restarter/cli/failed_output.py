@@ -1,0 +1,179 @@
+"""What `failed` prints: a summary by cause, then the tasks; as text, JSON or CSV. No I/O here."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import click
+
+from restarter.cli.failed_tasks import FailedTarget
+from restarter.cli.output import Column, columns, number, plain, terminal_width
+from restarter.decide.failure_reasons import explain_failure
+from restarter.model.outcome import Kind, Reason
+from restarter.reporting.redaction import Mask
+
+TABLE = (
+    Column("task or group", 0),
+    Column("failed since", 2),
+    Column("objects", 3),
+    Column("notice", 4),
+    Column("an event now", 1, is_whole=False),
+    Column("name", 5, is_whole=False),
+)
+NOTICE = {True: "sent", False: "not sent", None: "?"}
+# The cells of `--csv`: the members of a line of `--json`, in this order.
+MEMBERS = (
+    *("project_id", "task_id", "group_id", "failed_tasks", "task_name", "failed_at"),
+    *("failure_reason", "failure_class", "failure", "failed_objects", "failed_objects_list"),
+    *("notice_sent", "notice_error", "outcome", "reason", "rule", "migrate_failed_object", "retry_after"),
+)
+FORMULA = ("=", "+", "-", "@")  # with these a spreadsheet begins a formula
+
+
+class Cause(NamedTuple):
+    """The targets that failed for one reason."""
+
+    failure_reason: str | None
+    rows: list[FailedTarget]
+
+    @property
+    def failed_objects(self) -> int:
+        """Of all of them, as far as OMS says."""
+        return sum(row.failed_objects or 0 for row in self.rows)
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """How many of them an event would start, refuse, and so on."""
+        return Counter(str(row.outcome.kind) for row in self.rows)
+
+    def as_json(self) -> str:
+        """A line of `--json`."""
+        explained = explain_failure(self.failure_reason)
+        facts = {
+            "kind": "cause",
+            "failure_reason": self.failure_reason,
+            "failure": explained.clause.en if self.failure_reason else None,
+            "tasks": len(self.rows),
+            "failed_objects": self.failed_objects,
+            "outcomes": self.outcomes,
+            "to_do": explained.measure.en if self.failure_reason else None,
+        }
+        return json.dumps({name: value for name, value in facts.items() if value is not None})
+
+
+def by_cause(rows: Sequence[FailedTarget]) -> list[Cause]:
+    """The rows by cause, the most frequent first; those of a cause stay in their order."""
+    causes: dict[str | None, list[FailedTarget]] = {}
+    for row in rows:
+        causes.setdefault(row.failure_reason, []).append(row)
+    return [Cause(*item) for item in sorted(causes.items(), key=lambda item: (-len(item[1]), item[0] or "~"))]
+
+
+def as_text(causes: Sequence[Cause], mask: Mask, *, is_long: bool) -> Iterator[str]:
+    """The summary, then the tasks of each cause; with `is_long` a block of all that is known of each."""
+    for cause in causes:
+        yield from _summary(cause)
+    if is_long:
+        for cause in causes:
+            for row in cause.rows:
+                yield ""
+                yield from _block(row.facts(mask))
+        return
+    yield ""
+    head, *lines = columns(TABLE, [_cells(row.facts(mask)) for cause in causes for row in cause.rows])
+    yield head
+    for cause in causes:
+        yield click.style(cause.failure_reason or "no cause known", bold=True)
+        yield from lines[: len(cause.rows)]
+        lines = lines[len(cause.rows) :]
+
+
+def _summary(cause: Cause) -> Iterator[str]:
+    """How many, what an event would do, why they failed, and what a person does."""
+    objects = f", {number(cause.failed_objects, 'failed object')}" if cause.failed_objects else ""
+    does = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in cause.outcomes.most_common())
+    text = (
+        f"{cause.failure_reason or 'no cause known'}: {number(len(cause.rows), 'task')}{objects}; an event now: {does}."
+    )
+    if cause.failure_reason:
+        explained = explain_failure(cause.failure_reason)
+        clause = explained.clause.en
+        text += f" {clause[:1].upper()}{clause[1:]}. To do: {explained.measure.en}."
+    yield from click.wrap_text(text, terminal_width(), subsequent_indent="    ").splitlines()
+
+
+def _block(facts: Mapping[str, Any]) -> Iterator[str]:
+    for name in MEMBERS:
+        if name in facts:
+            yield f"{name.replace('_', ' ')}: {plain(_as_cell(facts[name]))}"
+
+
+def _cells(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """The columns of one row, without control characters."""
+    others = len(facts.get("failed_tasks", ())) - 1
+    failed_at = facts.get("failed_at", "")
+    words = (
+        facts.get("group_id") or facts["task_id"],
+        f"{failed_at[5:10]} {failed_at[11:16]}Z" if failed_at else "?",
+        str(facts.get("failed_objects", "?")),
+        NOTICE[facts.get("notice_sent")],
+        _event(facts),
+        facts.get("task_name", "?") + (f" and {others} more" if others > 0 else ""),
+    )
+    return tuple(map(plain, words))
+
+
+def _event(facts: Mapping[str, Any]) -> str:
+    """What an event would do, in the words of receipts."""
+    if facts["outcome"] == Kind.WOULD_START:
+        return "starts it, failed only" if facts.get("migrate_failed_object") else "starts it, all objects"
+    words = " ".join(filter(None, [facts["outcome"], facts.get("reason")]))
+    return words + (f", {facts['retry_after']} s" if "retry_after" in facts else "")
+
+
+def as_csv(facts: Sequence[Mapping[str, Any]]) -> str:
+    """A table for a spreadsheet; no cell is a formula there."""
+    written = io.StringIO()
+    table = csv.writer(written, lineterminator="\n")
+    table.writerow(MEMBERS)
+    table.writerows([_safe(_as_cell(row.get(name, ""))) for name in MEMBERS] for row in facts)
+    return written.getvalue().removesuffix("\n")
+
+
+def _as_cell(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case list():
+            return " ".join(value)
+        case _:
+            return str(value)
+
+
+def _safe(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(FORMULA) else plain(cell)
+
+
+def question(rows: Sequence[FailedTarget], chosen: int) -> str:
+    """What is asked before a start: how many, and why the others are not started."""
+    others = Counter(_held_back(row) for row in rows if not row.would_start)
+    if chosen == len(rows):
+        return f"Start {chosen} of {len(rows)}?"
+    reasons = ", ".join(f"{count} {one if count == 1 else many}" for (one, many), count in others.most_common())
+    return f"Start {chosen} of {len(rows)}? {reasons} (--all starts them, too)"
+
+
+def _held_back(row: FailedTarget) -> tuple[str, str]:
+    """Why an event would not start it, of one and of several."""
+    match row.outcome.kind, row.outcome.reason:
+        case _, Reason.PAUSED | Reason.PAUSED_GROUP:
+            return "is paused", "are paused"
+        case Kind.DEFERRED | Kind.UNAVAILABLE | Kind.UNCONFIRMED, _:
+            return "waits", "wait"
+        case Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO, _:
+            return "is running or done", "are running or done"
+        case _:
+            return "needs a person first", "need a person first"

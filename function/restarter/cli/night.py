@@ -1,0 +1,218 @@
+"""A night told by receipts: when each task ran, when it stood failed, and what the function did. No I/O here."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+STARTS = ("started", "unconfirmed")
+Receipt = Mapping[str, Any]
+
+
+class State(StrEnum):
+    """What a task did for a while."""
+
+    RAN = "ran"
+    FAILED = "failed"
+
+
+class What(StrEnum):
+    """What happened at a moment."""
+
+    NOTICE = "notice"
+    START = "start"
+    REFUSAL = "refusal"
+    PERSON = "person"
+    DONE = "done"
+
+
+class Span(NamedTuple):
+    """A while in one state."""
+
+    begins: datetime
+    ends: datetime
+    state: State
+
+
+class Mark(NamedTuple):
+    """A moment, and its sentence."""
+
+    at: datetime
+    what: What
+    text: str
+
+
+@dataclass(slots=True)
+class TaskNight:
+    """One task or group; `state` is what it does after its last span."""
+
+    name: str
+    cause: str = "no reason given"
+    """The TRF code of its last failure."""
+    spans: list[Span] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    failed_at: datetime | None = None
+    """When it failed first."""
+    state: State | None = None
+    since: datetime | None = None
+
+    def change(self, state: State | None, at: datetime) -> None:
+        """The task is in another state from then on; None: it is done."""
+        if state is self.state:
+            return
+        if self.state and self.since and at > self.since:
+            self.spans.append(Span(self.since, at, self.state))
+        self.state, self.since = state, at
+
+    @property
+    def stood(self) -> timedelta:
+        """How long it stood failed."""
+        return sum((span.ends - span.begins for span in self.spans if span.state is State.FAILED), timedelta())
+
+    @property
+    def advice(self) -> str | None:
+        """What a person has to do, where the task stands failed until somebody does it."""
+        last = next((mark for mark in reversed(self.marks) if mark.what is not What.NOTICE), None)
+        return last.text if last and last.what is What.PERSON else None
+
+
+class Night(NamedTuple):
+    """The tasks of a night in the order of their first failure."""
+
+    begins: datetime
+    ends: datetime
+    tasks: list[TaskNight]
+
+    @property
+    def stood(self) -> timedelta:
+        """How long all tasks together stood failed."""
+        return sum((task.stood for task in self.tasks), timedelta())
+
+    @property
+    def standing(self) -> list[TaskNight]:
+        """The tasks that stand failed at the end."""
+        return [task for task in self.tasks if task.state is State.FAILED]
+
+
+def night_of(
+    receipts: Iterable[Receipt],
+    begins: datetime | None = None,
+    ends: datetime | None = None,
+    done: Mapping[str, datetime] | None = None,
+) -> Night:
+    """The night between two moments, by default from the first receipt's failure to the last receipt.
+
+    Args:
+        receipts: They need `time`; those without it, and those that name no task, are passed over.
+        begins: When the picture begins.
+        ends: When it ends. Later receipts are passed over.
+        done: When tasks succeeded, by id or name: receipts do not tell it.
+    """
+    told = sorted(((at, one) for one in receipts if (at := time_of(one)) and (not ends or at <= ends)), key=_at)
+    ids = _ids(receipt for _, receipt in told)
+    tasks = _tasks(told, ids)
+    firsts = [task.marks[0].at for task in tasks.values() if task.marks]
+    ends = ends or max((at for at, _ in told), default=begins or datetime.min.replace(tzinfo=UTC))
+    begins = begins or min(firsts, default=ends)
+    finished = {ids.get(name, name): at for name, at in (done or {}).items()}
+    for key, task in tasks.items():
+        _close(task, begins, ends, finished.get(key))
+    shown = [task for task in tasks.values() if task.spans]
+    return Night(begins, ends, sorted(shown, key=lambda task: task.failed_at or ends))
+
+
+def by_hand(night: Night) -> Night:
+    """The same failures with nobody there: each task stands from its first failure on."""
+    tasks = []
+    for task in night.tasks:
+        failed_at = max(task.failed_at or night.ends, night.begins)
+        spans = [Span(night.begins, failed_at, State.RAN), Span(failed_at, night.ends, State.FAILED)]
+        spans = [span for span in spans if span.ends > span.begins]
+        tasks.append(replace(task, spans=spans, marks=[], state=spans[-1].state))
+    return night._replace(tasks=tasks)
+
+
+def time_of(receipt: Receipt) -> datetime | None:
+    """The receipt's `time`, with its zone."""
+    try:
+        at = datetime.fromisoformat(receipt["time"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return at if at.tzinfo else None
+
+
+def _at(pair: tuple[datetime, Receipt]) -> datetime:
+    return pair[0]
+
+
+def _ids(receipts: Iterable[Receipt]) -> dict[str, str]:
+    """The id behind each name that one receipt shows beside it, unless two ids have the name."""
+    found: dict[str, set[str]] = {}
+    for receipt in receipts:
+        if receipt.get("task_id") and receipt.get("task_name"):
+            found.setdefault(str(receipt["task_name"]), set()).add(str(receipt["task_id"]))
+    return {name: ids.pop() for name, ids in found.items() if len(ids) == 1}
+
+
+def _key(receipt: Receipt, ids: Mapping[str, str]) -> str | None:
+    group, task, name = (str(receipt.get(field) or "") for field in ("group_id", "task_id", "task_name"))
+    return group or task or ids.get(name, name) or None
+
+
+def _tasks(told: Iterable[tuple[datetime, Receipt]], ids: Mapping[str, str]) -> dict[str, TaskNight]:
+    """Each task with what its receipts say, in their order."""
+    tasks: dict[str, TaskNight] = {}
+    for at, receipt in told:
+        key = _key(receipt, ids)
+        if key is not None:
+            task = tasks.setdefault(key, TaskNight(key))
+            task.name = _name(receipt) or task.name
+            _add(task, receipt, at)
+    return tasks
+
+
+def _name(receipt: Receipt) -> str | None:
+    group = receipt.get("group_id")
+    return f"group {group}" if group else receipt.get("task_name")
+
+
+def _add(task: TaskNight, receipt: Receipt, at: datetime) -> None:
+    """Take a later receipt of the task into account."""
+    outcome, reason = str(receipt.get("outcome")), receipt.get("reason")
+    words = " ".join(str(word) for word in (outcome, reason) if word)
+    if receipt.get("failure_reason"):
+        task.cause = str(receipt["failure_reason"])
+    if receipt.get("intent") == "failed":
+        failed_at = at - timedelta(seconds=float(receipt.get("event_age_s") or 0))
+        task.marks.append(Mark(failed_at, What.NOTICE, f"notice: {words}"))
+        task.failed_at = task.failed_at or failed_at
+        if outcome not in ("duplicate", "already_running", "nothing_to_do"):
+            task.change(State.FAILED, max(failed_at, task.since or failed_at))
+    if outcome in STARTS:
+        task.marks.append(Mark(at, What.START, words))
+        task.change(State.RAN, at)
+    elif outcome == "already_running":
+        task.change(State.RAN, at)
+    elif outcome == "nothing_to_do":
+        task.change(None, at)
+    elif receipt.get("advice"):
+        task.marks.append(Mark(at, What.PERSON, f"{reason or outcome}: {receipt['advice']}"))
+    elif outcome in ("refused", "rejected"):
+        task.marks.append(Mark(at, What.REFUSAL, words))
+
+
+def _close(task: TaskNight, begins: datetime, ends: datetime, done: datetime | None) -> None:
+    """Cut the spans to the night: before its first failure a task ran; what it did last, it does until the end."""
+    if done and task.state is State.RAN and task.since and task.since <= done <= ends:
+        task.change(None, done)
+        task.marks.append(Mark(done, What.DONE, "succeeded"))
+    first = task.spans[0].begins if task.spans else task.since
+    spans = [*task.spans]
+    if task.state and task.since:
+        spans.append(Span(task.since, ends, task.state))
+    if first and spans and spans[0].state is State.FAILED:
+        spans.insert(0, Span(begins, first, State.RAN))
+    cut = [span._replace(begins=max(span.begins, begins), ends=min(span.ends, ends)) for span in spans]
+    task.spans = [span for span in cut if span.ends > span.begins]
+    task.marks = [mark for mark in task.marks if begins <= mark.at <= ends]

@@ -1,0 +1,33 @@
+"""The rules that need neither OMS nor the ledger. No I/O and no clock here."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from restarter.decide.case import refused
+from restarter.decide.policy import Policy
+from restarter.model.outcome import Outcome, Reason
+from restarter.model.request import Event
+
+MAX_CLOCK_SKEW_S = 300.0  # that a sender's clock may be ahead
+AdmissionRule = Callable[[Event, Policy, datetime], Outcome | None]
+
+
+def disabled(event: Event, policy: Policy, now: datetime) -> Outcome | None:
+    """`RESTART_ENABLED=false`."""
+    return None if policy.enabled else refused(Reason.DISABLED)
+
+
+def stale_event(event: Event, policy: Policy, now: datetime) -> Outcome | None:
+    """The event is older than `RESTART_MAX_EVENT_AGE`, or over 5 minutes in the future."""
+    if event.occurred_at is None:
+        return None
+    age = (now - event.occurred_at).total_seconds()
+    return None if -MAX_CLOCK_SKEW_S <= age <= policy.max_event_age else refused(Reason.STALE_EVENT)
+
+
+ADMISSION_RULES: tuple[AdmissionRule, ...] = (disabled, stale_event)
+
+
+def admit(event: Event, policy: Policy, now: datetime) -> Outcome | None:
+    """The outcome that ends a request before OMS or the ledger is asked; None when there is none. `now`: UTC."""
+    return next((found for rule in ADMISSION_RULES if (found := rule(event, policy, now)) is not None), None)

@@ -1,0 +1,242 @@
+"""A ledger in a bucket of OBS, which has no conditional write: a splitter decides who wins.
+
+Nothing is deleted, appended or listed, and no write is sent twice. `x-obs-expires` ends what is old. Under the prefix:
+
+| object | what it holds |
+|---|---|
+| `e/<event>/<round>/x`, `y` | the splitter of a round in which the event is claimed; `y` stands for the claim |
+| `e/<event>/<round>/r` | the claim was released: round + 1 is open, as after a claim that has expired |
+| `e/<event>/s` | the event is settled, and for which task |
+| `t/<key>/<n>/x`, `y`, `w` | the splitter of restart n, and the restart as its winner wrote it |
+| `t/<key>/h` | the number of a restart that was written, from which the others are found |
+| `m/<name>/<round>/x`, `y`, `w` | the splitter of a mark, and its owner |
+
+A splitter that was begun and not finished counts as a restart: its winner may have died.
+"""
+
+import re
+from typing import Any, NamedTuple
+
+from cachetools import LRUCache
+from pydantic_core import from_json, to_json
+
+from restarter.ledger import (
+    MAX_WINDOW_S,
+    SETTLED_TTL_S,
+    Claim,
+    Claimed,
+    EventKey,
+    History,
+    LedgerError,
+    LedgerKeys,
+    new_token,
+)
+from restarter.ledger.splitter import Read, Split, Store, split
+from restarter.model.task import Restart
+
+EVENT_DAYS = 8  # one more than SETTLED_TTL_S
+# A restart outlives the number that it is found by, and that the longest window. OBS may delete two days late.
+HINT_DAYS = 32
+RESTART_DAYS = 35
+UNDER_WAY, MADE, TAKEN_BACK = "under way", "made", "taken back"
+MAX_RESERVED = 1000  # in flight, so that their numbers need not be looked up
+# Each text has an end of its own: a read during a write may give a part of it.
+SECONDS = re.compile(r"([0-9]+\.[0-9]+)s").fullmatch
+NUMBER = re.compile(r"([0-9]{1,9})n").fullmatch
+
+
+class _Record(NamedTuple):
+    """A restart of a task. Where its winner has not written it, only when it was begun is known."""
+
+    number: int
+    at: float
+    event: str = ""
+    attempt: str = ""
+    note: str = ""
+    state: str = UNDER_WAY
+
+    def text(self) -> str:
+        return to_json(self).decode()
+
+
+class _Round(NamedTuple):
+    """The last round of a place: won with a token, or without one standing for some seconds yet."""
+
+    number: int
+    token: str = ""
+    rest_s: float = 0.0
+
+
+class ObsLedger:
+    """Times are those of OBS's clock, in whole seconds, so a claim may last a second longer than it was made for."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._reserved: LRUCache[tuple[str, str], _Record] = LRUCache(MAX_RESERVED)
+
+    async def claim(self, event: EventKey, seconds: float) -> Claimed:
+        """Claim the event for so many seconds, unless it is claimed or settled."""
+        settled = await self._settled(event)
+        if settled is not None:
+            return settled
+        claimed = await self._contend(f"e/{event.id}", seconds, EVENT_DAYS)
+        if not claimed.token:
+            return Claimed(Claim.HELD, rest_s=min(claimed.rest_s, seconds))
+        # Who held an earlier round may have settled the event since it was looked for.
+        settled = await self._settled(event) if claimed.number > 1 else None
+        return settled or Claimed(Claim.OURS, f"{claimed.number}-{claimed.token}")
+
+    async def settle(self, event: EventKey, token: str) -> None:
+        """Settle the event."""
+        await self._store.put(f"e/{event.id}/s", event.target, EVENT_DAYS)
+
+    async def release(self, event: EventKey, token: str) -> None:
+        """Give the claim up: it is that of one round, and later ones do not look there."""
+        number, _, secret = token.partition("-")
+        if number.isdigit() and secret:
+            await self._store.put(f"e/{event.id}/{number}/r", secret, EVENT_DAYS)
+
+    async def history(self, keys: LedgerKeys, window_s: float) -> History:
+        """The restarts within the window."""
+        _, now, records = await self._records(keys.task, window_s)
+        restarts = [
+            Restart(max(now - at, 0.0), event == keys.event, state == UNDER_WAY, note)
+            for _, at, event, _, note, state in sorted(records, key=lambda record: record.at)
+        ]
+        return History(tuple(restarts), _version(records))
+
+    async def reserve(self, keys: LedgerKeys, expected: History, window_s: float, attempt: str, note: str = "") -> bool:
+        """Record a restart by winning the splitter of the next number: whoever saw the same history wants the same."""
+        last, _, records = await self._records(keys.task, window_s)
+        if _version(records) != expected.version:
+            return attempt in [record.attempt for record in records]
+        place, number = f"t/{keys.task}", last + 1
+        outcome = await split(self._store, f"{place}/{number}", new_token(), attempt, RESTART_DAYS)
+        if not outcome.won:
+            return False
+        record = _Record(number, outcome.written_at, keys.event, attempt, note)
+        self._reserved[keys.task, attempt] = record
+        await self._store.put(f"{place}/{number}/w", record.text(), RESTART_DAYS)
+        await self._store.put(f"{place}/h", f"{number}n", HINT_DAYS)
+        return True
+
+    async def confirm(self, keys: LedgerKeys, attempt: str) -> None:
+        """The attempt's restart counts."""
+        await self._conclude(keys.task, attempt, MADE)
+
+    async def unreserve(self, keys: LedgerKeys, attempt: str) -> None:
+        """The attempt's restart does not count; its number stays taken."""
+        await self._conclude(keys.task, attempt, TAKEN_BACK)
+
+    async def mark(self, name: str, owner: str, window_s: float) -> bool:
+        """Mark a name. Of several owners at the same moment none may be the first."""
+        marked = await self._contend(f"m/{name}", window_s, HINT_DAYS, releasable=False)
+        place = f"m/{name}/{marked.number}/w"
+        if marked.token:
+            await self._store.put(place, owner, HINT_DAYS)
+            return True
+        return (await self._store.get(place)).value == owner
+
+    async def purge(self) -> None:
+        """OBS deletes what has expired."""
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self._store.close()
+
+    async def _settled(self, event: EventKey) -> Claimed | None:
+        found = await self._store.get(f"e/{event.id}/s")
+        if found.value is None or found.now - found.modified >= SETTLED_TTL_S:
+            return None
+        return Claimed(Claim.SETTLED if found.value == event.target else Claim.SETTLED_ELSEWHERE)
+
+    async def _contend(self, place: str, seconds: float, days: int, *, releasable: bool = True) -> _Round:
+        """Contend for the first round, or for the one after the last, if that has expired or was released."""
+        number, token = 1, new_token()
+        outcome = await self._split(f"{place}/1", token, seconds, days)
+        if outcome.standing is not None:
+            number, rest = await self._last_round(place, outcome.standing, seconds)
+            if rest > 0 and not (releasable and await self._exists(f"{place}/{number}/r")):
+                return _Round(number, rest_s=rest)
+            number, token = number + 1, new_token()
+            outcome = await self._split(f"{place}/{number}", token, seconds, days)
+        # One that was frozen in the middle for as long as it wanted to claim has not won: others may have gone on.
+        won = outcome.won and outcome.took_s < seconds
+        return _Round(number, token) if won else _Round(number, rest_s=seconds)
+
+    async def _split(self, place: str, token: str, seconds: float, days: int) -> Split:
+        return await split(self._store, place, token, f"{seconds:.3f}s", days)
+
+    async def _last_round(self, place: str, first: Read, seconds: float) -> tuple[int, float]:
+        """The number of the last round that was opened, found by doubling and halving, and the seconds it stands yet.
+
+        Every round before an opened one was opened, and none is deleted before its event is.
+        """
+        opened, missing, standing = 1, 0, first
+        while missing == 0 or missing - opened > 1:
+            probe = opened * 2 if missing == 0 else (opened + missing) // 2
+            found = await self._store.get(f"{place}/{probe}/y")
+            if found.value is None:
+                missing = probe
+            else:
+                opened, standing = probe, found
+        claimed_for = SECONDS(standing.value or "")
+        # Both times are cut to whole seconds: the round may be one second younger than their difference.
+        return opened, (float(claimed_for[1]) if claimed_for else seconds) + 1 - (standing.now - standing.modified)
+
+    async def _exists(self, name: str) -> bool:
+        return (await self._store.get(name)).value is not None
+
+    async def _records(self, task: str, window_s: float) -> tuple[int, float, list[_Record]]:
+        """The last number that is taken, OBS's time, and the restarts that count within the window."""
+        hint = await self._store.get(f"t/{task}/h")
+        known = NUMBER(hint.value) if hint.value is not None else None
+        if hint.value is not None and known is None:
+            raise LedgerError("a part of an object")
+        number = last = int(known[1]) if known else 0
+        records = []
+        while (record := await self._record(task, last + 1)) is not None:
+            records.append(record)
+            last += 1
+        while (record := await self._record(task, number) if number else None) and hint.now - record.at < window_s:
+            records.insert(0, record)
+            number -= 1
+        counted = [each for each in records if each.state != TAKEN_BACK and hint.now - each.at < window_s]
+        return last, hint.now, counted
+
+    async def _record(self, task: str, number: int) -> _Record | None:
+        found = await self._store.get(f"t/{task}/{number}/w")
+        fields = _fields(found.value)
+        if fields is not None:
+            return _Record(*fields)
+        begun = await self._store.get(f"t/{task}/{number}/y")
+        return _Record(number, begun.modified) if begun.value is not None else None
+
+    async def _conclude(self, task: str, attempt: str, state: str) -> None:
+        """Write the attempt's restart once more, with its result; what was taken back stays so.
+
+        Only the attempt itself ever writes it. Where its first write was lost, this one may be the only one.
+        """
+        record = self._reserved.pop((task, attempt), None)
+        if record is not None:
+            found = await self._record(task, record.number)
+            record = found if found is not None and found.attempt else record
+        else:
+            _, _, records = await self._records(task, MAX_WINDOW_S)
+            record = next((each for each in records if each.attempt == attempt), None)
+        if record is not None and record.state != TAKEN_BACK:
+            name = f"t/{task}/{record.number}/w"
+            await self._store.put(name, record._replace(state=state).text(), RESTART_DAYS)
+
+
+def _version(records: list[_Record]) -> str:
+    return " ".join(str(record.number) for record in records)
+
+
+def _fields(text: str | None) -> list[Any] | None:
+    """The fields of a restart; None where there is none, or a read gave a part of it."""
+    try:
+        fields = from_json(text or "")
+    except ValueError:
+        return None
+    return fields if isinstance(fields, list) and len(fields) == len(_Record._fields) else None

@@ -1,0 +1,117 @@
+"""Objects in a bucket of OBS, over the function's own transport: each call is signed and sent once.
+
+https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0080.html (PUT), obs_04_0083.html (GET)
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote
+
+from restarter.http.call import PRINTABLE, Answer, Call
+from restarter.http.transport import Sender
+from restarter.ledger import LedgerError, Stores
+from restarter.ledger.obs_signing import sign
+from restarter.ledger.splitter import Read
+from restarter.model.delivery import AccessKey
+from restarter.settings.bucket_address import BucketAddress
+
+TIMEOUT_S = 2.0  # for one call
+MAX_ERROR_BYTES = 4096
+CODE = re.compile(rb"<Code>([A-Za-z]{1,64})</Code>")
+# A bucket stands before a name, and not before these.
+NAMELESS = re.compile(r"https?://(localhost|[0-9.]+|\[.*\])(:[0-9]+)?")
+
+
+class ObsStore:
+    """Reads and writes small objects. `now`: UTC."""
+
+    def __init__(
+        self,
+        address: BucketAddress,
+        stores: Stores,
+        transport: Sender,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._address = address
+        self._origin, self._root = _place(stores.obs_endpoint, address.bucket)
+        self._key = stores.key
+        self._transport = transport
+        self._now = now
+
+    async def put(self, name: str, value: str, days: int) -> float:
+        """Write an object, for so many days; OBS's time.
+
+        Raises:
+            LedgerError: OBS did not say that it was written; it may have been, or be later.
+        """
+        answer = await self._send("PUT", name, value.encode(), {"x-obs-expires": str(days)})
+        if answer.status != 200:
+            raise _error(answer)
+        return _time(answer.date)
+
+    async def get(self, name: str) -> Read:
+        """Read an object.
+
+        Raises:
+            LedgerError: OBS said neither what it holds nor that there is none.
+        """
+        answer = await self._send("GET", name)
+        if answer.status == 404 and _code(answer) == "NoSuchKey":
+            return Read(None, 0.0, _time(answer.date))
+        if answer.status != 200 or answer.body is None:
+            raise _error(answer)
+        return Read(answer.body.decode("utf-8", "replace"), _time(answer.last_modified), _time(answer.date))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.close()
+
+    async def _send(
+        self, method: str, name: str, content: bytes = b"", headers: dict[str, str] | None = None
+    ) -> Answer:
+        key = self._key()
+        if key is None or not all(map(PRINTABLE.fullmatch, _parts(key))):
+            raise LedgerError("no key for OBS")
+        path = f"/{self._address.prefix}{name}"
+        call = Call(method, self._origin, self._root + quote(path), headers=headers or {}, content=content)
+        signed = dict(call.headers) | sign(call, f"/{self._address.bucket}{path}", key, self._now())
+        answer = await self._transport.send(call, signed, TIMEOUT_S)
+        if not isinstance(answer, Answer):
+            raise LedgerError(answer.reason)
+        return answer
+
+
+def _place(endpoint: str, bucket: str) -> tuple[str, str]:
+    """Origin and beginning of the path: the bucket stands before the host's name, or in the path of a host without."""
+    if NAMELESS.fullmatch(endpoint):
+        return endpoint, f"/{bucket}"
+    scheme, _, host = endpoint.partition("://")
+    return (endpoint if host.startswith(f"{bucket}.") else f"{scheme}://{bucket}.{host}"), ""
+
+
+def _parts(key: AccessKey) -> list[str]:
+    return [part.get_secret_value() for part in (key.ak, key.sk, key.security_token) if part is not None]
+
+
+def _code(answer: Answer) -> str:
+    """OBS's code of an error; its text is never used, for it repeats what was signed."""
+    found = CODE.search((answer.body or b"")[:MAX_ERROR_BYTES])
+    return found[1].decode() if found else ""
+
+
+def _error(answer: Answer) -> LedgerError:
+    return LedgerError(f"{answer.status} {_code(answer)}".strip())
+
+
+def _time(header: str | None) -> float:
+    """Seconds since 1970.
+
+    Raises:
+        LedgerError: It is no time.
+    """
+    try:
+        return parsedate_to_datetime(header or "").timestamp()
+    except ValueError:
+        raise LedgerError("no time in the answer") from None

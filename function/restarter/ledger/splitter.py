@@ -1,0 +1,67 @@
+"""A claim made of plain writes and reads: of any number that contend for one place, at most one wins. No I/O here.
+
+It needs one promise of its store: once a write was answered, every read that begins later sees it or a later one.
+https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0118.html
+
+Why at most one wins: if p and q both found y missing, the x of each was written before the y of the other, so before
+either read x again. By then x holds one token, and it cannot be that of both. Nothing shorter does: "look, then write",
+"write, then look" and "look, write, look" let two win. Nor may a write be sent twice, for the second may land after
+another has read. tests/unit/test_splitter.py tries all of this in every order.
+"""
+
+from typing import NamedTuple, Protocol
+
+
+class Read(NamedTuple):
+    """What the store said of an object. Times are seconds since 1970, by the store's clock."""
+
+    value: str | None
+    """None where there is no such object."""
+    modified: float
+    """When it was last written; 0 where there is none."""
+    now: float
+
+
+class Store(Protocol):
+    """Objects that are written and read whole. Both raise LedgerError where the result is not known to be success."""
+
+    async def put(self, name: str, value: str, days: int) -> float:
+        """Write an object, sent once, which the store may delete after so many days; gives the store's time."""
+        ...
+
+    async def get(self, name: str) -> Read:
+        """Read an object."""
+        ...
+
+    async def close(self) -> None:
+        """Close connections."""
+        ...
+
+
+class Split(NamedTuple):
+    """The result of contending for a place."""
+
+    won: bool
+    standing: Read | None = None
+    """Who came first, where one had come: what it wrote."""
+    written_at: float = 0.0
+    """When it was written what others see, by the store's clock."""
+    took_s: float = 0.0
+    """Seconds from then to the end, by the same clock."""
+
+
+async def split(store: Store, place: str, token: str, content: str, days: int) -> Split:  # a write
+    """Contend for a place once. `token`: one that was never used before; `content`: what those who come later read.
+
+    A loser knows only that it has lost: of several that contend at the same moment it may be that none wins.
+
+    Raises:
+        LedgerError: The store failed. What was written stays, and this attempt has lost.
+    """
+    await store.put(f"{place}/x", token, days)
+    standing = await store.get(f"{place}/y")
+    if standing.value is not None:
+        return Split(won=False, standing=standing)
+    written_at = await store.put(f"{place}/y", content, days)
+    seen = await store.get(f"{place}/x")
+    return Split(won=seen.value == token, written_at=written_at, took_s=seen.now - written_at)

@@ -1,0 +1,87 @@
+"""A delivery as it was read, and when it must be answered. The only I/O here is reading a clock."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, Self
+
+from pydantic import SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One HTTP request, read whole and not yet trusted: header names in lower case, repeated ones joined."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @property
+    def media_type(self) -> str:
+        """The Content-Type in lower case and without parameters; empty when there is none."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+class AuthenticatedDelivery(NamedTuple):
+    """A delivery whose caller was authenticated; only an authenticator of `callers` makes one.
+
+    `delivery` holds no more than what the authenticator vouches for: of a signed message, the signed fields.
+    """
+
+    delivery: Delivery
+    authenticated_by: str
+    """Name of the authenticator: `bearer`, `webhook`, `smn`, `oidc` or `platform`."""
+    sender: str = ""
+    """Which of its callers: a Google account, or the fingerprint of a token or secret; empty where it knows one."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """An access key of Huawei Cloud; `security_token` belongs to a temporary one."""
+
+    ak: SecretStr
+    sk: SecretStr
+    security_token: SecretStr | None = None
+
+    @classmethod
+    def from_platform(cls, *parts: str | None) -> Self | None:
+        """The temporary key (access key, secret key, token) that FunctionGraph gives a function with an agency.
+
+        None where a part is missing, or is `null`, which is what an image gets that has no agency.
+        """
+        if not all(parts) or "null" in parts:
+            return None
+        return cls(*(SecretStr(part or "") for part in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class AuthToken:
+    """An IAM token of a project."""
+
+    token: SecretStr
+
+
+class DeliveryContext(NamedTuple):
+    """When a delivery was received and by when it must be answered."""
+
+    received_at: datetime
+    """UTC."""
+    started_at: float
+    """Monotonic seconds."""
+    deadline: float
+    """Monotonic seconds."""
+    platform_key: AccessKey | None = None
+    """A temporary key that the platform handed over with this delivery."""
+    ends_at: float = math.inf
+    """The deadline by the wall clock, in seconds since 1970."""
+
+    def remaining(self) -> float:
+        """Seconds until the reply must be out: of two clocks, for the monotonic one may stand in a frozen instance."""
+        return min(self.deadline - time.monotonic(), self.ends_at - time.time())
+
+    def elapsed(self) -> float:
+        """Seconds since the delivery was received."""
+        return time.monotonic() - self.started_at

@@ -1,0 +1,72 @@
+"""What OMS says of a task or a task group, and the decision to start it. No I/O here."""
+
+from typing import NamedTuple
+
+
+class Task(NamedTuple):
+    """What OMS says about a task (ShowTask, ListTasks), as far as it matters for a restart."""
+
+    id: str
+    name: str | None
+    status: int | None
+    group_type: str | None = None
+    group_id: str | None = None
+    group_id_unreadable: bool = False
+    """OMS gives an id of a group that is no text."""
+    task_type: str | None = None
+    failure_reason: str | None = None
+    """A TRF code; None where OMS gives none, or something else in its place."""
+    enable_restore: bool = False
+    failed_objects_listed: bool = False
+    """OMS has a list of the failed objects from which they can be sent again."""
+    failed_objects: int | None = None
+    """How many objects failed."""
+    failed_objects_list: str | None = None
+    """The key of OMS's list of them in the destination bucket: printable, at most 1024 characters."""
+    started_at_ms: int | None = None
+    """When OMS started it last, in milliseconds since 1970."""
+    ended_at_ms: int | None = None
+    """When it ended, as far as OMS tells how long it ran; else as `started_at_ms`."""
+    notice_sent: bool | None = None
+    """Whether OMS's own SMN notice went out; None where OMS does not say."""
+    notice_error: str | None = None
+    """OMS's text for why it did not."""
+
+
+class TaskGroup(NamedTuple):
+    """What OMS says about a task group (ShowTaskGroup); the fields it shares with a Task mean the same."""
+
+    id: str
+    status: int | None
+    task_type: str | None = None
+    failure_reason: str | None = None
+    enable_restore: bool = False
+    failed_objects_listed: bool = False
+    failed_objects: int | None = None
+    failed_objects_list: str | None = None
+    member: Task | None = None
+    """The failed task that led to the group; None where the request named the group itself."""
+
+
+class Start(NamedTuple):
+    """The decision to start a task or to retry a task group, and how."""
+
+    target_id: str
+    migrate_failed_object: bool
+    source_keys: bool = True
+    """False for a URL list: its tasks and groups take no keys of a source."""
+    of_group: bool = False
+    """The target is a task group."""
+
+
+class Restart(NamedTuple):
+    """A restart of a task that the ledger has recorded."""
+
+    age_s: float
+    """Seconds since it was reserved; at least 0."""
+    own: bool = False
+    """An earlier attempt of the asking event made it."""
+    under_way: bool = False
+    """Reserved, and neither confirmed nor taken back: its delivery is in progress, or its instance died."""
+    note: str = ""
+    """Text that was kept with it."""

@@ -1,0 +1,23 @@
+"""A sentence in each language that the function speaks, and the tables that hold them; read once, at import."""
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+Language = Literal["en", "zh-cn"]
+
+
+class Text(NamedTuple):
+    """The same sentence in English and in simplified Chinese. Placeholders like `{target}` are the same in both."""
+
+    en: str
+    zh: str
+
+    def in_(self, language: Language) -> str:
+        """The sentence in one language."""
+        return self.en if language == "en" else self.zh
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a table whose cells are separated by tabs, by the names in its first line."""
+    names, *rows = [line.split("\t") for line in path.read_text("utf-8").splitlines()]
+    return [dict(zip(names, row, strict=True)) for row in rows]

@@ -1,0 +1,1 @@
+"""From an outcome to what callers and people see: status, sentence, advice, receipt, reply, and what is masked."""

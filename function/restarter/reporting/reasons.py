@@ -1,0 +1,54 @@
+"""One row for each reason (reasons.tsv): the sentence, how urgent it is, and what a person does.
+
+Sentences are clauses: they stand behind a colon. function/README.md has them as a table.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from restarter.model.outcome import Kind, Outcome, Reason
+from restarter.model.text import Text, read_table
+from restarter.reporting.outcomes import OUTCOMES, Severity
+
+
+class ReasonRow(NamedTuple):
+    """What is said of a reason."""
+
+    sentence: Text
+    advice: Text | None = None
+    """What a person does next, where one is needed. `reporting.advice` has the placeholders."""
+    severity: Severity | None = None
+    """In place of the outcome's own."""
+
+
+def _row(cells: Mapping[str, str]) -> ReasonRow:
+    advice = Text(cells["advice_en"], cells["advice_zh"]) if cells["advice_en"] else None
+    severity = Severity(cells["severity"]) if cells["severity"] else None
+    return ReasonRow(Text(cells["sentence_en"], cells["sentence_zh"]), advice, severity)
+
+
+REASONS: Mapping[Reason, ReasonRow] = {
+    Reason(cells["reason"]): _row(cells) for cells in read_table(Path(__file__).with_suffix(".tsv"))
+}
+
+
+def severity_of(outcome: Outcome, *, is_event: bool) -> Severity:
+    """INFO for what is settled, WARNING for what was not done, ERROR where a person is needed.
+
+    `is_event`: nobody hears that an event is malformed; a direct caller does.
+    """
+    if outcome.kind is Kind.MALFORMED and is_event:
+        return Severity.ERROR
+    severity = (REASONS[outcome.reason].severity if outcome.reason else None) or OUTCOMES[outcome.kind].severity
+    return Severity.INFO if outcome.repeated else severity
+
+
+def rule_behind(outcome: str, reason: str | None) -> Text | None:
+    """The sentence of an outcome's reason, or of the outcome where it has none; both by their words.
+
+    None where there is none, as for a reason that is the caller's own text.
+    """
+    if reason is None:
+        return OUTCOMES[Kind(outcome)].rule
+    return next((row.sentence for word, row in REASONS.items() if word == reason), None)

@@ -1,0 +1,127 @@
+"""The receipt: one line of JSON for each request, with what was done and why, and without a secret."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from restarter.decide.failure_reasons import classify_failure, explain_failure
+from restarter.dialects import Decoded, is_direct
+from restarter.model.delivery import DeliveryContext
+from restarter.model.errors import DeliveryError
+from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
+from restarter.model.request import Event
+from restarter.model.text import Language, Text
+from restarter.reporting.advice import advise
+from restarter.reporting.outcomes import OUTCOMES, Severity
+from restarter.reporting.reasons import REASONS, severity_of
+from restarter.settings.model import Settings
+
+SWEEP_FIELDS = tuple(field.name for field in fields(SweepCounts))
+# Every field that a receipt may have, in this order.
+FIELDS = (
+    *("time", "severity", "message", "outcome", "reason", "dialect", "intent", "event_id", "event_age_s"),
+    *("task_id", "task_name", "group_id", "project_id", "region", "credentials", "migrate_failed_object"),
+    *("failure_reason", "failure_class", "failed_objects", "failed_objects_list", "advice"),
+    *("start_called", "oms_status", "oms_error_code", "oms_request_id", "attempt"),
+    *(*SWEEP_FIELDS, "duration_ms", "trace_id"),
+)
+OUTCOME_FIELDS = tuple(name for name in Outcome._fields if name in FIELDS)
+NOT_COMPLETED = Text("The sweep was not completed", "扫描未完成")
+FAILED_ONLY = Text(" (failed objects only)", "（仅失败对象）")
+ALL_OBJECTS = Text(" (all objects)", "（全部对象）")
+GROUP = Text("task group {name}", "任务组 {name}")
+TASK = Text("task {name}", "任务 {name}")
+DELIVERY = Text("the delivery", "该投递")
+
+
+def write(lines: Sequence[bytes]) -> None:
+    """Write each receipt on stdout as one line of JSON.
+
+    Each is a write of its own: the framework, where LOG_EXECUTION_ID is set, makes one log entry of each write.
+    """
+    for line in lines:
+        sys.stdout.write(line.decode() + "\n")
+    sys.stdout.flush()
+
+
+def build(
+    outcome: Outcome,
+    subject: Decoded | DeliveryError,
+    context: DeliveryContext,
+    settings: Settings,
+    trace_id: str | None,
+) -> dict[str, Any]:
+    """What one request asked for and its result; what is not known is left out."""
+    facts: dict[str, Any] = {"dialect": subject.dialect, "event_id": subject.event_id}
+    if isinstance(subject, Event):
+        facts |= _facts_of_event(subject, context, settings)
+    facts |= {name: value for name in OUTCOME_FIELDS if (value := getattr(outcome, name)) is not None}
+    facts |= asdict(outcome.counts) if outcome.counts else {}
+    elapsed = context.elapsed()
+    severity = severity_of(outcome, is_event=subject.dialect is not None and not is_direct(subject.dialect))
+    facts |= {
+        "time": _rfc3339(context.received_at + timedelta(seconds=elapsed)),
+        "severity": severity,
+        "message": _sentence(outcome, facts, settings.restart_language),
+        "outcome": outcome.kind,
+        "reason": outcome.reason or outcome.fault or facts.get("reason"),
+        "failure_class": classify_failure(outcome.failure_reason) if outcome.failure_reason else None,
+        "advice": advise(outcome, facts, settings) if severity is Severity.ERROR else None,
+        "duration_ms": round(1000 * elapsed),
+        "trace_id": trace_id,
+    }
+    return {name: facts[name] for name in FIELDS if facts.get(name) is not None}
+
+
+def _facts_of_event(event: Event, context: DeliveryContext, settings: Settings) -> dict[str, Any]:
+    """What the event asks for; `reason` is the caller's note, which a rule's word replaces."""
+    request = event.request
+    age = None if event.occurred_at is None else round((context.received_at - event.occurred_at).total_seconds())
+    return {
+        "intent": event.intent,
+        "event_age_s": age,
+        "task_id": request.task_id,
+        "task_name": request.task_name,
+        "group_id": request.group_id,
+        "project_id": event.project_id,
+        "region": settings.region_of(event.project_id),
+        "credentials": request.credentials,
+        "reason": request.reason,
+    }
+
+
+def _rfc3339(at: datetime) -> str:
+    """A time in UTC with milliseconds (RFC 3339)."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _sentence(outcome: Outcome, facts: Mapping[str, Any], language: Language) -> str:
+    """One sentence that says what the result is, and why."""
+    incomplete = outcome.counts is not None and outcome.kind is not Kind.SWEPT
+    sentence = NOT_COMPLETED if incomplete else OUTCOMES[outcome.kind].sentence
+    text = sentence.in_(language).format(target=_target(facts, language))
+    if outcome.migrate_failed_object is not None:
+        text += (FAILED_ONLY if outcome.migrate_failed_object else ALL_OBJECTS).in_(language)
+    why = _why(outcome, language)
+    return text if why is None else text + Text(": ", "：").in_(language) + why
+
+
+def _target(facts: Mapping[str, Any], language: Language) -> str:
+    """What the request is about: a group, a task, or, where that is not known, the delivery itself."""
+    if facts.get("group_id"):
+        return GROUP.in_(language).format(name=facts["group_id"])
+    name = facts.get("task_id") or facts.get("task_name")
+    return TASK.in_(language).format(name=name) if name else DELIVERY.in_(language)
+
+
+def _why(outcome: Outcome, language: Language) -> str | None:
+    """The reason's sentence, and with it, or in its place, why the task failed where that is the cause."""
+    if outcome.reason is None:
+        return outcome.fault
+    sentence = REASONS[outcome.reason].sentence.in_(language)
+    if outcome.failure_reason is None or outcome.reason not in (Reason.PERMANENT_FAILURE, Reason.BUDGET_EXHAUSTED):
+        return sentence
+    failure = f"{outcome.failure_reason}, {explain_failure(outcome.failure_reason).clause.in_(language)}"
+    return failure if outcome.reason is Reason.PERMANENT_FAILURE else f"{sentence}; {failure}"

@@ -1,0 +1,117 @@
+"""What may be shown: printable, bounded, and without a configured secret, whoever sent it. No I/O here."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import Any
+from urllib.parse import unquote, unquote_plus
+
+from pydantic import BaseModel, Secret, SecretStr
+from pydantic_core import from_json
+
+from restarter.model.delivery import AccessKey
+from restarter.settings.model import Settings
+
+MASK = "***"
+MIN_SECRET_LENGTH = 8  # a shorter one would hide words
+MAX_TEXT_BYTES = 1024  # of one field: half a dozen can be as long, so a receipt stays under 16 KiB
+# Controls, C0 and C1; marks that turn the direction of text or cannot be seen; line ends; halves of characters.
+UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+# What OMS sends in these fields has this form; anything else is left out.
+SHAPES = {
+    "oms_error_code": re.compile(r"[A-Z]{2,8}\.[0-9]{3,8}"),
+    "failure_reason": re.compile(r"[A-Z]{2,8}\.[0-9]{3,8}"),
+    "oms_request_id": re.compile(r"[0-9A-Fa-f-]{1,64}"),
+}
+
+
+def printable(text: str) -> str:
+    """The text with each character that a terminal might obey, or that hides others, replaced."""
+    return text if text.isprintable() else UNPRINTABLE.sub("\ufffd", text)
+
+
+class Mask:
+    """Knows every secret of one set of settings, and hides them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._secrets = Secret(_long_ones(secrets_in(settings)))
+
+    def text(self, text: str, lent: AccessKey | None = None) -> str:
+        """The text, printable, with MASK in the place of each secret. `lent`: a key that came with the delivery."""
+        return _masked(text, (*self._secrets.get_secret_value(), *_parts(lent)))
+
+    def receipt(self, facts: Mapping[str, Any], lent: AccessKey | None = None) -> dict[str, Any]:
+        """The receipt as it may be shown: each text is masked, then cut; what has not its field's shape is left out."""
+        secrets = (*self._secrets.get_secret_value(), *_parts(lent))
+        return {
+            name: _cut(_masked(value, secrets)) if is_text(value) else value
+            for name, value in facts.items()
+            if name not in SHAPES or SHAPES[name].fullmatch(str(value))
+        }
+
+
+def _masked(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        if secret in text:
+            text = text.replace(secret, MASK)
+    return printable(text)
+
+
+def _cut(text: str) -> str:
+    """The text, or as many of its first characters as MAX_TEXT_BYTES hold in UTF-8."""
+    return text.encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
+
+
+def is_text(value: Any) -> bool:
+    """Whether it is text that somebody sent or wrote, and not a word of a closed list."""
+    return isinstance(value, str) and not isinstance(value, StrEnum)
+
+
+def secrets_in(settings: BaseModel) -> Iterator[str]:
+    """Every secret of the settings, also without what is put around it: a prefix, a document, an address."""
+    for name in type(settings).model_fields:
+        yield from _secrets_of(getattr(settings, name))
+
+
+def _secrets_of(value: Any) -> Iterator[str]:
+    match value:
+        case SecretStr():
+            yield from _spellings(value.get_secret_value())
+        case BaseModel():
+            yield from secrets_in(value)
+        case tuple():
+            for one in value:
+                yield from _secrets_of(one)
+        case dict():
+            for one in value.values():
+                yield from _secrets_of(one)
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """A secret, and the secret parts of one that is a document, a connection string or an address."""
+    address = re.match(r"[a-z0-9+]{1,32}://", secret)
+    if address:  # of the ledger: its passwords are secrets, as they are written there and as the server knows them
+        server, _, query = secret[address.end() :].partition("?")
+        user = server.rpartition("@")[0]
+        for written in (user.partition(":")[2], *re.findall(r"(?:^|&)sentinel_password=([^&]+)", query)):
+            yield from (written, unquote(written), unquote_plus(written))
+        return
+    yield secret
+    yield secret.removeprefix("whsec_")
+    yield from re.findall(r"(?:AccountKey|SharedAccessSignature)=([^;]{1,2048})", secret)
+    if secret.lstrip().startswith("{"):
+        document = from_json(secret)
+        yield from (str(document[name]) for name in ("private_key", "private_key_id") if name in document)
+
+
+def _long_ones(secrets: Iterable[str]) -> tuple[str, ...]:
+    """The longest first, so that none is left half hidden behind a shorter one inside it."""
+    return tuple(sorted({secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH}, key=len, reverse=True))
+
+
+def _parts(key: AccessKey | None) -> tuple[str, ...]:
+    if key is None:
+        return ()
+    return _long_ones(part.get_secret_value() for part in (key.ak, key.sk, key.security_token) if part)

@@ -1,0 +1,1 @@
+"""How HTTP is read and ended: the worker, the endpoints that carry no event, the envelope of API Gateway."""

@@ -1,0 +1,111 @@
+"""uvicorn's protocol for HTTP/1.1, with bounds on how long a connection may wait and on what is read of it.
+
+uvicorn reads HTTP by h11, with a bound on what it keeps of a head, and an `Upgrade` changes nothing, so a request keeps
+its body. By httptools it would do neither (Kludex/uvicorn#2722).
+"""
+
+import asyncio
+import contextlib
+from typing import Any, cast
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from restarter.model.errors import MAX_HEADER_BYTES
+from restarter.serving.http_reader import Connection
+
+# What is read, and not parsed, after a reply to a request that was not read to its end, and for how long. If the
+# connection were closed at once, TCP would reset it, and the sender might never see the reply.
+MAX_DISCARDED_BYTES = 8 * 1024 * 1024
+DISCARD_TIMEOUT_S = 1.0
+BROKEN_BODY = "broken_body"
+"""In the state of a request's scope: its body could not be read as HTTP, and the function is to refuse it."""
+
+
+class Http(H11Protocol):
+    """One connection. It waits for a head no longer than an idle connection may stay, however slowly bytes come."""
+
+    conn: Connection
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.conn = Connection(MAX_HEADER_BYTES)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Take a new connection, and wait for its first head."""
+        super().connection_made(cast("asyncio.Transport", LingeringTransport(transport, self)))
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived. Unlike uvicorn's own, only a complete head ends the time in which one must come."""
+        if self.conn.their_state is not h11.ERROR:
+            self.conn.receive_data(data)
+            self.handle_events()
+
+    def handle_events(self) -> None:
+        """Handle what was parsed."""
+        super().handle_events()
+        if self.conn.is_cut() and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, and close the connection. A body that is none is refused by the function."""
+        if self.cycle is not None and self.cycle.more_body and not self.cycle.response_started:
+            self.scope["state"][BROKEN_BODY] = True
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
+            return
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:  # a reply has begun
+            self.transport.close()
+
+
+class LingeringTransport:
+    """A transport that closes a connection on which unread bytes may come only after reading some of them."""
+
+    def __init__(self, transport: asyncio.Transport, http: Http) -> None:
+        self._transport = transport
+        self._http = http
+        self._is_lingering = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        """Whether nothing more will be written."""
+        return self._is_lingering or self._transport.is_closing()
+
+    def close(self) -> None:
+        """Send what was written, end the connection on this side, and close it when the sender has ended it, too."""
+        if self.is_closing():
+            return
+        if not self._http.conn.is_unread():
+            self._transport.close()
+            return
+        self._is_lingering = True
+        self._transport.set_protocol(Discard(self._transport, self._http))
+        self._transport.resume_reading()
+        with contextlib.suppress(OSError):  # the sender has reset it
+            self._transport.write_eof()
+
+
+class Discard(asyncio.Protocol):
+    """Reads what a sender still sends after the reply, within bounds, and parses none of it."""
+
+    def __init__(self, transport: asyncio.Transport, http: Http) -> None:
+        self._transport = transport
+        self._http = http
+        self._left = MAX_DISCARDED_BYTES
+        self._end = asyncio.get_running_loop().call_later(DISCARD_TIMEOUT_S, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """Count."""
+        self._left -= len(data)
+        if self._left < 0:
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell uvicorn that the connection is closed."""
+        self._end.cancel()
+        self._http.connection_lost(exc)
