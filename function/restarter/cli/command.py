@@ -137,8 +137,8 @@ def failed(project: str | None, credentials: str, since: str | None, **options: 
 def report_command(files: tuple[TextIO, ...], *, as_json_lines: bool, since: str | None) -> None:
     """Tell what happened last night, from receipts in FILES or on standard input.
 
-    Reads plain receipts and exports of Cloud Logging and LTS, by task: how often it was started, why it failed, what
-    became of it and what to do. Other lines are passed over and counted. It needs no settings.
+    Reads plain receipts and exports of Cloud Logging and LTS, by task: how often it was started, why it failed, how
+    it ended and what to do. Other lines are passed over and counted. It needs no settings.
     """
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415  # as above
 
