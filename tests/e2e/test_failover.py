@@ -18,7 +18,6 @@ import redis
 from redis_server import AT_ONCE, MASTER, RedisServer, cluster, wait_for, watched_by_sentinel
 from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, open_ledger
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
 PER_SECOND = 30
 Change = Callable[[], None]
 
