@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from gcs_server import ADDRESS as GCS
 from gcs_server import MovedClock, gcs_server
 from obs_bench import ADDRESS as OBS
-from processes import EXAMPLE, TIMEOUT_S, Running, function, simulator
+from processes import EXAMPLE, TIMEOUT_S, Running, function
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 LOOP = 191297407830890  # it fails again after each start
@@ -20,12 +20,6 @@ HEADERS = {
     "Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}",
     "Content-Type": "application/cloudevents+json",
 }
-
-
-@pytest.fixture
-def oms() -> Iterator[Running]:
-    with simulator() as running:
-        yield running
 
 
 def night(oms: Running, ledger: dict[str, str], pass_time: Callable[[float], None]) -> list[str | None]:
@@ -55,14 +49,14 @@ def no_other_clock(seconds: float) -> None:
 EXHAUSTED = [None] * BUDGET + ["budget_exhausted"] * (EVENTS - BUDGET)
 
 
-def test_a_task_that_always_fails_is_started_as_often_as_the_budget_allows_with_a_ledger_in_obs(oms: Running) -> None:
+def test_a_ledger_in_obs_keeps_the_budget(oms: Running) -> None:
+    """A task that always fails is started as often as the budget allows."""
     assert night(oms, {"RESTART_LEDGER": OBS, "OBS_ENDPOINT": oms.url}, no_other_clock) == EXHAUSTED
     assert starts(oms) == BUDGET
 
 
-def test_a_task_that_always_fails_is_started_as_often_as_the_budget_allows_with_one_in_cloud_storage(
-    oms: Running,
-) -> None:
+def test_a_ledger_in_cloud_storage_keeps_the_budget(oms: Running) -> None:
+    """A task that always fails is started as often as the budget allows."""
     clock = [time.time()]
 
     def pass_time(seconds: float) -> None:
@@ -73,9 +67,7 @@ def test_a_task_that_always_fails_is_started_as_often_as_the_budget_allows_with_
     assert starts(oms) == BUDGET
 
 
-def test_a_task_that_always_fails_is_started_without_end_where_each_instance_has_a_memory_of_its_own(
-    oms: Running,
-) -> None:
-    """Why `memory://` is no ledger for a platform that scales to zero."""
+def test_a_ledger_in_memory_keeps_no_budget_between_instances(oms: Running) -> None:
+    """Each of them starts a task that always fails: why `memory://` is no ledger for a platform that scales to zero."""
     assert night(oms, {"RESTART_LEDGER": "memory://"}, no_other_clock) == [None] * EVENTS
     assert starts(oms) == EVENTS

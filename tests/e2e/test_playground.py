@@ -283,7 +283,8 @@ def test_with_json_stdout_has_the_receipts_as_the_function_writes_them() -> None
     assert one.stdout.empty()
 
 
-def test_with_json_on_a_terminal_control_characters_are_escaped_and_the_json_is_the_same() -> None:
+def test_with_json_control_characters_are_escaped_on_a_terminal() -> None:
+    """The JSON means the same."""
     terminal, its_end = os.openpty()
     with os.fdopen(terminal, encoding="utf-8") as reader, playing("--json", stdout=its_end) as one:
         os.close(its_end)

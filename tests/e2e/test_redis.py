@@ -161,9 +161,7 @@ def thaw(address: str, monkeypatch: pytest.MonkeyPatch, server: RedisServer, sec
     return asyncio.run(steps())
 
 
-def test_after_ten_minutes_in_which_the_instance_was_frozen_no_connection_is_used_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_after_ten_frozen_minutes_no_connection_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network may have dropped them without a word; a command over one of them would wait for its timeout."""
     with RedisServer(password="other") as server:
         address = f"redis://:other@127.0.0.1:{server.port}"

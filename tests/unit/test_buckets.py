@@ -200,9 +200,9 @@ def test_a_clock_of_obs_that_is_off_changes_no_age(obs: str, simulator: Simulato
     run(open_obs(obs), steps)
 
 
-def test_every_object_of_obs_ends_by_itself_and_a_restart_is_known_for_the_longest_window(
-    obs: str, simulator: Simulator
-) -> None:
+def test_every_object_of_obs_expires(obs: str, simulator: Simulator) -> None:
+    """A restart is known for the longest window."""
+
     async def steps(ledger: Ledger) -> None:
         await one_event(ledger)
         assert await ledger.mark("m", "e", DAY)
@@ -238,9 +238,9 @@ def test_after_hundreds_of_releases_a_claim_finds_its_round_in_a_few_reads(
     run(open_obs(obs), steps)
 
 
-def test_a_restart_whose_winner_died_before_it_was_written_counts_and_so_does_one_of_which_a_part_was_read(
-    obs: str, simulator: Simulator
-) -> None:
+def test_a_restart_whose_winner_died_before_it_was_written_counts(obs: str, simulator: Simulator) -> None:
+    """So does one of which only a part was read."""
+
     async def steps(ledger: Ledger) -> None:
         simulator.set_rules(
             [{"operation": "put_object", "object_name": "/w$", "count": 1, "action": {"hang": "before"}}]
@@ -307,10 +307,11 @@ def test_the_bucket_stands_before_a_name_and_in_the_path_of_a_number(endpoint: s
 # ---- Cloud Storage
 
 
-def test_of_claims_that_race_in_cloud_storage_one_wins_and_where_conditions_are_passed_over_several_do(
-    gcs: str,
-) -> None:
-    """The second server knows no conditions: the negative control. It serves one connection, so its claims queue."""
+def test_of_claims_that_race_in_cloud_storage_one_wins(gcs: str) -> None:
+    """In the second server, which knows no conditions, several win: the negative control.
+
+    It serves one connection, so its claims queue.
+    """
 
     async def race(ledger: Ledger) -> int:
         claims = await asyncio.gather(*(ledger.claim(event("raced"), 600) for _ in range(8)))
@@ -599,9 +600,8 @@ async def deliver(application: Application, name: str, key: AccessKey | None, to
     return reply.status, json.loads(reply.body).get("reason")
 
 
-def test_the_ledger_uses_the_key_that_the_platform_lent_last_with_a_delivery_whose_caller_was_authenticated(
-    obs: str,
-) -> None:
+def test_the_ledger_uses_the_key_that_the_platform_lent_last(obs: str) -> None:
+    """Only a delivery whose caller was authenticated lends one."""
     lending = settings(
         HUAWEICLOUD_SDK_AK=None,
         HUAWEICLOUD_SDK_SK=None,

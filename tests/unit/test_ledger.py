@@ -157,8 +157,8 @@ def test_instances_whose_clocks_differ_see_each_others_restarts(server: RedisSer
     asyncio.run(steps())
 
 
-def test_restarts_that_earlier_releases_recorded_count_and_marks_of_0_1_0_are_passed_over(server: RedisServer) -> None:
-    """Both write the event alone; whose it is is known, and its result is not, so it counts."""
+def test_restarts_that_earlier_releases_recorded_count(server: RedisServer) -> None:
+    """They wrote the event alone: its result is not known, so it counts. The marks of 0.1.0 are passed over."""
 
     async def steps() -> None:
         key, keys = event("old"), LedgerKeys("e" * 40, "old task")
@@ -242,7 +242,9 @@ def test_in_memory_a_clock_that_is_set_back_makes_nothing_longer() -> None:
     asyncio.run(steps())
 
 
-def test_a_server_that_is_gone_is_an_error_in_time_and_one_that_is_back_is_found_again() -> None:
+def test_a_server_that_is_gone_is_an_error_in_time() -> None:
+    """One that is back is found again."""
+
     async def steps() -> None:
         with RedisServer() as server:
             async with opened(server.address, Clock()) as ledger:

@@ -81,9 +81,8 @@ def test_terraform_finds_every_file_formatted(tmp_path: Path) -> None:
 
 @needs_terraform
 @pytest.mark.parametrize("platform", ALL)
-def test_the_example_of_variables_is_accepted_and_starts_nothing_that_nobody_asked_for(
-    platform: str, tmp_path: Path
-) -> None:
+def test_the_example_of_variables_is_accepted(platform: str, tmp_path: Path) -> None:
+    """It starts nothing that nobody asked for."""
     shutil.copy(INFRA / platform / "terraform.tfvars.example", tmp_path / "terraform.tfvars")
     values = shown(platform, {"secrets": ALL[platform]["secrets"]}, tmp_path)
     assert values["settings"]["RESTART_BUDGET"] == "5/24h"
@@ -99,7 +98,8 @@ def test_a_sweep_is_switched_on_at_both_ends(platform: str, tmp_path: Path) -> N
 
 
 @needs_terraform
-def test_the_longest_name_is_accepted_and_oms_may_publish_unless_somebody_says_otherwise(tmp_path: Path) -> None:
+def test_the_longest_name_is_accepted(tmp_path: Path) -> None:
+    """OMS may publish to the topic unless a variable says otherwise."""
     values = shown("huawei", {**HUAWEI, "name": "oms-task-restarter-of-our"}, tmp_path)
     assert (len(values["name"]), values["publishers"]) == (25, "oms")
 
@@ -288,7 +288,8 @@ def test_pages_and_manifests_name_the_version_that_is_built() -> None:
 
 
 @pytest.mark.parametrize("readme", PLATFORMS, ids=lambda readme: readme.parent.name)
-def test_a_page_of_a_platform_ends_its_first_run_with_an_event_and_says_what_happens_on_failure(readme: Path) -> None:
+def test_a_page_of_a_platform_ends_its_first_run_with_an_event(readme: Path) -> None:
+    """It also says what happens on failure."""
     text = readme.read_text("utf-8")
     assert "check --all" in text
     assert re.search(r"\| what happens \| what [\w ]+ does[\w ]* \| what is left \|", text)

@@ -218,9 +218,8 @@ def test_what_was_recorded_is_in_the_file_before_the_answer_is_given(path: Path)
         assert ask(claim).state is Claim.HELD
 
 
-def test_a_file_that_another_locks_is_an_error_in_time_and_is_used_again_when_it_is_free(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_another_locks_is_an_error_in_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is used again when it is free."""
     monkeypatch.setattr("restarter.ledger.sqlite_file.BUSY_S", 0.3)
     with opened(path) as ask, closing(sqlite3.connect(path, isolation_level=None)) as other:
         ask(claim)
