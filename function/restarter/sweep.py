@@ -17,6 +17,7 @@ from restarter.model.request import Event, Intent, RestartRequest
 from restarter.model.task import Task
 from restarter.oms.client import Oms
 from restarter.oms.failed_list import FailedList
+from restarter.reporting.notices import why_no_notice
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
 from restarter.siblings import Siblings
@@ -60,12 +61,13 @@ class Sweeper:
         counts, targets = select(found.tasks, 1000 * self._now().timestamp() - self._age_ms, self._prefix)
         handled: list[tuple[Event, Outcome]] = []
         identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
-        for target in targets:
+        for target, tasks in targets.items():
             started = sum(outcome.kind in MAY_HAVE_STARTED for _, outcome in handled)
             if started >= self._limit or context.remaining() < MIN_TIME_S:
                 break
             event = _event(tick, target, identity)
-            handled.append((event, await self._restarter.restart(event, context, siblings)))
+            outcome = await self._restarter.restart(event, context, siblings)
+            handled.append((event, outcome._replace(notice=why_no_notice(tasks))))
         summary = _summary(counts, len(targets), [outcome for _, outcome in handled], found)
         return [*((event, outcome) for event, outcome in handled if outcome.reason not in ROUTINE), (tick, summary)]
 

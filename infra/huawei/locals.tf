@@ -6,8 +6,9 @@ locals {
 
   # What the function always gets.
   settings = {
-    OMS_REGION     = var.region
-    OMS_PROJECT_ID = var.project_id
+    OMS_REGION       = var.region
+    OMS_PROJECT_ID   = var.project_id
+    RESTART_LANGUAGE = var.locale == "zh-cn" ? "zh-cn" : "en"
   }
 
   # An image listens where FunctionGraph asks, and only FunctionGraph reaches it.

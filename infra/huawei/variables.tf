@@ -41,7 +41,7 @@ variable "publishers" {
 }
 
 variable "locale" {
-  description = "Language of the alarm's mail and of the text of OMS: en-us or zh-cn."
+  description = "Language of the alarm's mail, of the text of OMS and of receipts: en-us or zh-cn."
   type        = string
   default     = "en-us"
 

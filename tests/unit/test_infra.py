@@ -422,7 +422,7 @@ def _dead_letter_sinks(root: Path) -> Iterator[str]:
 
 
 def notices(root: Path) -> Faults:
-    """OMS may publish to the topic that calls the function, nobody else's service to another; mails fill in."""
+    """OMS may publish to the topic that calls the function, no service to another; mails fill in; one language."""
     topics = {n: b for t, n, b in blocks(root, "huawei", "resource") if t == "huaweicloud_smn_topic"}
     trigger = next(b for t, n, b in blocks(root, "huawei", "resource") if (t, n) == (TRIGGER, "failed"))
     called = {name for name in topics if f"huaweicloud_smn_topic.{name}.topic_urn" in trigger["event_data"]}
@@ -432,7 +432,10 @@ def notices(root: Path) -> Faults:
         publishers = str(body.get("services_publish_allowed", "")).replace("${var.publishers}", default)
         if (name in called) != ("oms" in publishers.split(",")):
             faults.append(f"huawei: topic {name} is {'closed for OMS' if name in called else 'open for services'}")
-    for language, text in values_of(root, "huawei")["mail"].items():
+    values = values_of(root, "huawei")
+    if "var.locale" not in values["settings"].get("RESTART_LANGUAGE", ""):
+        faults.append("huawei: locale does not choose the language of receipts")
+    for language, text in values["mail"].items():
         loose = re.findall(r"\$\$?(?:\{\w+\}|event[\w.\[\]]++)(?!;)", re.sub(r"\\n", "\n", str(text)))
         faults += [f"huawei: the mail in {language}: no semicolon after {variable}" for variable in loose]
     return faults
@@ -957,6 +960,7 @@ PLANTED = [
         '  services_publish_allowed = "oms"\n  display_name = "Events that',
         "dead is open",
     ),
+    ("english", notices, "huawei/locals.tf", 'var.locale == "zh-cn" ? "zh-cn" : "en"', '"en"', "language of receipts"),
     ("mail not filled in", notices, "huawei/locals.tf", "$${event_name};", "$${event_name}:", "no semicolon after"),
     ("name of 26 characters", lengths, "huawei/variables.tf", "{1,23}", "{1,24}", "has 64 characters"),
     ("column", form, "huawei/function.tf", "memory_size      =", "memory_size =", "column of ="),

@@ -19,8 +19,12 @@ import pytest
 import yaml
 
 from child_processes import child_environment
+from readmes import Document
 from restarter import __version__
+from restarter.model.text import read_table
+from restarter.reporting import notices
 
+NOTICES = Path(notices.__file__).with_suffix(".tsv")
 INFRA = Path(__file__).parents[2] / "infra"
 KEYS = {"OMS_DST_AK": "example", "OMS_DST_SK": "example"}
 CALLS = {"HUAWEICLOUD_SDK_AK": "example", "HUAWEICLOUD_SDK_SK": "example"}
@@ -101,11 +105,16 @@ def test_the_longest_name_is_accepted_and_oms_may_publish_unless_somebody_says_o
 
 
 @needs_terraform
-@pytest.mark.parametrize(("locale", "word"), [("en-us", "What to do"), ("zh-cn", "处理方法")])
-def test_an_alarms_mail_is_in_the_language_of_locale(locale: str, word: str, tmp_path: Path) -> None:
-    mail = shown("huawei", {**HUAWEI, "locale": locale}, tmp_path)["mail"]
-    assert word in mail
-    assert "${starts_at};" in mail
+@pytest.mark.parametrize(
+    ("locale", "word", "language"), [("en-us", "What to do", "en"), ("zh-cn", "处理方法", "zh-cn")]
+)
+def test_an_alarms_mail_and_its_receipts_are_in_the_language_of_locale(
+    locale: str, word: str, language: str, tmp_path: Path
+) -> None:
+    values = shown("huawei", {**HUAWEI, "locale": locale}, tmp_path)
+    assert word in values["mail"]
+    assert "${starts_at};" in values["mail"]
+    assert values["settings"]["RESTART_LANGUAGE"] == language
 
 
 @needs_terraform
@@ -230,6 +239,22 @@ READMES = [
     for folder in ("google", "host", "huawei", "image", "knative", "observability", "package")
 ]
 PLATFORMS = [readme for readme in READMES if readme.parent.name not in ("observability", "package")]
+
+
+@pytest.mark.parametrize(
+    ("page", "language", "as_for"), [("README.md", "en", "as for"), ("README.zh-CN.md", "zh", "同")]
+)
+def test_why_no_notice_came_is_told_as_the_function_tells_it(page: str, language: str, as_for: str) -> None:
+    """The page of Huawei Cloud may add where its own names stand, after the step."""
+    told = {row["code"]: row for row in read_table(NOTICES)}
+    rows = [cells for table in Document.read(f"infra/huawei/{page}").tables for cells in table if cells[0] in told]
+    assert [cells[0] for cells in rows] == list(told)
+    for code, sentence, step in rows:
+        same_as = step.removeprefix(as_for).strip()
+        assert sentence == told[code][f"sentence_{language}"]
+        expected = told[code][f"step_{language}"].replace("`", "")
+        found = told[same_as][f"step_{language}"] if same_as in told else step
+        assert re.fullmatch(re.escape(expected) + "([:：].+)?", found.replace("`", ""))
 
 
 def commands(readme: Path) -> list[str]:

@@ -20,6 +20,8 @@ from restarter.model.task import Task
 from restarter.model.text import Text
 from restarter.oms import tasks
 from restarter.reporting.advice import PLACEHOLDERS as PLACEHOLDERS_OF_ADVICE
+from restarter.reporting.notices import BY_CODE as NOTICES
+from restarter.reporting.notices import NO_TOPIC, NOT_SENT
 from restarter.reporting.outcomes import OUTCOMES, Severity
 from restarter.reporting.reasons import REASONS, severity_of
 from restarter.reporting.receipt import build
@@ -254,6 +256,8 @@ ROWS_OF_REASONS = [
         *((word, "advice", row.advice) for word, row in REASONS.items() if row.advice),
         *((kind, "sentence", row.sentence) for kind, row in OUTCOMES.items()),
         *((kind, "rule", row.rule) for kind, row in OUTCOMES.items() if row.rule),
+        *((code, "notice", text) for code, text in NOTICES.items()),
+        *(("notice", text.en, text) for text in (NO_TOPIC, NOT_SENT)),
     ]
 ]
 

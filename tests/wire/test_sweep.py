@@ -286,6 +286,39 @@ def test_a_sweep_that_is_off_asks_nobody(
     assert [(one["outcome"], one["reason"]) for one in world.written] == [(outcome, reason)]
 
 
+@pytest.mark.parametrize(
+    ("language", "refused", "notice", "started"),
+    [
+        (
+            "en",
+            "Did not start task 2: TRF.0055, the destination bucket has no space",
+            "; notice: not sent: OMS.0158, OMS may not publish to the topic; open its policy for OMS",
+            "Started task 3 (all objects); notice: no topic: found by a sweep only",
+        ),
+        (
+            "zh-cn",
+            "未启动任务 2：TRF.0055, 目的端桶空间不足",
+            "；通知：未发送：OMS.0158，OMS 无权向该主题发布消息；在主题策略中允许 OMS",
+            "已启动任务 3（全部对象）；通知：未设置主题：只能由兜底扫描发现",
+        ),
+    ],
+)
+def test_a_receipt_says_why_no_notice_came(
+    language: str, refused: str, notice: str, started: str, make_world: Callable[..., World]
+) -> None:
+    world = make_world(restart_language=language)
+    closed = {"notify_result": False, "notify_error_message": "OMS.0158", "topic_name": "oms-failed"}
+    world.tasks = {
+        1: task(1, hours=3, smn_info={"notify_result": True, "notify_error_message": ""}),
+        2: task(2, hours=2, smn_info=closed, error_reason={"error_code": "TRF.0055"}),
+        3: task(3, smn_info=None),
+    }
+    world.sweep("tick")
+    first, *others, summary = [one["message"] for one in world.written]
+    assert others == [refused + notice, started]
+    assert not {"; notice", "；通知"} & {first, summary}
+
+
 def test_the_profile_and_the_reason_of_the_sweep_are_those_of_each_start(make_world: Callable[..., World]) -> None:
     world = make_world(oms_profiles={"aws": {"dst_ak": "ak", "dst_sk": "sk"}})
     world.tasks = {1: task(1)}
