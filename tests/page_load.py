@@ -40,7 +40,7 @@ TEMPLATE = {
 
 @dataclass
 class Measured:
-    """What came of it; memory is resident, in MiB, of the playground with all its processes."""
+    """What was measured; memory is resident, in MiB, of the playground with all its processes."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)

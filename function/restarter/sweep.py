@@ -53,7 +53,7 @@ class Sweeper:
     async def sweep(
         self, tick: Event, context: DeliveryContext, siblings: Siblings | None = None
     ) -> list[tuple[Event, Outcome]]:
-        """What became of each task that was handled, and last of the sweep itself. `tick` is what asked for it."""
+        """The outcome of each task that was handled, and last that of the sweep, which the event `tick` asked for."""
         not_admitted = admit(tick, self._policy, context.received_at) if self._is_on else OFF
         if not_admitted is not None:
             return [(tick, not_admitted)]

@@ -175,7 +175,7 @@ class Playground:
 
 @contextmanager
 def _written(file: Path, text: str) -> "Iterator[None]":
-    """A block in which the file has this text; a later playground's text is left alone."""
+    """A block in which the file has this text; a later playground's text is not removed."""
     with suppress(OSError):
         file.write_text(text, "utf-8")
     try:

@@ -18,7 +18,6 @@ import redis
 from redis_server import AT_ONCE, MASTER, RedisServer, cluster, wait_for, watched_by_sentinel
 from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, open_ledger
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
 PER_SECOND = 30
 Change = Callable[[], None]
 
@@ -117,7 +116,7 @@ def test_a_master_that_is_killed_takes_only_what_was_not_copied_yet_with_it() ->
     assert max(failed) < 7
 
 
-def test_a_master_that_stood_still_and_goes_on_is_not_written_to_any_more() -> None:
+def test_a_master_that_was_frozen_is_not_written_to_any_more() -> None:
     with sentinel() as (address, _, master):
 
         def freeze() -> None:

@@ -20,7 +20,7 @@ from processes import EXAMPLE, Running, function, simulator
 TOKEN = f"Authorization: Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}\r\n".encode()
 CALL = json.dumps({"task_id": TASK}).encode()
 TIMEOUT_S = 10.0
-SILENCE_S = 0.4  # after a reply, in which a second one would come
+QUIET_S = 0.4  # after a reply, in which a second one would come
 FLOOD_WAIT_S = 0.5
 STALL_S = 2.0  # for which /healthz may wait on a busy machine; what is measured without a network is in test_fuzz.py
 
@@ -59,7 +59,7 @@ def connected(running: Running) -> socket.socket:
 
 
 def spoken(running: Running, *packets: bytes, pause: float = 0.1) -> bytes:
-    """All that is answered on one connection to these packets, until the other side closes or falls silent.
+    """All that is answered on one connection to these packets, until the other side closes or sends nothing more.
 
     `pause`: seconds between two packets.
     """
@@ -74,7 +74,7 @@ def spoken(running: Running, *packets: bytes, pause: float = 0.1) -> bytes:
         try:
             while part := connection.recv(65536):
                 answered += part
-                connection.settimeout(SILENCE_S)
+                connection.settimeout(QUIET_S)
         except OSError:
             pass
     return answered
@@ -224,7 +224,7 @@ def test_framing_may_exceed_content_by_4_kib(body: bytes, taken: bool, public: R
         time.sleep(0.05)
         connection.sendall(body)
         receipt = public.receipt()
-        connection.settimeout(SILENCE_S)
+        connection.settimeout(QUIET_S)
         answered = b""
         for packet in (b"", NEXT):
             connection.sendall(packet)

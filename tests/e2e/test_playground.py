@@ -126,10 +126,13 @@ def test_readme_says_beside_each_call_what_the_other_window_shows(name: str, tmp
     """On a playground of its own, as a newcomer has it."""
     text = (ROOT / name).read_text("utf-8")
     curls, said = curls_of(text), SHOWN.findall(text)
-    assert len(curls) == len(said) == 6
+    assert len(curls) == len(said) == 5
     with playing(settings=tmp_path / "playground.env") as one:
         assert statuses(curls, one, tmp_path) == [curl.status for curl in curls]
         blank, *lines = [one.stdout.get(timeout=TIMEOUT_S) for _ in (0, *curls)]
+        assert statuses(curls[:1], one, tmp_path) == [204]
+        assert one.stdout.get(timeout=TIMEOUT_S).split()[1:3] == ["functiongraph_smn", "duplicate"]
+    assert "`duplicate`" in text
     assert blank == "\n"
     for words, line in zip(said, lines, strict=True):
         _, sender, outcome, _, reason = re.split(r" {2,}", line.strip() + "  ")[:5]

@@ -193,7 +193,7 @@ def test_a_token_of_iam_is_taken_by_oms_too(oms: Running) -> None:
         assert httpx.post(running.url, json={"task_id": TASK}, headers=BEARER).status_code == 200
 
 
-def test_a_program_without_a_way_in_does_not_start_and_says_so() -> None:
+def test_a_program_without_an_authentication_method_does_not_start() -> None:
     settings = {name: value for name, value in EXAMPLE.items() if not name.startswith("CALLER_")}
     ended = failed_start(settings, ROOT)
     assert ended.returncode == 1

@@ -142,7 +142,7 @@ def connections(server: RedisServer) -> set[str]:
 
 
 def thaw(address: str, monkeypatch: pytest.MonkeyPatch, server: RedisServer, seconds: float) -> set[str]:
-    """Use a ledger, let it stand still, and use it again: the connections that it used both times."""
+    """Use a ledger, freeze it, and use it again: the connections that it used both times."""
 
     async def steps() -> set[str]:
         ledger = open_ledger(address, time.time)

@@ -55,7 +55,7 @@ def oms() -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def public(oms: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A function with each way in; the same task may be started again and again by events of their own."""
+    """A function with each authentication method, which lets each event start the same task once more."""
     keys = tmp_path_factory.mktemp("keys") / "keys.json"
     keys.write_text(json.dumps(key_set(rsa_key("google"))))
     callers = {
@@ -279,7 +279,7 @@ def by_aiohttp(url: str, body: bytes) -> int:
 
 @pytest.mark.parametrize("send", [by_httpx, by_requests, by_requests_chunked, by_urllib3, by_aiohttp])
 def test_a_library_of_http_sends_direct_calls(send: Any, oms: Running, public: Running) -> None:
-    """The others are not told what the content is, and say nothing about it."""
+    """Most libraries are not told the content's type, and send none."""
     assert send(public.url, json.dumps(REQUEST).encode()) == 200
     assert public.receipt()["outcome"] == "started"
     assert send(public.url, b"{") == 400

@@ -158,7 +158,7 @@ def test_nor_does_any_other_way_to_stop(stop: Stop, oms: Running, redis: RedisSe
 
 
 @pytest.mark.parametrize("stop", [sigterm, sigint])
-def test_an_idle_process_stops_at_once_and_says_nothing(stop: Stop, settings: dict[str, str]) -> None:
+def test_an_idle_process_stops_at_once_and_logs_nothing(stop: Stop, settings: dict[str, str]) -> None:
     log: queue.Queue[str] = queue.Queue()
     with function(settings, stderr=log) as running, httpx.Client() as kept_open:
         assert kept_open.get(f"{running.url}/healthz").status_code == 200
@@ -184,7 +184,7 @@ def test_a_collector_that_does_not_answer_holds_the_end_up_for_a_few_seconds_onl
 
 
 async def freeze(oms: Running, running: Running, seconds: float) -> None:
-    """Let it stand still in the middle of its deliveries."""
+    """Freeze it in the middle of its deliveries."""
     await all_look(oms)
     os.killpg(running.process.pid, signal.SIGSTOP)
     await asyncio.sleep(seconds)

@@ -851,7 +851,7 @@ PLANTED = [
     ("no project", required, "huawei/locals.tf", "OMS_PROJECT_ID   =", "OMS_PROJECTS   =", "OMS_PROJECT_ID: "),
     ("no destination", required, "google/locals.tf", '    "OMS_DST_SK",\n  ]', "  ]", "google: OMS_DST_SK"),
     (
-        "no way in",
+        "no authentication",
         required,
         "knative/service.yaml",
         'value: "true"',

@@ -158,7 +158,7 @@ def test_instances_whose_clocks_differ_see_each_others_restarts(server: RedisSer
 
 
 def test_restarts_that_earlier_releases_recorded_count_and_marks_of_0_1_0_are_passed_over(server: RedisServer) -> None:
-    """Both write the event alone; whose it is is known, and what became of it is not, so it counts."""
+    """Both write the event alone; whose it is is known, and its result is not, so it counts."""
 
     async def steps() -> None:
         key, keys = event("old"), LedgerKeys("e" * 40, "old task")

@@ -87,7 +87,7 @@ def a_folder(path: Path) -> None:
 
 
 def a_text(path: Path) -> None:
-    path.write_text("some notes of a person\n" * 100, "utf-8")
+    path.write_text("somebody's notes\n" * 100, "utf-8")
 
 
 def a_database(path: Path) -> None:
@@ -245,6 +245,17 @@ def test_a_new_file_that_stays_locked_is_an_error_in_time(path: Path, monkeypatc
         other.execute("PRAGMA journal_mode = DELETE")
         other.execute("BEGIN IMMEDIATE")
         assert fault(path) == "OperationalError"
+
+
+def test_a_file_that_is_locked_while_the_settings_are_read_is_judged_when_it_is_used(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_database(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert accepted(monkeypatch, f"sqlite://{path}") == ""
+        other.execute("ROLLBACK")
+    assert accepted(monkeypatch, f"sqlite://{path}") != ""
 
 
 def test_an_operation_whose_caller_gave_up_before_its_turn_is_not_begun(path: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_shared_ledger_adds_its_client_and_what_that_finds_by_itself() -> None
     assert {"redis"} <= added <= {"redis", "cryptography", "opentelemetry"}
 
 
-def test_other_ways_in_are_imported_when_somebody_uses_them() -> None:
+def test_authenticators_are_imported_when_a_caller_needs_them() -> None:
     ways = {"CALLER_WEBHOOK_SECRETS": "whsec_" + "A" * 32, "CALLER_OIDC_AUDIENCE": "a", "CALLER_OIDC_EMAILS": "a@b"}
     ways |= {"CALLER_SMN_TOPICS": "urn:smn:cn-north-4:p:t"}
     assert imported(**ways) - MAY == set()

@@ -684,13 +684,13 @@ def test_a_known_key_never_waits_for_strangers(
     clock.now += 61
     asked = 0
 
-    async def silence(request: httpx.Request) -> httpx.Response:
+    async def never(request: httpx.Request) -> httpx.Response:
         nonlocal asked
         asked += 1
         await asyncio.sleep(0.5)
         raise httpx.ReadTimeout("slow")
 
-    httpx_mock.add_callback(silence, url=KEYS_URL, is_reusable=True)
+    httpx_mock.add_callback(never, url=KEYS_URL, is_reusable=True)
     forged = google(header={"kid": "unknown"})
     answered: dict[int, float] = {}
 
@@ -834,7 +834,7 @@ Headers = dict[str, str] | list[tuple[bytes, bytes]]
 
 
 class Attempt(NamedTuple):
-    """Somebody who must not get in: which way he tries, and what he sends; made late, for it may need a key."""
+    """A delivery that must not be authenticated: the method that it tries, and what it sends, made when it is sent."""
 
     name: str
     tried: str

@@ -231,7 +231,7 @@ async def test_a_name_without_an_address(host: str) -> None:
 
 @in_loop
 async def test_a_connection_that_takes_too_long() -> None:
-    """A server that accepts, and keeps silent when TLS should begin."""
+    """A server that accepts, and never sends its part of the TLS handshake."""
     async with serving(lambda peer: asyncio.sleep(60)) as server, pooling() as pool:
         error = await failure(pool, build(server.url.replace("http:", "https:"), connect=0.1))
         assert isinstance(error, httpx.ConnectTimeout)

@@ -1,4 +1,4 @@
-"""Whose keys go where, and what becomes of a key, a token or a password that is refused."""
+"""Whose keys go where, and how the function uses a key, a token or a password after it was refused."""
 
 import asyncio
 import hmac
@@ -117,7 +117,7 @@ def told(reply: Reply) -> tuple[int, str, str | None]:
 
 GOOD = (204, "already_running", None)
 REFUSED = (422, "rejected", "credentials")
-LEFT_ALONE = (503, "deferred", "credentials")
+BREAKER_OPEN = (503, "deferred", "credentials")
 
 
 @pytest.fixture
@@ -192,13 +192,13 @@ def test_a_refused_key_is_tried_once_and_no_event_is_lost(at_once: int, make_wor
     world.oms = refusing()
     ids = [f"e{n}" for n in range(10)]
     replies = [reply for begin in range(0, 10, at_once) for reply in world.deliver(ids=ids[begin : begin + at_once])]
-    assert sorted(map(told, replies), key=str) == [REFUSED, *[LEFT_ALONE] * 9]
+    assert sorted(map(told, replies), key=str) == [REFUSED, *[BREAKER_OPEN] * 9]
     assert len(world.asked) == 1
     put_off = [name for name, reply in zip(ids, replies, strict=True) if reply.status == 503]
     assert {reply.headers["Retry-After"] for reply in replies if reply.status == 503} == {"300"}
     world.now += timedelta(seconds=299)
     again = world.deliver(ids=put_off)
-    assert {told(reply) for reply in again} == {LEFT_ALONE}
+    assert {told(reply) for reply in again} == {BREAKER_OPEN}
     assert {reply.headers["Retry-After"] for reply in again} == {"1"}
     assert len(world.asked) == 1
     world.now += timedelta(seconds=1)
@@ -213,7 +213,7 @@ def test_after_the_cooldown_a_refused_key_is_tried_by_one_request_alone(
     world = make_world(oms_cooldown=300)
     world.oms = refusing(401, "")
     for calls in (1, 2, 3):
-        assert sorted(map(told, world.deliver(10)), key=str) == [REFUSED, *[LEFT_ALONE] * 9]
+        assert sorted(map(told, world.deliver(10)), key=str) == [REFUSED, *[BREAKER_OPEN] * 9]
         assert len(world.asked) == calls
         world.now += timedelta(seconds=300)
 
@@ -222,7 +222,7 @@ def test_a_key_that_was_good_may_be_refused_later(make_world: Callable[..., Worl
     world = make_world()
     assert world.said(5) == GOOD
     world.oms = refusing()
-    assert [world.said(), world.said()] == [REFUSED, LEFT_ALONE]
+    assert [world.said(), world.said()] == [REFUSED, BREAKER_OPEN]
     assert len(world.asked) == 6
 
 
@@ -236,17 +236,21 @@ def test_another_key_is_tried_at_once_and_the_refused_one_is_remembered(make_wor
     world.settings = settings(HUAWEICLOUD_SDK_SK="another-sk")
     assert world.said(10) == GOOD
     world.settings = bad
-    assert world.said(10) == LEFT_ALONE
+    assert world.said(10) == BREAKER_OPEN
     assert len(world.asked) == 1 + 10
 
 
 @pytest.mark.parametrize("answer", [refusing(401, ""), refusing(401, "OMS.0206"), refusing(403, "APIGW.0302")])
-def test_a_refused_key_is_left_alone_in_every_project(answer: Answers, make_world: Callable[..., World]) -> None:
+def test_a_refused_key_opens_its_breaker_for_every_project(answer: Answers, make_world: Callable[..., World]) -> None:
     """Each further try, in whatever project, brings the key nearer to being locked."""
     world = make_world(oms_projects={OTHER: "cn-north-1"})
     assert world.said() == GOOD
     world.oms = answer
-    assert [world.said(project_id=OTHER), world.said(10), world.said(10, OTHER)] == [REFUSED, LEFT_ALONE, LEFT_ALONE]
+    assert [world.said(project_id=OTHER), world.said(10), world.said(10, OTHER)] == [
+        REFUSED,
+        BREAKER_OPEN,
+        BREAKER_OPEN,
+    ]
     assert len(world.asked) == 2
 
 
@@ -276,7 +280,7 @@ def test_a_clock_that_is_set_back_keeps_no_breaker_open_for_longer(make_world: C
 
 
 @pytest.mark.parametrize(("status", "code"), [(403, "OMS.0206"), (403, ""), (400, "OMS.0068")])
-def test_one_task_that_oms_refuses_silences_no_other(status: int, code: str, make_world: Callable[..., World]) -> None:
+def test_one_task_that_oms_refuses_affects_no_other(status: int, code: str, make_world: Callable[..., World]) -> None:
     world = make_world()
     world.oms = lambda request: (refusing(status, code) if request.url.path.endswith("/1") else running)(request)
     replies = world.deliver(10, tasks=range(10))
@@ -285,7 +289,7 @@ def test_one_task_that_oms_refuses_silences_no_other(status: int, code: str, mak
 
 
 @pytest.mark.parametrize("code", ["OMS.0068", "OMS.0072", "OMS.1005", "OMS.0057"])
-def test_what_oms_refuses_with_400_says_nothing_of_the_key(code: str, make_world: Callable[..., World]) -> None:
+def test_what_oms_refuses_with_400_opens_no_breaker(code: str, make_world: Callable[..., World]) -> None:
     """Among it is what it says of a profile's storage keys."""
     world = make_world()
     world.oms = refusing(400, code)
@@ -353,7 +357,7 @@ def test_of_many_keys_the_oldest_is_forgotten(make_world: Callable[..., World]) 
     for number in range(BREAKER_CACHE_SIZE + 1):
         world.agency = lent(number)
         assert world.said() == REFUSED
-    assert world.said() == LEFT_ALONE
+    assert world.said() == BREAKER_OPEN
     world.agency = lent(0)
     assert world.said() == REFUSED
 
@@ -526,12 +530,12 @@ def test_a_new_token_that_oms_refuses_opens_the_breaker_of_the_login(
     world = make_world(**NO_KEY, **IAM, oms_cooldown=300, oms_projects={OTHER: "cn-north-1"})
     world.oms = answer
     assert world.said() == (503, "unavailable", "token_refused")
-    assert [world.said(10), world.said(10, OTHER)] == [LEFT_ALONE] * 2
+    assert [world.said(10), world.said(10, OTHER)] == [BREAKER_OPEN] * 2
     world.now += timedelta(seconds=299)
-    assert (world.said(), len(world.logins), len(world.asked)) == (LEFT_ALONE, 1, 1)
+    assert (world.said(), len(world.logins), len(world.asked)) == (BREAKER_OPEN, 1, 1)
     world.now += timedelta(seconds=1)
     assert world.said() == (503, "unavailable", "token_refused")
-    assert (world.said(), len(world.logins), len(world.asked)) == (LEFT_ALONE, 2, 2)
+    assert (world.said(), len(world.logins), len(world.asked)) == (BREAKER_OPEN, 2, 2)
     world.now += timedelta(seconds=300)
     world.oms = running
     assert [world.said(), world.said(project_id=OTHER)] == [GOOD] * 2
@@ -547,7 +551,7 @@ def test_a_token_that_may_not_do_it_is_used_again(make_world: Callable[..., Worl
 def test_a_wrong_password_is_not_tried_again_for_another_project(make_world: Callable[..., World]) -> None:
     world = make_world(**NO_KEY, **IAM, oms_projects={OTHER: "cn-north-1"})
     world.iam = refusing(401, "")
-    assert [world.said(), world.said(project_id=OTHER)] == [REFUSED, LEFT_ALONE]
+    assert [world.said(), world.said(project_id=OTHER)] == [REFUSED, BREAKER_OPEN]
     assert len(world.logins) == 1
 
 
@@ -573,7 +577,7 @@ def test_a_wrong_password_is_tried_once_for_it_locks_the_user(at_once: int, make
     world = make_world(**NO_KEY, **IAM)
     world.iam = refusing(401, "")
     replies = [reply for _ in range(0, 10, at_once) for reply in world.deliver(at_once)]
-    assert sorted(map(told, replies), key=str) == [REFUSED, *[LEFT_ALONE] * 9]
+    assert sorted(map(told, replies), key=str) == [REFUSED, *[BREAKER_OPEN] * 9]
     assert (len(world.logins), world.asked) == (1, [])
     world.now += timedelta(seconds=300)
     world.iam = world.grant

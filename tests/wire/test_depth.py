@@ -35,5 +35,5 @@ def test_a_failed_event_is_at_most_nine_calls_deep(function: Function, httpx_moc
     reply = function.post(json=event, headers={"Content-Type": "application/cloudevents+json"})
     assert (reply.status_code, str(httpx_mock.get_requests()[-1].url)) == (204, START)
     assert len(depths) == 2
-    assert depths[1][0] == "restart"
+    assert depths[1][:2] == ["__call__", "restart"]  # the first gives every request to the second
     assert max(map(len, depths)) <= MAX_DEPTH, depths

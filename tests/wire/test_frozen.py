@@ -1,4 +1,4 @@
-"""An instance that stood still for ten minutes between two deliveries judges everything by the time of then."""
+"""An instance that was frozen for ten minutes between two deliveries judges the second by the time of then."""
 
 import asyncio
 import json

@@ -521,7 +521,9 @@ def test_a_403_on_groups_is_no_word_about_the_key(refused: str, function: Functi
     assert function.post(json={"task_id": TASK}).status_code == 200
 
 
-def test_a_key_that_the_gateway_refuses_for_a_group_is_left_alone(function: Function, httpx_mock: HTTPXMock) -> None:
+def test_a_key_that_the_gateway_refuses_for_a_group_is_not_used_again(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
     httpx_mock.add_response(method="GET", url=SHOW_GROUP, status_code=401, json={"error_code": "APIGW.0301"})
     assert function.post(json={"group_id": GROUP}).json()["reason"] == "credentials"
     assert function.post(json={"group_id": GROUP}).status_code == 503

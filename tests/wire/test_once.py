@@ -128,21 +128,21 @@ def test_the_same_event_many_times_at_once_is_one_start_and_the_others_are_told_
     ]
 
 
-def test_when_all_places_are_taken_a_delivery_is_turned_away_at_once_and_nobody_is_asked(
+def test_a_delivery_beyond_the_limit_is_rejected_at_once(
     function: Function, httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turned_away = Countdown(7)
+    rejected = Countdown(7)
 
     async def all_at_once() -> list[int]:
         transport = httpx.ASGITransport(function.app)
         headers = {"Authorization": f"Bearer {BEARER}"}
         async with httpx.AsyncClient(transport=transport, base_url="http://function") as client:
-            posts = (turned_away.counting(client.post("/", json={"task_id": TASK}, headers=headers)) for _ in range(10))
+            posts = (rejected.counting(client.post("/", json={"task_id": TASK}, headers=headers)) for _ in range(10))
             replies = await asyncio.gather(*posts, client.get("/healthz"))
             return [reply.status_code for reply in replies]
 
     monkeypatch.setattr("restarter.app.MAX_IN_FLIGHT", 3)
-    httpx_mock.add_callback(turned_away.then(shown(2)), url=SHOW, is_reusable=True)
+    httpx_mock.add_callback(rejected.then(shown(2)), url=SHOW, is_reusable=True)
     *statuses, health = function.run(all_at_once())
     assert sorted(statuses) == [200] * 3 + [503] * 7
     assert health == 200

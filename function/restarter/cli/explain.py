@@ -25,7 +25,7 @@ from restarter.settings.model import Settings
 from restarter.telemetry.observer import NoObserver
 
 TIMEOUT_S = 30.0
-# Settings by which every delivery is authenticated, to explain one on that is not.
+# Settings that authenticate every delivery, to explain one that no caller's proof came with.
 ONLY_PLATFORM = {
     "caller_trust_platform": True,
     "caller_bearer_tokens": (),

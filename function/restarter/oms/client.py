@@ -14,7 +14,7 @@ from restarter.oms import start_task, task_groups, tasks
 from restarter.oms.credentials import Credential, CredentialProvider
 from restarter.oms.error_codes import is_of_gateway, read_error, refuses_key
 from restarter.oms.failed_list import FailedList, read_all
-from restarter.oms.key_breaker import NO_GUARD, cooling_down
+from restarter.oms.key_breaker import NO_GUARD, breaker_open
 from restarter.oms.signing import identify
 from restarter.settings.model import Settings, StorageCredentials
 
@@ -153,7 +153,7 @@ class Oms:
             async with credential.breaker.guard(context.remaining()) if timing.queues else NO_GUARD:
                 cooldown_left = credential.breaker.cooldown_left(self._now(), self._settings.oms_cooldown)
                 if cooldown_left > 0:
-                    return cooling_down(cooldown_left)
+                    return breaker_open(cooldown_left)
                 remaining = context.remaining()
                 if remaining <= timing.min_time:
                     return NoAnswer(sent=False, reason=Reason.DEADLINE)

@@ -39,7 +39,7 @@ class RedisAddress:
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     master: str = ""
-    """The name by which Sentinel knows the master."""
+    """The master's name in Sentinel."""
     database: int = 0
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
 

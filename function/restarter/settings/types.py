@@ -253,12 +253,11 @@ def _check_tls_files(options: Mapping[str, str]) -> None:
         raise ValueError("ssl_ca_certs, ssl_certfile and ssl_keyfile must be readable PEM files") from None
 
 
-def _matches(pattern: str, said: str) -> AfterValidator:
+def _matches(pattern: re.Pattern[str], said: str) -> AfterValidator:
     """A check of a text against a pattern; `said` is what the error says, and never the text."""
-    compiled = re.compile(pattern)
 
     def check(value: str) -> str:
-        if not compiled.fullmatch(value):
+        if not pattern.fullmatch(value):
             raise PydanticCustomError("pattern", said)
         return value
 
@@ -284,7 +283,7 @@ HostAndPort = Annotated[
 Region = Annotated[str, AfterValidator(_known_region)]
 # It becomes part of a path and of a header.
 ProjectId = Annotated[
-    str, _matches(r"[A-Za-z0-9_-]{1,1024}", "a project id has letters, digits, - and _ only, up to 1,024")
+    str, _matches(re.compile(r"[A-Za-z0-9_-]{1,1024}"), "a project id has letters, digits, - and _ only, up to 1,024")
 ]
 Key = Annotated[SecretStr, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 Token = Annotated[SecretStr, Field(min_length=1, max_length=16384), AfterValidator(_printable)]
@@ -294,29 +293,35 @@ JsonAuthFile = Annotated[SecretStr, Field(max_length=65535), AfterValidator(_jso
 Password = Annotated[SecretStr, Field(max_length=128), AfterValidator(_not_blank)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
 ProfileName = Annotated[
-    str, _matches(r"[a-z0-9][a-z0-9_-]{0,62}", "a profile's name has up to 63 small letters, digits, - and _")
+    str,
+    _matches(re.compile(r"[a-z0-9][a-z0-9_-]{0,62}"), "a profile's name has up to 63 small letters, digits, - and _"),
 ]
 CdnKey = Annotated[SecretStr, Field(max_length=255), AfterValidator(_not_blank)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 TopicUrn = Annotated[
     str,
     _matches(
-        r"urn:smn:[a-z0-9-]{1,64}:[A-Za-z0-9_-]{1,64}:[A-Za-z0-9_-]{1,255}",
+        re.compile(r"urn:smn:[a-z0-9-]{1,64}:[A-Za-z0-9_-]{1,64}:[A-Za-z0-9_-]{1,255}"),
         "each topic must be like urn:smn:{region}:{project_id}:{name}",
     ),
 ]
 Domain = Annotated[
     str,
-    _matches(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", "each must be a domain in small letters"),
+    _matches(
+        re.compile(r"\A(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,9}[a-z]{2,63}\Z"),
+        "each must be a domain in small letters",
+    ),
 ]
 # Parsed when settings are loaded: a tuple of x509 certificates, and a PyJWKSet. Where neither is set, no library for
 # them is imported, so their types have no name here.
 Certificates = Annotated[Any, NoDecode, BeforeValidator(_certificates)]
 KeySet = Annotated[Any, NoDecode, BeforeValidator(_key_set)]
-Email = Annotated[str, _matches(r"[^@\s]+@[^@\s]+", "each must be the address of an account")]
-Origin = Annotated[str, _matches(r"\*|[A-Za-z0-9.:-]{1,253}", "each must be a host, or * for any")]
+Email = Annotated[
+    str, _matches(re.compile(r"\A[^@\s]{1,320}@[^@\s]{1,255}\Z"), "each must be the address of an account")
+]
+Origin = Annotated[str, _matches(re.compile(r"\*|[A-Za-z0-9.:-]{1,253}"), "each must be a host, or * for any")]
 RestartBudget = Annotated[Budget, NoDecode, BeforeValidator(_budget)]
 Duration = Annotated[float, BeforeValidator(_duration)]
 LedgerAddress = Annotated[SecretStr, AfterValidator(_ledger)]
 CryptoType = Literal["DEFAULT", "KMS"]
-KmsKeyId = Annotated[str, _matches(r"[!-~]{36}", "must have 36 printable characters")]
+KmsKeyId = Annotated[str, _matches(re.compile(r"[!-~]{36}"), "must have 36 printable characters")]

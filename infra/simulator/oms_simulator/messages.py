@@ -71,8 +71,8 @@ def refused(code: str, status: int = 400) -> Answer:
     return Answer(status, encode({"error_code": code, "error_msg": OMS_MESSAGES[code]}), (JSON,), code)
 
 
-def turned_away(code: str, message: str, request_id: str) -> Answer:
-    """The gateway says no, before OMS sees the call."""
+def gateway_error(code: str, message: str, request_id: str) -> Answer:
+    """The gateway's error response to a request that OMS does not see."""
     body = {"error_msg": message, "error_code": code, "request_id": request_id}
     return Answer(GATEWAY_STATUS[code], encode(body), (JSON,), code)
 

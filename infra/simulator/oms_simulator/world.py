@@ -175,7 +175,7 @@ class World:
         return members
 
     def _told(self, task: Task, now: float) -> Task:
-        """The task with what became of its notice, if it has ended and asked for one."""
+        """The task with the result of its notice, if it has ended and asked for one."""
         if task.smn_config is None or task.status not in WORDS:
             return task
         return replace(task, facts={**task.facts, "smn_info": self.smn.announce(task.facts, task.smn_config, now)})
