@@ -91,10 +91,10 @@ def select(found: list[Task], oldest_ms: float, prefix: str) -> tuple[SweepCount
     targets: dict[Target, list[Task]] = {}
     too_old = not_ours = 0
     for task in found:
-        if task.ended_at_ms is not None and task.ended_at_ms < oldest_ms:
-            too_old += 1
-        elif not (task.name or "").startswith(prefix):
+        if not (task.name or "").startswith(prefix):
             not_ours += 1
+        elif task.ended_at_ms is not None and task.ended_at_ms < oldest_ms:
+            too_old += 1
         else:
             targets.setdefault(_target(task), []).append(task)
     counts = SweepCounts(seen=len(found), too_old=too_old, not_ours=not_ours)
