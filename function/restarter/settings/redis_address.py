@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from pydantic import Secret
 
@@ -64,13 +64,7 @@ def parse_redis_address(text: str) -> RedisAddress:
     Raises:
         ValueError: It means none; the text says what is wrong, without a value.
     """
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        raise ValueError("is not an address of Redis") from None
-    scheme = SCHEME.fullmatch(parts.scheme)
-    if scheme is None or parts.fragment:
-        raise ValueError("is not an address of Redis")
+    parts, scheme = _split(text)
     topology, tls = Topology(scheme[2] or "single"), bool(scheme[1])
     user, _, hosts = parts.netloc.rpartition("@")
     username, _, password = user.partition(":")
@@ -90,6 +84,18 @@ def parse_redis_address(text: str) -> RedisAddress:
         options=options,
         passwords=Secret((*spelled, *meant)),
     )
+
+
+def _split(text: str) -> tuple[SplitResult, re.Match[str]]:
+    """The parts of an address, and its scheme."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise ValueError("is not an address of Redis") from None
+    scheme = SCHEME.fullmatch(parts.scheme)
+    if scheme is None or parts.fragment:
+        raise ValueError("is not an address of Redis")
+    return parts, scheme
 
 
 def _user(username: str, password: str) -> dict[str, str]:
