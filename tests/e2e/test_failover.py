@@ -17,6 +17,7 @@ import redis
 
 from redis_server import AT_ONCE, MASTER, RedisServer, cluster, wait_for, watched_by_sentinel
 from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, open_ledger
+from restarter.settings.ledger_address import parse_ledger_address
 
 PER_SECOND = 30
 Change = Callable[[], None]
@@ -24,7 +25,7 @@ Change = Callable[[], None]
 
 @asynccontextmanager
 async def opened(address: str) -> AsyncIterator[Ledger]:
-    ledger = open_ledger(address, time.time)
+    ledger = open_ledger(parse_ledger_address(address), time.time)
     try:
         yield ledger
     finally:

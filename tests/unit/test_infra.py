@@ -848,7 +848,7 @@ PLANTED = [
         "BUGDET",
     ),
     ("misspelt in a README", settings, "google/README.md", "OMS_DST_AK", "OMS_DTS_AK", "OMS_DTS_AK is no setting"),
-    ("no project", required, "huawei/locals.tf", "OMS_PROJECT_ID =", "OMS_PROJECTS =", "OMS_PROJECT_ID: "),
+    ("no project", required, "huawei/locals.tf", "OMS_PROJECT_ID   =", "OMS_PROJECTS   =", "OMS_PROJECT_ID: "),
     ("no destination", required, "google/locals.tf", '    "OMS_DST_SK",\n  ]', "  ]", "google: OMS_DST_SK"),
     (
         "no authentication",
@@ -863,7 +863,7 @@ PLANTED = [
         "secret in Terraform",
         secrets,
         "huawei/locals.tf",
-        "OMS_REGION     = var.region",
+        "OMS_REGION       = var.region",
         'OMS_DST_SK = "x1"',
         "OMS_DST_SK is",
     ),

@@ -30,6 +30,7 @@ from restarter.ledger import (
 )
 from restarter.ledger.memory import EVENT_CACHE_SIZE, MemoryLedger
 from restarter.model.request import Event, Intent, RestartRequest
+from restarter.settings.ledger_address import parse_ledger_address
 from simulator import Simulator
 
 
@@ -54,7 +55,7 @@ def server() -> Iterator[RedisServer]:
 
 @asynccontextmanager
 async def opened(address: str, clock: Clock) -> AsyncIterator[Ledger]:
-    ledger = open_ledger(address, clock)
+    ledger = open_ledger(parse_ledger_address(address), clock)
     try:
         yield ledger
     finally:
@@ -86,7 +87,11 @@ class TestSqlite(SharedLedgerSuite):
     @pytest.fixture
     def bench(self, tmp_path: Path) -> Bench:
         clock, address = Clock(), f"sqlite://{tmp_path / 'ledger.db'}"
-        return Bench(lambda: open_ledger(address, clock), clock.advance, partial(open_ledger, address, time.time))
+        return Bench(
+            lambda: open_ledger(parse_ledger_address(address), clock),
+            clock.advance,
+            partial(open_ledger, parse_ledger_address(address), time.time),
+        )
 
 
 class TestRedis(SharedLedgerSuite):
@@ -98,7 +103,7 @@ class TestRedis(SharedLedgerSuite):
             with server.client() as client:
                 client.eval(OLDER, 0, seconds)
 
-        opener = partial(open_ledger, server.address, time.time)
+        opener = partial(open_ledger, parse_ledger_address(server.address), time.time)
         return Bench(opener, pass_time, opener)
 
 
@@ -287,6 +292,7 @@ def test_a_server_that_hangs_is_an_error_in_time_and_its_late_answer_is_nobody_e
 MANY_EVENTS = """
 import asyncio, tracemalloc
 from restarter.ledger import Claim, EventKey
+from restarter.settings.ledger_address import parse_ledger_address
 from restarter.ledger.memory import EVENT_CACHE_SIZE, MemoryLedger
 
 def key(n):

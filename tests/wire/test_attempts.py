@@ -162,7 +162,7 @@ def test_an_instance_that_was_frozen_starts_nothing_late(make_simulated: Make, m
         return reserved
 
     clock = SimpleNamespace(monotonic=time.monotonic, time=lambda: time.time() + ahead[0])
-    monkeypatch.setattr("restarter.model.time", clock)
+    monkeypatch.setattr("restarter.model.delivery.time", clock)
     monkeypatch.setattr("restarter.pipeline.time", clock)
     monkeypatch.setattr(world.application.ledger, "reserve", freeze)
     assert said(world.deliver("e")[1]) == "unavailable deadline"
