@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+import pytest
+
 from child_processes import Lines, started
 from example import PROJECT
 from processes import EXAMPLE, FUNCTION, TIMEOUT_S, Running, free_port, simulator
@@ -67,6 +69,13 @@ def instance(folder: Path, settings: dict[str, str]) -> Iterator[Instance]:
     command, environment = [sys.executable, str(PROGRAM), str(pipe)], {"PYTHONPATH": str(FUNCTION), **settings}
     with started(command, environment, stdout=lines) as process, pipe.open("w", encoding="utf-8") as events:
         yield Instance(process, events, lines)
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    """One for each test, some of which restart it."""
+    with RedisServer() as server:
+        yield server
 
 
 @contextmanager

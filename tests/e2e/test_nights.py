@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from gcs_server import ADDRESS as GCS
 from gcs_server import MovedClock, gcs_server
 from obs_bench import ADDRESS as OBS
-from processes import EXAMPLE, TIMEOUT_S, Running, function
+from processes import EXAMPLE, TIMEOUT_S, Running, function, simulator
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 LOOP = 191297407830890  # it fails again after each start
@@ -20,6 +20,13 @@ HEADERS = {
     "Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}",
     "Content-Type": "application/cloudevents+json",
 }
+
+
+@pytest.fixture
+def oms() -> Iterator[Running]:
+    """One for each night, which moves its clock."""
+    with simulator() as running:
+        yield running
 
 
 def night(oms: Running, ledger: dict[str, str], pass_time: Callable[[float], None]) -> list[str | None]:

@@ -124,7 +124,7 @@ def test_what_runs_already_is_not_started_again(oms: Running, public: Running) -
         ({"hang": "before"}, "unconfirmed", 0, 2),
         ({"answer": "throttled"}, "unavailable", 0, 1),
         ({"answer": "redirect"}, "rejected", 0, 1),
-        ({"answer": {"status": 504, "commit": True}}, "unavailable", 1, 1),
+        ({"answer": {"status": 504, "commit": True}}, "started", 1, 2),
     ],
 )
 def test_a_start_is_sent_once_whatever_becomes_of_its_answer(
