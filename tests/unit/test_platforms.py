@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
@@ -206,11 +207,12 @@ def built(folder: Path, *more: str) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(ran.stdout))
 
 
+def service(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    return next(one for one in documents if (one["kind"], one["metadata"]["name"]) == ("Service", "oms-task-restarter"))
+
+
 def environment(documents: list[dict[str, Any]]) -> dict[str, str]:
-    service = next(
-        one for one in documents if (one["kind"], one["metadata"]["name"]) == ("Service", "oms-task-restarter")
-    )
-    container = service["spec"]["template"]["spec"]["containers"][0]
+    container = service(documents)["spec"]["template"]["spec"]["containers"][0]
     return {one["name"]: one["value"] for one in container["env"]}
 
 
@@ -232,6 +234,24 @@ def test_one_line_in_the_kustomization_switches_sweeps_on(tmp_path: Path) -> Non
     given = environment(documents)
     assert (given["RESTART_SWEEP"], given["EVENT_TYPES_FAILED"]) == ("on", "dev.knative.sources.ping")
     assert given["OMS_REGION"] == "cn-north-4"
+
+
+@needs_kubectl
+def test_one_line_in_the_kustomization_keeps_the_ledger_on_a_volume(tmp_path: Path) -> None:
+    """With the sweep, too; and the pod that comes of it is Kubernetes's."""
+    documents = built(tmp_path, "components:\n  - ledger\n  - sweep\n")
+    assert "oms-task-ledger" in {one["metadata"]["name"] for one in documents if one["kind"] == "PersistentVolumeClaim"}
+    given, spec = environment(documents), service(documents)["spec"]["template"]["spec"]
+    assert (given["RESTART_LEDGER"], given["RESTART_SWEEP"]) == ("sqlite:///var/lib/oms-task-restarter/ledger.db", "on")
+    (container,) = spec["containers"]
+    assert spec["securityContext"] == {"fsGroup": container["securityContext"]["runAsGroup"]}
+    assert [one["mountPath"] for one in container["volumeMounts"]] == ["/var/secrets", "/var/lib/oms-task-restarter"]
+    for name in ("readinessProbe", "livenessProbe"):
+        container[name]["httpGet"]["port"] = 8080  # which Knative fills in
+    of_knative = {"containerConcurrency", "timeoutSeconds"}
+    pod = {name: value for name, value in spec.items() if name not in of_knative}
+    document = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, "spec": pod}
+    kubernetes_validate.validate(document, "1.37", strict=True)
 
 
 READMES = [

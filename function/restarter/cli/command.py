@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,16 +42,20 @@ def cli(context: click.Context) -> None:
 @click.option(
     "--all", "everything", is_flag=True, help="Also rights, clock, servers of keys, and a probe in the ledger."
 )
+@click.option("--keys", "keys_of", metavar="TASK_ID", help="Also open this task's buckets with each set of keys.")
 @as_json_option
-def check(*, everything: bool, as_json: bool) -> None:
+def check(keys_of: str | None, *, everything: bool, as_json: bool) -> None:
     """Prove settings and keys, and start nothing.
 
     Reads every setting, asks OMS for the tasks of each project by a name that none has and for a task group that is
-    none, and asks the ledger. One line a finding, with what to do.
+    none, and asks the ledger. One line a finding, with what to do. --keys sends the storage keys to OMS, whose two
+    requests (ShowBucketRegion, CheckPrefix) only read.
     """
     from restarter.cli import check as checks  # noqa: PLC0415  # slow to import; --help needs none of it
 
-    raise SystemExit(asyncio.run(checks.check(everything=everything, as_json=as_json)))
+    if keys_of is not None and not re.fullmatch(r"[0-9]{1,15}", keys_of):
+        raise click.BadParameter("is not a task's id: up to 15 digits", param_hint="--keys")
+    raise SystemExit(asyncio.run(checks.check(everything=everything, as_json=as_json, keys_of=keys_of)))
 
 
 @cli.command(short_help="Say what the function would do with a saved delivery.")

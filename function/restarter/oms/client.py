@@ -123,6 +123,11 @@ class Oms:
             return start_task.called(answer, start)
         return _not_called(answer)
 
+    async def ask(self, call: Call, project_id: str, context: DeliveryContext) -> Answer | Outcome:
+        """The response to a request that changes nothing, whatever its status."""
+        answer = await self._call(call, project_id, context, READ)
+        return answer if isinstance(answer, Answer) else _not_called(answer)
+
     async def _look_again(self, project_id: str, start: Start, lost: Outcome, context: DeliveryContext) -> Outcome:
         """After a start without a response of OMS: what is active now was started, anything else is unconfirmed."""
         kind: TargetApi[Task | TaskGroup] = GROUPS if start.of_group else TASKS

@@ -26,6 +26,8 @@ class World:
         self._due: list[tuple[float, int]] = []
         self.listing = Listing(ListingDocument())
         self.smn = Smn(SmnDocument())
+        self.storage_keys: dict[str, str] = {}
+        """Secret keys by access key that open buckets; none: all do."""
 
     # ---- tasks
 
