@@ -49,9 +49,10 @@ test-any-day: .venv/dev ## the tests with the clock moved: 400 days, midnights, 
 prove: .venv/dev ## every order of the steps of deliveries, with faults: README's promises on each, some 20 minutes
 	PYTHONPATH=tests:infra/demo $(BIN)/python tests/proving.py
 
-check: .venv/dev ## locks, dates, format, lint, docstrings, workflows, layers, types; without the network
+check: .venv/dev ## locks, dates, words, format, lint, docstrings, workflows, layers, types; without the network
 	$(BIN)/python tests/locks.py
 	$(BIN)/python tests/dates.py
+	$(BIN)/python tests/house.py
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff check --quiet --preview --select DOC102,DOC202,DOC403 function infra tests
@@ -104,7 +105,7 @@ ANOTHER = $(if $(HERE),or name one that is here: make PYTHON=$(HERE) $(firstword
 		echo "$(PYTHON) has no venv module: install it (Debian, Ubuntu: apt install python3-venv), $(ANOTHER)"; exit 1; }
 	$(PYTHON) -m venv --clear .venv
 
-# Nothing is left for pip to decide: each lock is whole (tests/locks.py), and pip check looks at what came of it.
+# Nothing is left for pip to decide: each lock is whole (tests/locks.py), and pip check looks at the result.
 define install
 	@echo "Installing $(1) into .venv"
 	@said=$$($(PIP) install --no-deps --require-hashes --requirement $(1) 2>&1) || { exec >&2; case "$$said" in \

@@ -17,7 +17,7 @@ import pytest
 import restarter
 from example import ENVIRONMENT
 
-# A machine that is busy makes an example slow, and says nothing about the code.
+# A slow example shows that the machine is busy, and nothing about the code.
 hypothesis.settings.register_profile("gate", deadline=None)
 hypothesis.settings.load_profile("gate")
 
@@ -59,7 +59,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.fixture
 def unmeasured() -> Iterator[None]:
-    """Coverage stands still: for tests that send thousands of deliveries through code which others measure.
+    """Pause coverage, for tests that send thousands of deliveries through code which others measure.
 
     Measuring more than doubles their CPU. pytest-cov's `no_cover` has no effect under xdist, where two collectors run.
     """

@@ -14,17 +14,15 @@ from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
-from fnmatch import fnmatch
 from pathlib import Path
 
 from cryptography import x509
 
-ROOT = Path(__file__).parents[1]
+import findings
+from findings import ROOT, Allowed, Found, report, texts
+
 FOLDERS = ("tests", "events", "infra/demo", "infra/simulator")
-# Folders of tools, and locks: their digits are versions and hashes.
-PASSED_OVER = ("*/node_modules/*", "*/__pycache__/*", "*/requirements.txt", "*/package-lock.json", "*.pyc")
 
 YEAR = r"20(?:[2-8]\d|90)"
 MONTH = r"(?:0[1-9]|1[0-2])"
@@ -40,15 +38,6 @@ NUMBER = re.compile(r"(?<![\w.])(\d{10}|\d_\d{3}_\d{3}_\d{3})(_?\d{3})?(?!\w)")
 SECONDS = range(1_577_836_800, 3_818_448_000)  # 2020 to 2090, since 1970
 BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
-
-
-@dataclass(frozen=True)
-class Allowed:
-    """Texts that may hold a near date: where, which ones, and why nothing compares them with the time of today."""
-
-    files: str
-    text: str
-    reason: str
 
 
 FIRST_TASK = r"photos-photos-20261027211637786_5440?\b"
@@ -69,19 +58,7 @@ ALLOWED = (
 )
 
 
-@dataclass(frozen=True)
-class Found:
-    """A near date: where it is written, and what it is."""
-
-    file: str
-    line: int
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.text}"
-
-
-def near_dates(text: str) -> Iterator[tuple[int, int, str]]:
+def near_dates(text: str) -> Iterator[Found]:
     """Each near date of the text: where it begins and ends, and what it says."""
     for match in WRITTEN.finditer(text):
         yield match.start(), match.end(), match[0]
@@ -113,40 +90,13 @@ def _decoded(text: str) -> str:
         return ""
 
 
-def files(root: Path) -> Iterator[tuple[str, str]]:
-    """The name and the text of every file that is looked at."""
-    for folder in FOLDERS:
-        for path in sorted((root / folder).rglob("*")):
-            name = path.relative_to(root).as_posix()
-            if path.is_file() and not any(fnmatch(f"/{name}", pattern) for pattern in PASSED_OVER):
-                yield name, path.read_text("utf-8", errors="replace")
-
-
 def faults(root: Path = ROOT, allowed: tuple[Allowed, ...] = ALLOWED) -> list[str]:
     """Each near date that no row allows, then each row that allows none."""
-    found, used = [], set()
-    for name, text in files(root):
-        rows = [row for row in allowed if fnmatch(name, row.files)]
-        spans = [(row, match.span()) for row in rows for match in re.finditer(row.text, text)]
-        for start, end, date in near_dates(text):
-            covering = [row for row, (first, last) in spans if first <= start and end <= last]
-            used.update(covering)
-            if not covering:
-                found.append(str(Found(name, text.count("\n", 0, start) + 1, date)))
-    return found + [f"ALLOWED: no date is allowed by {row.files} {row.text}" for row in allowed if row not in used]
-
-
-def main() -> int:
-    """Print what there is."""
-    found = faults()
-    for fault in found:
-        sys.stderr.write(f"{fault}\n")
-    if found:
-        sys.stderr.write(
-            "Make it relative to now, let it lie beyond 2099, or give a reason in ALLOWED of tests/dates.py\n"
-        )
-    return 1 if found else 0
+    return findings.faults(
+        texts((root / folder for folder in FOLDERS), root), lambda _, text: near_dates(text), allowed
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    advice = "Make it relative to now, let it lie beyond 2099, or give a reason in ALLOWED of tests/dates.py"
+    sys.exit(report(faults(), advice))

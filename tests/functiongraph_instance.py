@@ -2,7 +2,7 @@
 
     python tests/functiongraph_instance.py EVENTS
 
-EVENTS is a named pipe with one event of JSON a line. What became of each is a line `{"returned": …}` or
+EVENTS is a named pipe with one event of JSON a line. The result of each is a line `{"returned": …}` or
 `{"raised": …}` on stdout, among the receipts.
 """
 
@@ -34,7 +34,7 @@ class Context:
 
 
 def handle(event: Any) -> dict[str, Any]:
-    """What became of one event."""
+    """What the handler returned or raised for one event."""
     try:
         return {"returned": functiongraph.handler(event, Context())}
     except functiongraph.EventNotHandled as error:

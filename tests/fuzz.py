@@ -306,7 +306,7 @@ def _strings(document: Any) -> list[str]:
 
 @contextlib.contextmanager
 def fuzzed() -> Iterator[Fuzzed]:
-    """The app with every way in open, as the framework loads it, and without a network."""
+    """The app with every authentication method, as the framework loads it, and without a network."""
     oms = StandIn()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as undo:
         pem, keys = Path(folder, "smn.pem"), Path(folder, "keys.json")

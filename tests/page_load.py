@@ -1,4 +1,4 @@
-"""The playground's page under load: 500 failed tasks, 50 events a second for a minute, two browsers that watch.
+"""The playground's page under load: 500 failed tasks, 50 events a second for a minute, two readers and a browser.
 
     PYTHONPATH=infra/simulator:infra/demo:tests .venv/bin/python tests/page_load.py [--seconds 60]
 
@@ -9,6 +9,7 @@ receipt did not reach the page, or memory grew by more than a tenth after the fi
 import argparse
 import asyncio
 import json
+import shutil
 import sys
 import time
 from collections import Counter
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from playwright.async_api import Page, async_playwright
 
 from example_settings import BEARER
 from playing import Playing, playing
@@ -38,11 +40,15 @@ TEMPLATE = {
 
 @dataclass
 class Measured:
-    """What came of it; memory is resident, in MiB, of the playground with all its processes."""
+    """What was measured; memory is resident, in MiB, of the playground with all its processes."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
+    heap: list[float] = field(default_factory=list)
+    """What the page's script keeps in the browser, in MiB."""
+    complaints: list[str] = field(default_factory=list)
+    """What the browser wrote to its console."""
     told: int = 0
     changes: int = 0
 
@@ -60,10 +66,12 @@ class Measured:
     def lines(self) -> list[str]:
         """The figures."""
         ordered = sorted(self.seconds)
+        browser = f"the script keeps {self.heap[0]:.1f} to {self.heap[-1]:.1f} MiB" if self.heap else "no browser"
         return [
             f"{self.sent} events, statuses {dict(self.statuses)}",
             f"answered in {1000 * ordered[len(ordered) // 2]:.0f} ms (median), {1000 * ordered[-1]:.0f} ms (slowest)",
             f"{self.told} receipts on the page, in {self.changes} changes",
+            f"{browser}, complaints: {self.complaints}",
             f"memory {self.memory[0]:.0f} to {self.memory[-1]:.0f} MiB, last third {self.growth:.2f} x the second",
         ]
 
@@ -72,7 +80,7 @@ async def load(playground: Playing, seconds: float, rate: int = RATE) -> Measure
     """Send so many events a second for so long, and watch."""
     measured = Measured()
     headers = {"Authorization": f"Bearer {BEARER}", "Content-Type": "application/cloudevents+json"}
-    async with httpx.AsyncClient(headers=headers, timeout=30) as client, watching(playground, measured, 2):
+    async with httpx.AsyncClient(headers=headers, timeout=30) as client, watching(playground, measured, 2) as page:
         generated = await client.post(
             f"{playground.oms}/_sim/generate", content=json.dumps({"count": TASKS, "template": TEMPLATE})
         )
@@ -84,12 +92,21 @@ async def load(playground: Playing, seconds: float, rate: int = RATE) -> Measure
             sending.add(asyncio.create_task(send(client, playground, n, measured)))
             if n % (rate * 2) == 0:
                 measured.memory.append(resident(playground))
+                await look(page, measured)
         await asyncio.gather(*sending)
         give_up = time.monotonic() + 20
         while measured.told < measured.sent and time.monotonic() < give_up:  # noqa: ASYNC110  # it gives up
             await asyncio.sleep(0.1)
         measured.memory.append(resident(playground))
+        await look(page, measured)
     return measured
+
+
+async def look(page: Page | None, measured: Measured) -> None:
+    """Ask the browser what the page's script keeps, once it has collected its garbage."""
+    if page is not None:
+        await page.evaluate("gc()")
+        measured.heap.append(await page.evaluate("performance.memory.usedJSHeapSize") / 2**20)
 
 
 async def send(client: httpx.AsyncClient, playground: Playing, n: int, measured: Measured) -> None:
@@ -103,8 +120,8 @@ async def send(client: httpx.AsyncClient, playground: Playing, n: int, measured:
 
 
 @asynccontextmanager
-async def watching(playground: Playing, measured: Measured, browsers: int) -> AsyncIterator[None]:
-    """A block in which so many browsers read what the page is told."""
+async def watching(playground: Playing, measured: Measured, readers: int) -> AsyncIterator[Page | None]:
+    """A block in which so many readers, and a real browser where there is one, follow the page."""
 
     async def read() -> None:
         async with httpx.AsyncClient(timeout=30) as client, client.stream("GET", f"{playground.page}/events") as answer:
@@ -113,12 +130,37 @@ async def watching(playground: Playing, measured: Measured, browsers: int) -> As
                     measured.told = max(measured.told, json.loads(line.removeprefix("data: "))["told"])
                     measured.changes += 1
 
-    readers = [asyncio.create_task(read()) for _ in range(browsers)]
+    reading = [asyncio.create_task(read()) for _ in range(readers)]
     await asyncio.sleep(0.5)
-    yield
-    for reader in readers:
+    async with browsing(playground, measured) as page:
+        yield page
+    for reader in reading:
         reader.cancel()
-    await asyncio.gather(*readers, return_exceptions=True)
+    await asyncio.gather(*reading, return_exceptions=True)
+
+
+@asynccontextmanager
+async def browsing(playground: Playing, measured: Measured) -> AsyncIterator[Page | None]:
+    """A block in which the page is open in Debian's chromium; None where there is none."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        yield None
+        return
+    flags = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--enable-precise-memory-info",
+        "--js-flags=--expose-gc",
+    ]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=flags)
+        page = await browser.new_page()
+        page.on("console", lambda message: measured.complaints.append(message.text))
+        page.on("pageerror", lambda error: measured.complaints.append(str(error)))
+        await page.goto(playground.page)
+        yield page
+        await browser.close()
 
 
 def resident(playground: Playing) -> float:
@@ -140,7 +182,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with playing() as playground:
         measured = asyncio.run(load(playground, seconds))
     sys.stdout.write("\n".join([*measured.lines(), ""]))
-    well = set(measured.statuses) == {204} and measured.told >= measured.sent and measured.growth <= GROWTH
+    well = (
+        not measured.complaints
+        and set(measured.statuses) == {204}
+        and measured.told >= measured.sent
+        and measured.growth <= GROWTH
+    )
     return 0 if well else 1
 
 

@@ -222,7 +222,7 @@ class Explorer:
             yield f"{who} arrives", partial(self._arrived, state._replace(arrived=state.arrived + 1), who)
         yield from self._by_senders_and_time(state)
         yield from self._by_people(state)
-        yield from self._silence(state)
+        yield from self._outage(state)
 
     def _faults(self, state: State, index: int, op: Op, question: Question) -> Iterator[Move]:
         """Ways in which this one question fails."""
@@ -270,7 +270,7 @@ class Explorer:
             case "revoke":
                 yield "(OMS refuses the old key)", partial(new, revoked=1)
 
-    def _silence(self, state: State) -> Iterator[Move]:
+    def _outage(self, state: State) -> Iterator[Move]:
         """The ledger or OMS ceases to answer, time passes meanwhile, and it answers again."""
         faces = [self._face(unit) for unit in state.units]
         timers = [face.timer for face in faces if face.timer is not None]
@@ -604,7 +604,7 @@ SLOW = (
     World("an event three times", "eee", fails=2),
     World("two events and a request", "efr", fails=1),
     World("two events, a new key", "ef", together=True, cold=True, fails=1),
-    World("two events, a new key, silence", "ef", together=True, cold=True, faults=1, kinds=_only("silent OMS")),
+    World("two events, a new key, no response", "ef", together=True, cold=True, faults=1, kinds=_only("silent OMS")),
     NEW_KEY,
     World("two events, the key is rotated", "ef", together=True, outside=("rotate", "revoke"), redeliveries=1),
 )

@@ -43,7 +43,7 @@ class Document:
 
     @property
     def anchors(self) -> set[str]:
-        """The names by which a link reaches each heading, as GitHub makes them."""
+        """The anchors of the headings, as GitHub makes them."""
         names: set[str] = set()
         for _, text in self.headings:
             name = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START
 from example import BEARER, TASK, settings, shown
+from function_client import SHOW, START
 from restarter.app import Application
 from restarter.ledger import LedgerError
 from restarter.model.delivery import Delivery

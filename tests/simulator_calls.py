@@ -1,4 +1,4 @@
-"""Calls to the simulator in-process, at a time that stands still, for its own tests."""
+"""Calls to the simulator in-process, with a clock that only the test moves."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ NOON = datetime(2126, 11, 24, 12, tzinfo=UTC).timestamp()
 
 
 class Clock:
-    """A clock that stands still until it is moved."""
+    """A clock that moves only when it is told to."""
 
     def __init__(self) -> None:
         self.now = NOON

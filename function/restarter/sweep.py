@@ -17,6 +17,7 @@ from restarter.model.request import Event, Intent, RestartRequest
 from restarter.model.task import Task
 from restarter.oms.client import Oms
 from restarter.oms.failed_list import FailedList
+from restarter.reporting.notices import why_no_notice
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
 from restarter.siblings import Siblings
@@ -52,7 +53,7 @@ class Sweeper:
     async def sweep(
         self, tick: Event, context: DeliveryContext, siblings: Siblings | None = None
     ) -> list[tuple[Event, Outcome]]:
-        """What became of each task that was handled, and last of the sweep itself. `tick` is what asked for it."""
+        """The outcome of each task that was handled, and last that of the sweep, which the event `tick` asked for."""
         not_admitted = admit(tick, self._policy, context.received_at) if self._is_on else OFF
         if not_admitted is not None:
             return [(tick, not_admitted)]
@@ -60,11 +61,11 @@ class Sweeper:
         counts, targets = select(found.tasks, 1000 * self._now().timestamp() - self._age_ms, self._prefix)
         handled: list[tuple[Event, Outcome]] = []
         identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
-        for target in targets:
+        for target, tasks in targets.items():
             started = sum(outcome.kind in MAY_HAVE_STARTED for _, outcome in handled)
             if started >= self._limit or context.remaining() < MIN_TIME_S:
                 break
-            event = _event(tick, target, identity)
+            event = _event(tick, target, tasks, identity)
             handled.append((event, await self._restarter.restart(event, context, siblings)))
         summary = _summary(counts, len(targets), [outcome for _, outcome in handled], found)
         return [*((event, outcome) for event, outcome in handled if outcome.reason not in ROUTINE), (tick, summary)]
@@ -90,10 +91,10 @@ def select(found: list[Task], oldest_ms: float, prefix: str) -> tuple[SweepCount
     targets: dict[Target, list[Task]] = {}
     too_old = not_ours = 0
     for task in found:
-        if task.ended_at_ms is not None and task.ended_at_ms < oldest_ms:
-            too_old += 1
-        elif not (task.name or "").startswith(prefix):
+        if not (task.name or "").startswith(prefix):
             not_ours += 1
+        elif task.ended_at_ms is not None and task.ended_at_ms < oldest_ms:
+            too_old += 1
         else:
             targets.setdefault(_target(task), []).append(task)
     counts = SweepCounts(seen=len(found), too_old=too_old, not_ours=not_ours)
@@ -110,7 +111,7 @@ def _target(task: Task) -> Target:
     return ("task_id", task.id) if group_id is None else ("group_id", group_id)
 
 
-def _event(tick: Event, target: Target, identity: tuple[str, ...]) -> Event:
+def _event(tick: Event, target: Target, tasks: list[Task], identity: tuple[str, ...]) -> Event:
     """A failed event about a target. The same tick makes the same event again, so a repetition starts nothing."""
     name, value = target
     asked = {name: value, "credentials": tick.request.credentials, "reason": tick.request.reason}
@@ -119,6 +120,7 @@ def _event(tick: Event, target: Target, identity: tuple[str, ...]) -> Event:
         intent=Intent.FAILED,
         identity=(*identity, name, value),
         occurred_at=None,
+        notice=why_no_notice(tasks),
     )
 
 

@@ -166,7 +166,7 @@ class Page:
 
     async def _night(self, request: Request) -> Response:
         policy = f"{NOTHING}; style-src 'unsafe-inline'; sandbox"
-        night = await asyncio.to_thread(self._state.night)
+        night = await asyncio.to_thread(self._state.drawing())
         return Response(night, headers=HEADERS | {"Content-Security-Policy": policy}, media_type="image/svg+xml")
 
     async def _events(self, request: Request) -> Response:

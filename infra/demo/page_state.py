@@ -6,7 +6,7 @@ a few times a second, and all of it when they connect.
 
 import secrets
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -126,9 +126,10 @@ class State:
             return None
         return {"all": False, "tasks": tasks, "stories": [asdict(one) for one in stories.values()], "told": self.told}
 
-    def night(self) -> str:
-        """The picture of all receipts until now."""
-        return draw([("The night so far", night_of(self._receipts, self._begins, datetime.now(UTC)))])
+    def drawing(self) -> Callable[[], str]:
+        """What draws all receipts until now; it may run in another thread, for it shares nothing."""
+        receipts, begins = [*self._receipts], self._begins
+        return lambda: draw([("The night so far", night_of(receipts, begins, datetime.now(UTC)))])
 
 
 def message_id_of(notice: Mapping[str, Any]) -> str:

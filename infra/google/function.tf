@@ -64,9 +64,7 @@ resource "google_cloudfunctions2_function" "this" {
 
     # Google sets LOG_EXECUTION_ID to true for a function that does not set it: the framework then writes each line anew.
     environment_variables = merge(
-      local.settings,
-      var.sweep ? local.sweep_settings : {},
-      var.settings,
+      local.environment,
       { LOG_EXECUTION_ID = "false" },
     )
 

@@ -19,7 +19,24 @@ locals {
     RESTART_SWEEP = "on"
   }
 
+  environment = merge(
+    local.settings,
+    local.in_gcs ? local.ledger_settings : {},
+    var.sweep ? local.sweep_settings : {},
+    var.settings,
+  )
+
   requirements = contains(local.given_secrets, "RESTART_LEDGER") ? "requirements-redis.txt" : "requirements.txt"
+
+  # A ledger among the secrets goes before the bucket.
+  own_ledger    = contains(local.given_secrets, "RESTART_LEDGER")
+  in_gcs        = var.ledger == "gs" && !local.own_ledger
+  shared_ledger = local.in_gcs || startswith(lookup(var.secrets, "RESTART_LEDGER", ""), "redis")
+  ledger_bucket = "${var.project}-${var.name}-ledger"
+
+  ledger_settings = {
+    RESTART_LEDGER = "gs://${local.ledger_bucket}/${var.name}"
+  }
 
   required_secrets = [
     "HUAWEICLOUD_SDK_AK",

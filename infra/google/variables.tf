@@ -65,14 +65,25 @@ variable "secrets_version" {
   default     = 1
 }
 
+variable "ledger" {
+  description = "Where events and restarts are remembered: gs in a bucket of its own, or memory, which forgets with each instance. RESTART_LEDGER among the secrets goes before it."
+  type        = string
+  default     = "gs"
+
+  validation {
+    condition     = contains(["gs", "memory"], var.ledger)
+    error_message = "gs or memory; a Redis is named by RESTART_LEDGER among the secrets."
+  }
+}
+
 variable "max_instances" {
-  description = "More than one only with RESTART_LEDGER=redis://…: each instance's own memory knows its own events alone."
+  description = "More than one only with a ledger that they share: each instance's own memory knows its own events alone."
   type        = number
   default     = 1
 
   validation {
-    condition     = var.max_instances == 1 || startswith(lookup(var.secrets, "RESTART_LEDGER", ""), "redis")
-    error_message = "Several instances need one ledger: secrets needs RESTART_LEDGER=redis://… or rediss://…."
+    condition     = var.max_instances == 1 || nonsensitive(local.shared_ledger)
+    error_message = "Several instances need one ledger: a bucket, or RESTART_LEDGER=redis://… among the secrets."
   }
 }
 
@@ -99,8 +110,8 @@ variable "sweep" {
   default     = false
 
   validation {
-    condition     = !var.sweep || startswith(lookup(var.secrets, "RESTART_LEDGER", ""), "redis")
-    error_message = "A sweep needs a shared ledger: secrets needs RESTART_LEDGER=redis://… or rediss://…."
+    condition     = !var.sweep || nonsensitive(local.shared_ledger)
+    error_message = "A sweep needs a shared ledger: a bucket, or RESTART_LEDGER=redis://… among the secrets."
   }
 }
 

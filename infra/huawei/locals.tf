@@ -6,8 +6,9 @@ locals {
 
   # What the function always gets.
   settings = {
-    OMS_REGION     = var.region
-    OMS_PROJECT_ID = var.project_id
+    OMS_REGION       = var.region
+    OMS_PROJECT_ID   = var.project_id
+    RESTART_LANGUAGE = var.locale == "zh-cn" ? "zh-cn" : "en"
   }
 
   # An image listens where FunctionGraph asks, and only FunctionGraph reaches it.
@@ -23,6 +24,16 @@ locals {
 
   sweep_settings = {
     RESTART_SWEEP = "on"
+  }
+
+  # A ledger among the secrets goes before the bucket.
+  own_ledger    = contains(nonsensitive(keys(var.secrets)), "RESTART_LEDGER")
+  in_obs        = var.ledger == "obs" && !local.own_ledger
+  shared_ledger = local.in_obs || startswith(lookup(var.secrets, "RESTART_LEDGER", ""), "redis")
+  ledger_bucket = substr("${var.name}-ledger-${var.project_id}", 0, 63) # the longest name of a bucket
+
+  ledger_settings = {
+    RESTART_LEDGER = "obs://${local.ledger_bucket}/${var.name}"
   }
 
   required_secrets = [
@@ -55,6 +66,7 @@ locals {
     local.settings,
     local.from_image ? local.image_settings : {},
     local.by_agency ? local.agency_settings : {},
+    local.in_obs ? local.ledger_settings : {},
     var.sweep ? local.sweep_settings : {},
     var.settings,
   )

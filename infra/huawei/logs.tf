@@ -8,7 +8,7 @@ resource "huaweicloud_lts_stream" "receipts" {
   stream_name = "receipts"
 }
 
-# One line for each message of the topic of notices and what became of its delivery: the proof that OMS published.
+# One line for each message of the topic and the result of its delivery: the proof that OMS published.
 # https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_0036.html
 resource "huaweicloud_lts_stream" "notices" {
   group_id    = huaweicloud_lts_group.this.id

@@ -31,6 +31,8 @@ resource "huaweicloud_identity_agency" "code" {
     project = local.project_name
     roles   = [huaweicloud_identity_role.code.name]
   }
+
+  domain_roles = huaweicloud_identity_role.ledger[*].name
 }
 
 # What FunctionGraph does for the function: publish dead letters. SWR has no finer right for reading an image, and the

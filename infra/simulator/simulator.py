@@ -44,7 +44,7 @@ from oms_simulator.controls import Clock, Controls
 from oms_simulator.courier import Courier
 from oms_simulator.fast_clock import clock
 from oms_simulator.fault_actions import Hang, Late, Reset, Say
-from oms_simulator.messages import Answer, Request, turned_away
+from oms_simulator.messages import Answer, Request, gateway_error
 from oms_simulator.object_calls import is_object_call, object_route, serve_object
 from oms_simulator.operations import OPERATIONS
 from oms_simulator.routes import CHANGES, STARTS, Route, route
@@ -143,14 +143,14 @@ class Simulator(Controls):
             return serve_object(self._objects, request, self._gateway.auth, self._now(), now)
         if where.operation == "unknown":
             message = "The API does not exist or has not been published in the environment"
-            return turned_away("APIGW.0101", message, request_id)
+            return gateway_error("APIGW.0101", message, request_id)
         if len(request.body) > MAX_BODY:
-            return turned_away("APIGW.0201", "Request entity too large", request_id)
+            return gateway_error("APIGW.0201", "Request entity too large", request_id)
         denial = self._gateway.refuse(request, where.project_id, now)
         if denial is not None:
-            return turned_away(denial.code, denial.message, request_id)
+            return gateway_error(denial.code, denial.message, request_id)
         if where.operation in STARTS and not self._bucket.reserve(now):
-            return turned_away("APIGW.0308", self._bucket.message(), request_id)
+            return gateway_error("APIGW.0308", self._bucket.message(), request_id)
         answer = OPERATIONS[where.operation](self._world, where, request, self._now())
         exchange.call.accepted = where.operation in CHANGES and answer.code is None
         return answer

@@ -17,7 +17,7 @@ FIRST_TASK = 100_000_000_000_000
 
 @dataclass
 class Loaded:
-    """What became of the requests: statuses (0 is no answer), and for each connection its answers and its seconds."""
+    """The results of the requests: statuses (0 is no answer), and for each connection its answers and its seconds."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     connections: list[tuple[int, float]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The storm: thousands of events for thousands of failed tasks, while everything fails that can, and what became of it.
+"""The storm: thousands of events for thousands of failed tasks, while everything fails that can, and their outcomes.
 
     python tests/bench/storm.py [--events 5000] [--tasks 5000] [--seed 1] [--starts-per-second 100] [--other FOLDER]
 
@@ -182,7 +182,7 @@ class Sender:
             await asyncio.sleep(wait)
 
     async def deliver_once(self, parcel: Parcel) -> None:
-        """As a timer does it: what came of it does not matter, for the next one comes soon."""
+        """As a timer does it, which ignores the response: its next delivery comes soon."""
         await self._post(parcel)
 
     async def _post(self, parcel: Parcel) -> float | None:

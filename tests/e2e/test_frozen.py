@@ -1,4 +1,4 @@
-"""FunctionGraph's built-in runtime as a process that stands still between calls, as the platform lets it."""
+"""FunctionGraph's built-in runtime as a process that is frozen between calls, as on the platform."""
 
 import json
 import os
@@ -32,12 +32,12 @@ class Instance:
         self._process, self._events, self._lines = process, events, lines
 
     def handle(self, task: int, happened: datetime | None = None) -> dict[str, Any]:
-        """What became of an event: what the handler returned or raised."""
+        """Send an event; what the handler returned or raised."""
         self.send(task, happened)
-        return self.became()
+        return self.result()
 
-    def became(self) -> dict[str, Any]:
-        """What became of the oldest event of which that was not asked yet."""
+    def result(self) -> dict[str, Any]:
+        """What the handler returned or raised for the oldest event whose result was not read yet."""
         while True:
             line: dict[str, Any] = json.loads(self._lines.get(timeout=TIMEOUT_S))
             if line.keys() <= {"returned", "raised"}:
@@ -53,7 +53,7 @@ class Instance:
 
     @contextmanager
     def frozen(self, seconds: float = FROZEN_S) -> Iterator[None]:
-        """A block during which it stands still, for so long at least."""
+        """A block during which the process is frozen, for at least so many seconds."""
         self._process.send_signal(signal.SIGSTOP)
         thaws_at = time.monotonic() + seconds
         yield
@@ -73,6 +73,7 @@ def instance(folder: Path, settings: dict[str, str]) -> Iterator[Instance]:
 
 @pytest.fixture
 def redis() -> Iterator[RedisServer]:
+    """One for each test, some of which restart it."""
     with RedisServer() as server:
         yield server
 
@@ -85,12 +86,12 @@ def oms(port: int) -> Iterator[Running]:
         yield running
 
 
-def outcome(became: dict[str, Any]) -> str:
+def outcome(result: dict[str, Any]) -> str:
     """How an event that was taken ended."""
-    return str(became["returned"]["outcome"])
+    return str(result["returned"]["outcome"])
 
 
-def test_connections_that_broke_while_it_stood_still_cost_no_delivery(redis: RedisServer, tmp_path: Path) -> None:
+def test_connections_that_broke_while_it_was_frozen_cost_no_delivery(redis: RedisServer, tmp_path: Path) -> None:
     """Both servers were restarted meanwhile, so each connection is a broken one."""
     port = free_port()
     settings = EXAMPLE | {"OMS_ENDPOINT": f"http://127.0.0.1:{port}", "RESTART_LEDGER": redis.address}
@@ -123,7 +124,7 @@ def test_ages_and_keys_are_those_of_the_time_when_it_goes_on(redis: RedisServer,
             with running.frozen():
                 running.send(2, datetime.now(UTC))
                 (secrets / "OMS_DST_SK").write_text("dst_sk_after")
-            assert outcome(running.became()) == "refused"
+            assert outcome(running.result()) == "refused"
             assert outcome(running.handle(3)) == "started"
         starts = [call for call in server.control("GET", "/_sim/calls") if call["operation"] == "start"]
     assert [start["body"]["dst_sk"] for start in starts] == ["dst_sk_before", "dst_sk_after"]

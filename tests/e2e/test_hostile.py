@@ -7,7 +7,6 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,26 +14,14 @@ import httpx
 import pytest
 
 from example import TASK
-from processes import EXAMPLE, Running, function, simulator
+from processes import EXAMPLE, Running, function
 
 TOKEN = f"Authorization: Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}\r\n".encode()
 CALL = json.dumps({"task_id": TASK}).encode()
 TIMEOUT_S = 10.0
-SILENCE_S = 0.4  # after a reply, in which a second one would come
+QUIET_S = 0.4  # after a reply, in which a second one would come
 FLOOD_WAIT_S = 0.5
 STALL_S = 2.0  # for which /healthz may wait on a busy machine; what is measured without a network is in test_fuzz.py
-
-
-@pytest.fixture(scope="module")
-def oms() -> Iterator[Running]:
-    with simulator() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def public(oms: Running) -> Iterator[Running]:
-    with function(EXAMPLE | {"OMS_ENDPOINT": oms.url}) as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -48,18 +35,13 @@ def fresh_world(oms: Running, public: Running) -> None:
     oms.control("POST", "/_sim/reset")
 
 
-def operations(oms: Running) -> list[str]:
-    """What OMS was asked, in order."""
-    return [call["operation"] for call in oms.control("GET", "/_sim/calls")]
-
-
 def connected(running: Running) -> socket.socket:
     host, port = running.url.removeprefix("http://").split(":")
     return socket.create_connection((host, int(port)), TIMEOUT_S)
 
 
 def spoken(running: Running, *packets: bytes, pause: float = 0.1) -> bytes:
-    """All that is answered on one connection to these packets, until the other side closes or falls silent.
+    """All that is answered on one connection to these packets, until the other side closes or sends nothing more.
 
     `pause`: seconds between two packets.
     """
@@ -74,7 +56,7 @@ def spoken(running: Running, *packets: bytes, pause: float = 0.1) -> bytes:
         try:
             while part := connection.recv(65536):
                 answered += part
-                connection.settimeout(SILENCE_S)
+                connection.settimeout(QUIET_S)
         except OSError:
             pass
     return answered
@@ -170,7 +152,7 @@ def test_a_trailer_is_no_header(public: Running, oms: Running) -> None:
     chunked = b"%x\r\n%s\r\n0\r\n" % (len(CALL), CALL)
     answered = spoken(public, head + b"Trailer: Authorization\r\n\r\n" + chunked + TOKEN + b"\r\n")
     assert statuses(answered) == [401]
-    assert operations(oms) == []
+    assert oms.operations() == []
     assert public.receipt()["reason"] == "no credentials"
     with_key = b"Idempotency-Key: from-a-trailer\r\n"
     answered = spoken(public, head + TOKEN + b"\r\n" + chunked + with_key + b"\r\n")
@@ -224,7 +206,7 @@ def test_framing_may_exceed_content_by_4_kib(body: bytes, taken: bool, public: R
         time.sleep(0.05)
         connection.sendall(body)
         receipt = public.receipt()
-        connection.settimeout(SILENCE_S)
+        connection.settimeout(QUIET_S)
         answered = b""
         for packet in (b"", NEXT):
             connection.sendall(packet)
@@ -407,7 +389,7 @@ def test_a_post_that_offers_an_upgrade_keeps_its_body_and_gets_its_reply(
     answered = spoken(public, *([head, body] if split else [whole]))
     assert statuses(answered) == [200]
     assert public.receipt()["outcome"] == "started"
-    assert operations(oms) == ["show", "start"]
+    assert oms.operations() == ["show", "start"]
 
 
 @pytest.mark.parametrize("lines", [[], *UPGRADES.values()], ids=["no upgrade", *UPGRADES])
@@ -437,7 +419,7 @@ def test_two_readings_of_where_a_body_ends_are_refused(lines: list[bytes], publi
     head = b"POST / HTTP/1.1\r\nHost: f\r\nContent-Type: application/json\r\n"
     answered = spoken(public, head + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + hidden)
     assert statuses(answered) in ([400], [501])
-    assert operations(oms) == []
+    assert oms.operations() == []
 
 
 # Bytes that are no HTTP

@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from example_settings import PROJECT
-from processes import EXAMPLE, Running, function, run_python, simulator
+from processes import EXAMPLE, Running, function, run_python
 from simulator_calls import wait_until
 
 URN = f"urn:smn:cn-north-4:{PROJECT}:oms-failed"
 TEMPLATE = '{"source": "oms", "task_name": "{Task_Name}", "task_status": "{Task_Status}"}'
+BEARER = {"Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}"}
 TASK = {
     "id": 7,
     "name": "photos-photos-20991027211637786_544",
@@ -19,13 +22,6 @@ TASK = {
     "started_ago": 60,
     "smn_config": {"topic_urn": URN, "trigger_conditions": ["FAILURE"], "message_template_name": "restart"},
 }
-
-
-@pytest.fixture(scope="module")
-def oms() -> Iterator[Running]:
-    """The simulator with one running task."""
-    with simulator() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -99,5 +95,27 @@ def test_a_closed_topic_leaves_the_task_failed_and_says_so(oms: Running, restart
     assert (notice["event"], notice["attempts"], restarter.lines.empty()) == (None, [], True)
     assert (task(oms)["status"], task(oms)["starts"]) == (4, 0)
     listed = run_python(["-m", "restarter", "failed", "--json"], EXAMPLE | {"OMS_ENDPOINT": oms.url})
-    (row,) = map(json.loads, listed.stdout.splitlines())
-    assert (row["task_id"], row["notice_sent"]) == ("7", False)
+    row = json.loads(listed.stdout.splitlines()[-1])
+    assert (row["task_id"], row["notice_sent"], row["notice_error"]) == ("7", False, "OMS.0158")
+    assert row["notice"] == "not sent: OMS.0158, OMS may not publish to the topic; open its policy for OMS"
+    text = run_python(["-m", "restarter", "failed"], EXAMPLE | {"OMS_ENDPOINT": oms.url, "COLUMNS": "120"}).stdout
+    assert f"\nNotices: {row['notice']} (1 task).\n" in text
+
+
+def test_receipts_and_problems_are_chinese_and_a_sweep_says_why_no_notice_came(oms: Running, tmp_path: Path) -> None:
+    settings = {"OMS_ENDPOINT": oms.url, "RESTART_LEDGER": f"sqlite://{tmp_path}/ledger", "RESTART_SWEEP": "on"}
+    with function(EXAMPLE | settings | {"RESTART_LANGUAGE": "zh-cn"}) as chinese:
+        topic(oms, chinese)
+        oms.control("POST", "/_sim/fail", {"task_id": 7})
+        swept = httpx.post(chinese.url, json={"sweep": True}, headers=BEARER)
+        started, summary = chinese.receipt(), chinese.receipt()
+        assert started["message"] == (
+            "已启动任务 7（全部对象）；通知：未发送：OMS.0158，OMS 无权向该主题发布消息；在主题策略中允许 OMS"
+        )
+        assert (swept.status_code, swept.json()["message"], summary["started"]) == (200, "已扫描失败的任务", 1)
+        problem = httpx.post(chinese.url, json={"task_id": 8}, headers=BEARER)
+        receipt = chinese.receipt()
+        assert (problem.status_code, problem.headers["content-type"]) == (404, "application/problem+json")
+        assert problem.json()["detail"] == receipt["message"] == "OMS 中没有任务 8：不存在，或已被删除"
+        assert problem.json()["advice"] == receipt["advice"]
+        assert receipt["advice"].startswith("请检查事件源中的 task_id")

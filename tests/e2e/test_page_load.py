@@ -12,4 +12,5 @@ def test_every_event_of_a_burst_is_answered_and_told() -> None:
         assert playground.stderr.empty()
     assert measured.statuses == {204: 60}
     assert measured.told == 60
+    assert measured.complaints == []
     assert measured.changes < 2 * 10 * 60, "ten a second at most for each browser"

@@ -8,6 +8,7 @@ import json
 import os
 import queue
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -76,6 +77,32 @@ def test_the_ports_are_fixed_unless_others_are_chosen() -> None:
     assert (chosen.function, chosen.oms, chosen.page, chosen.page_chosen) == (1, 65535, 2, True)
 
 
+def test_the_operators_command_reads_the_ledger_of_the_run_which_goes_with_it(tmp_path: Path) -> None:
+    """A task that was restarted once and failed again is out of a budget of one."""
+    file = tmp_path / "playground.env"
+    with playing(settings=file) as one:
+        event = {"task_id": TASK, "intent": "failed", "id": "1"}
+        assert httpx.post(one.function, json=event, headers=AUTHORIZED).json()["outcome"] == "started"
+        httpx.post(f"{one.oms}/_sim/reset")
+        words = shlex.split(file.read_text("utf-8"))
+        settings = dict(word.split("=", 1) for word in words if word != "export")
+        command = [sys.executable, "-m", "restarter", "failed", "--since", "365d", "--json"]
+        environment = child_environment(**settings | {"RESTART_BUDGET": "1/24h"})
+        ran = subprocess.run(  # noqa: S603
+            command,
+            cwd=ROOT / "function",
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        (row,) = [row for row in map(json.loads, ran.stdout.splitlines()) if row.get("task_id") == str(TASK)]
+        ledger = Path(settings["RESTART_LEDGER"].removeprefix("sqlite://"))
+        assert (row["reason"], ledger.exists()) == ("budget_exhausted", True)
+    assert not ledger.parent.exists()
+
+
 # -- the calls that documents and the playground tell a person to make
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -126,10 +153,13 @@ def test_readme_says_beside_each_call_what_the_other_window_shows(name: str, tmp
     """On a playground of its own, as a newcomer has it."""
     text = (ROOT / name).read_text("utf-8")
     curls, said = curls_of(text), SHOWN.findall(text)
-    assert len(curls) == len(said) == 6
+    assert len(curls) == len(said) == 5
     with playing(settings=tmp_path / "playground.env") as one:
         assert statuses(curls, one, tmp_path) == [curl.status for curl in curls]
         blank, *lines = [one.stdout.get(timeout=TIMEOUT_S) for _ in (0, *curls)]
+        assert statuses(curls[:1], one, tmp_path) == [204]
+        assert one.stdout.get(timeout=TIMEOUT_S).split()[1:3] == ["functiongraph_smn", "duplicate"]
+    assert "`duplicate`" in text
     assert blank == "\n"
     for words, line in zip(said, lines, strict=True):
         _, sender, outcome, _, reason = re.split(r" {2,}", line.strip() + "  ")[:5]
@@ -280,7 +310,8 @@ def test_with_json_stdout_has_the_receipts_as_the_function_writes_them() -> None
     assert one.stdout.empty()
 
 
-def test_with_json_on_a_terminal_control_characters_are_escaped_and_the_json_is_the_same() -> None:
+def test_with_json_control_characters_are_escaped_on_a_terminal() -> None:
+    """The JSON means the same."""
     terminal, its_end = os.openpty()
     with os.fdopen(terminal, encoding="utf-8") as reader, playing("--json", stdout=its_end) as one:
         os.close(its_end)

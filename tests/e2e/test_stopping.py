@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpx
@@ -16,7 +16,7 @@ import pytest
 
 from lean_client import lean_client
 from otlp_collector import Collector, collecting
-from processes import EXAMPLE, TIMEOUT_S, Running, function, simulator
+from processes import EXAMPLE, TIMEOUT_S, Running, function
 from redis_server import RedisServer
 
 # `STOPS=10` repeats the stop under load as often as the figures in tests/README.md say.
@@ -48,18 +48,6 @@ def ctrl_c(running: Running) -> None:
 def all_sigterm(running: Running) -> None:
     """As systemd does it: the first process and its worker."""
     os.killpg(running.process.pid, signal.SIGTERM)
-
-
-@pytest.fixture(scope="module")
-def oms() -> Iterator[Running]:
-    with simulator() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
 
 
 @pytest.fixture
@@ -158,7 +146,7 @@ def test_nor_does_any_other_way_to_stop(stop: Stop, oms: Running, redis: RedisSe
 
 
 @pytest.mark.parametrize("stop", [sigterm, sigint])
-def test_an_idle_process_stops_at_once_and_says_nothing(stop: Stop, settings: dict[str, str]) -> None:
+def test_an_idle_process_stops_at_once_and_logs_nothing(stop: Stop, settings: dict[str, str]) -> None:
     log: queue.Queue[str] = queue.Queue()
     with function(settings, stderr=log) as running, httpx.Client() as kept_open:
         assert kept_open.get(f"{running.url}/healthz").status_code == 200
@@ -184,16 +172,17 @@ def test_a_collector_that_does_not_answer_holds_the_end_up_for_a_few_seconds_onl
 
 
 async def freeze(oms: Running, running: Running, seconds: float) -> None:
-    """Let it stand still in the middle of its deliveries."""
+    """Freeze it in the middle of its deliveries."""
     await all_look(oms)
     os.killpg(running.process.pid, signal.SIGSTOP)
     await asyncio.sleep(seconds)
     os.killpg(running.process.pid, signal.SIGCONT)
 
 
-def test_a_process_that_is_frozen_beyond_its_deadline_answers_all_and_what_it_refuses_can_come_again(
+def test_a_process_that_was_frozen_beyond_its_deadline_answers_all(
     oms: Running, redis: RedisServer, settings: dict[str, str]
 ) -> None:
+    """What it refuses then can be redelivered."""
     with function(settings | {"RESTART_DEADLINE": "1.5"}) as running:
         frozen = asyncio.run(deliver(running, freeze(oms, running, 2.5)))
         assert set(frozen) <= {200, 204, 503}

@@ -599,8 +599,8 @@ WAYS: list[tuple[dict[str, object], list[str]]] = [
 
 
 @pytest.mark.parametrize(("changes", "names"), WAYS)
-def test_only_the_ways_that_the_settings_open_are_open(changes: dict[str, object], names: list[str]) -> None:
-    assert [way.name for way in configured_authenticators(settings(**changes), Transport())] == names
+def test_only_configured_methods_authenticate(changes: dict[str, object], names: list[str]) -> None:
+    assert [method.name for method in configured_authenticators(settings(**changes), Transport())] == names
 
 
 def secret_of(size: int) -> str:
@@ -696,7 +696,7 @@ def faults() -> list[str]:
         ({"CALLER_OIDC_EMAILS": "a@b"}, "CALLER_OIDC_AUDIENCE: required with CALLER_OIDC_EMAILS"),
     ],
 )
-def test_an_audience_without_accounts_is_no_way_in(
+def test_an_audience_needs_accounts_and_accounts_an_audience(
     changes: dict[str, str], fault: str, environment: pytest.MonkeyPatch
 ) -> None:
     for name, value in changes.items():
@@ -716,7 +716,9 @@ def test_an_audience_without_accounts_is_no_way_in(
         {"CALLER_WEBHOOK_SECRETS": ","},
     ],
 )
-def test_settings_that_open_no_way_in_do_not_load(changes: dict[str, str], environment: pytest.MonkeyPatch) -> None:
+def test_settings_without_an_authentication_method_do_not_load(
+    changes: dict[str, str], environment: pytest.MonkeyPatch
+) -> None:
     environment.delenv("CALLER_BEARER_TOKENS")
     for name, value in changes.items():
         environment.setenv(name, value)
@@ -726,7 +728,7 @@ def test_settings_that_open_no_way_in_do_not_load(changes: dict[str, str], envir
 
 
 @pytest.mark.parametrize("changes", [{"CALLER_SMN_TOPICS": TOPIC}, {"CALLER_WEBHOOK_SECRETS": signers.WEBHOOK_SECRET}])
-def test_one_way_in_is_enough(changes: dict[str, str], environment: pytest.MonkeyPatch) -> None:
+def test_one_authentication_method_is_enough(changes: dict[str, str], environment: pytest.MonkeyPatch) -> None:
     environment.delenv("CALLER_BEARER_TOKENS")
     for name, value in changes.items():
         environment.setenv(name, value)

@@ -226,9 +226,10 @@ def test_a_task_that_was_started_since_the_notice_is_a_duplicate(
         (MEMBER._replace(group_id="g", group_type="SYNC_TASK"), None, None),
     ],
 )
-def test_the_group_is_asked_about_a_failed_member_whose_group_id_is_safe_in_a_path(
+def test_only_a_group_id_that_is_safe_in_a_path_is_asked_about(
     task: Task, failed: str | None, asked: str | None
 ) -> None:
+    """The group decides about its failed member."""
     for event, expected in ((EVENT, failed), (ASKED, asked)):
         decision = decide(event, task, (), POLICY)
         assert (decision.group_id if isinstance(decision, AskGroup) else None) == expected
@@ -318,9 +319,8 @@ histories = st.lists(st.floats(0, 86400), max_size=3000 // 100).map(lambda ages:
 
 
 @given(events, tasks, histories, policies)
-def test_every_combination_ends_in_exactly_one_way_and_a_start_is_one_that_the_rules_allow(
-    event: Event, task: Task, history: Restarts, policy: Policy
-) -> None:
+def test_every_combination_has_one_outcome(event: Event, task: Task, history: Restarts, policy: Policy) -> None:
+    """A start is one that the rules allow."""
     decision = decide(event, task, history, policy)
     assert decision == decide(event, task._replace(), history, policy)
     if isinstance(decision, Outcome):

@@ -1,100 +1,95 @@
-"""The shape of the house: small functions, a promise in each module, one I/O module, and doors that nobody imports."""
+"""The check of `make check` for words that have a better term, and for the shape of the function's code."""
 
-import ast
-import re
 from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
-HOUSE = Path(__file__).parents[2] / "function"
-# What sends calls; everything else describes them and reads their answers.
-TRANSPORT = ("transport.py", "pool.py", "stream.py")
-SOURCES = sorted(HOUSE.rglob("*.py"))
+import house
+from findings import Allowed
 
-
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(HOUSE)))
-def test_no_function_is_over_30_lines_and_every_module_says_what_it_is(source: Path) -> None:
-    tree = ast.parse(source.read_text())
-    assert ast.get_docstring(tree)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert node.end_lineno is not None
-            assert node.end_lineno - node.lineno < 30, node.name
-
-
-def imported(source: Path) -> set[str]:
-    """Top-level names of what a module imports."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(source.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names.add((node.module or "").split(".")[0])
-    return names
-
-
-@pytest.mark.parametrize("source", sorted((HOUSE / "restarter").rglob("*.py")), ids=lambda path: path.name)
-def test_only_the_doors_know_a_framework_and_only_the_transport_knows_httpx(source: Path) -> None:
-    names = imported(source)
-    assert not names & {"starlette", "functions_framework", "main", "functiongraph", "boto3", "huaweicloudsdkoms"}
-    assert bool(names & {"httpx", "aiohttp", "httpx_aiohttp"}) == (source.name in TRANSPORT)
-
-
-# What was replaced by the field's own terms: a reader who knows HTTP, CloudEvents, OAuth and OMS needs no glossary.
-REPLACED = [
-    r"\b(caller_not_proved|too_large|not_understood|wrong_method)\b",
-    r"\b(Lasting|PLACES|came_at|left_now|turn_away|abouts|left_alone|user_of)\b",
-    r"\b(log_in|read_shown|read_listed|read_token|first_refusal|cure_of|AllFaults)\b",
-    r"\brestarter\.(surface|faults|rotation)\b",
-    r"\bturn(?:s|ed|ing)? away\b",
-    r"\bprov(?:e|es|ed|ing) the callers?\b",
-    r"\bcallers? (?:is|are|was|were) (?:not )?proved\b",
-    r"\bclock of the wall\b",
-    r"\bwhatever comes\b",
-    r"\bin silence\b",
-    r"\bon (?:its|their) way\b",
+WORDS = [
+    "# the door of the function",
+    "def test_a_way_in_is_needed() -> None: ...",
+    "Tell what became of it.",
+    "answers whatever comes",
+    "an upstream's silence",
+    "That says nothing of the key.",
+    '"""An event is news."""',
+    "it was dealt with\n    elsewhere",
+    "a key that a gateway refused is left alone",
+    "parted by commas",
+    "It does not spoil others.",
+    "let_go = True",
+    "# it stood\n# still",
+    "It was Turned Away.",
+    "the caller is not proved",
+    "by the clock of the wall",
+    "while it is on its way",
+    "refused, for it may echo",
 ]
-# Names that only the function's own code gave to other things.
-REPLACED_NAMES = [
-    r"\b(Visit|Way|Proved|Configured|Part|Envelope|Standing|Identities|Known|Granted|Cure|Rotation|Watched)\b(?=[(:\]])",
-    r"\b(KEPT|PATIENCE|LONGEST|SPARE|TOLD|EARLY)\b",
-    r"\b_(made|asked|tried|in_time|once|counted)\b",
+MODULES = {
+    "x = 1\n": "the module has no docstring",
+    '"""A."""\n\n\nclass Visit:\n    pass\n': "the name Visit was given up",
+    '"""A."""\n\n\nasync def f():\n' + "    pass\n" * 30: "f has 31 lines, over 30",
+    '"""A."""\nx = Outcome(kind, reason="paused")\n': "a bare reason, 'paused': use a member of Reason",
+    '"""A."""\nx = x._replace(reason=y if z else "paused")\n': "a bare reason, 'paused': use a member of Reason",
+    '"""A."""\nx = y.reason in ("paused", z)\n': "a bare reason, 'paused': use a member of Reason",
+    '"""A."""\nx = Reason("paused")\n': "a bare reason, 'paused': use a member of Reason",
+}
+PLAIN = [
+    "content_too_large, a proof, kept for a day, started at most once, a doorman, the ways in which it fails",
+    "for row, under_way in rows: tasks of another prefix are left alone; in a newspaper",
 ]
-READ = ("*.py", "*.md", "*.toml", "*.yml", "*.yaml", "*.http", "*.tf", "Makefile", "Dockerfile")
-# The list above, and the page that tells operators what the old names were.
-NAME_OLD_WORDS = {"tests/unit/test_house.py", "CHANGELOG.md"}
+FINE = (
+    '''"""Start a task. No I/O here."""
 
 
-def texts() -> list[Path]:
-    """Every text that a person wrote, as git knows them or would."""
-    root = HOUSE.parent
-    folders = ("function", "events", "infra", "tests", ".github")
-    found = {path for folder in folders for kind in READ for path in (root / folder).rglob(kind)}
-    found |= {path for kind in READ for path in root.glob(kind)}
-    return sorted(path for path in found if path.is_file() and path.relative_to(root).as_posix() not in NAME_OLD_WORDS)
+def f(reason: Reason, word: str, cells: dict[str, str]) -> Outcome:
+'''
+    + "    pass\n" * 28
+    + '    return Outcome(reason=reason if reason is Reason.PAUSED else Reason(cells["reason"]), name="paused")\n'
+)
 
 
-def old_words(text: str, words: list[str]) -> list[str]:
-    """Each word in a text that was replaced."""
-    return [found[0] for word in words for found in re.finditer(word, text)]
+def faults(root: Path, name: str, text: str, *allowed: Allowed) -> list[str]:
+    """What the check says of a repository with this one file."""
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    return house.faults(root, allowed)
 
 
-@pytest.mark.parametrize("path", texts(), ids=lambda path: str(path.relative_to(HOUSE.parent)))
-def test_no_text_has_a_word_that_was_replaced(path: Path) -> None:
-    assert old_words(path.read_text("utf-8"), REPLACED) == []
+@pytest.mark.parametrize("text", WORDS)
+def test_a_word_with_a_better_term_is_named_with_its_place(text: str, tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, "events/README.md", f"\n\n{text}\n")
+    assert fault.startswith("events/README.md:3: «")
+    assert ": say " in fault
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(HOUSE)))
-def test_no_code_has_a_name_that_was_replaced(source: Path) -> None:
-    assert old_words(source.read_text("utf-8"), REPLACED_NAMES) == []
+@pytest.mark.parametrize("text", PLAIN)
+def test_plain_words_are_not_found(text: str, tmp_path: Path) -> None:
+    assert faults(tmp_path, "tests/test_it.py", text) == []
 
 
-@pytest.mark.parametrize("text", ["outcome: too_large", "class Visit:", "it was turned away", "KEPT = 5", "_once()"])
-def test_a_word_that_was_replaced_is_found(text: str) -> None:
-    assert old_words(text, REPLACED + REPLACED_NAMES)
+@pytest.mark.parametrize(("text", "fault"), MODULES.items(), ids=MODULES.values())
+def test_a_fault_in_a_module_of_the_function_is_named(text: str, fault: str, tmp_path: Path) -> None:
+    (found,) = faults(tmp_path, "function/restarter/decide/it.py", text)
+    assert found.endswith(f": {fault}")
+    assert faults(tmp_path / "another", "tests/it.py", text) == []
 
 
-@pytest.mark.parametrize("text", ["content_too_large", "a visit", "a proof", "kept for a day", "started at most once"])
-def test_plain_words_are_not_found(text: str) -> None:
-    assert old_words(text, REPLACED + REPLACED_NAMES) == []
+def test_a_sound_module_has_no_fault(tmp_path: Path) -> None:
+    assert faults(tmp_path, "function/main.py", FINE) == []
+
+
+def test_only_what_a_row_covers_is_allowed_and_a_row_must_allow_something(tmp_path: Path) -> None:
+    row = Allowed("infra/*.md", "Front Door", "a product of Azure")
+    text = "Azure Front Door\nthe back door\n"
+    assert faults(tmp_path, "infra/README.md", text, row) == ["infra/README.md:2: «door»: say entry point"]
+    unused = Allowed("tests/*", row.text, row.reason)
+    assert "ALLOWED: nothing is allowed by tests/* Front Door" in faults(tmp_path, "infra/README.md", text, unused)
+
+
+def test_packages_of_node_and_files_of_programs_are_not_read(tmp_path: Path) -> None:
+    assert faults(tmp_path, "tests/e2e/node/node_modules/it/README.md", "the door") == []
+    assert faults(tmp_path, "tests/samples/it.json", "the door") == []

@@ -49,7 +49,7 @@ OF_THE_IMAGE = {"PATH", "HOME", "TMPDIR", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBU
 SECRET_NAMES = {
     name.upper()
     for name, field in Settings.model_fields.items()
-    if "SecretStr" in f"{field.annotation}{field.metadata}"
+    if "SecretStr" in f"{field.annotation}{field.metadata}" or name == "restart_ledger"  # of Redis: a password
 }
 SHOUTED = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|PORT")
 PROFILE = re.compile(r"OMS_PROFILES__[A-Z0-9_-]+__(SRC|DST|SOURCE)_[A-Z_]+|OMS_PROFILES__")
@@ -286,9 +286,17 @@ def _containers(document: Tree) -> list[Tree]:
     return containers
 
 
+def _patched(component: Tree, what: str) -> list[Tree]:
+    """What the patches of a component add to the lists of that name."""
+    steps = [step for one in component.get("patches", []) for step in yaml.safe_load(one["patch"])]
+    return [step["value"] for step in steps if step["path"].endswith(f"/{what}/-")]
+
+
 def _container_environment(document: Tree) -> dict[str, str]:
-    patched = [step["value"] for one in document.get("patches", []) for step in yaml.safe_load(one["patch"])]
-    given = [*patched, *(one for container in _containers(document) for one in container.get("env", []))]
+    given = [
+        *_patched(document, "env"),
+        *(one for container in _containers(document) for one in container.get("env", [])),
+    ]
     return {one["name"]: one["value"] for one in given}
 
 
@@ -314,7 +322,7 @@ def required(root: Path) -> Faults:
         ),
         ("google", Settings, _sampled([*google["settings"], *google["required_secrets"]])),
         ("knative", Settings, _sampled(keys) | _container_environment(service)),
-        ("compose", Settings, compose),
+        ("compose", Settings, compose | {"RESTART_LEDGER": "memory://"}),
     ]
     return [f"{platform}: {fault}" for platform, kind, values in given for fault in _faults_at_start(kind, values)]
 
@@ -337,6 +345,7 @@ def _faults_at_start(kind: type[Settings], values: Mapping[str, str]) -> Faults:
 LOOKS_SECRET = re.compile(
     r"whsec_[A-Za-z0-9+/]{8}|-----BEGIN|\beyJ[\w-]{10}|\b(AKIA|HPUA)[A-Z0-9]{10}|\b[A-Z0-9]{20}\b"
 )
+BUCKET = re.compile(r'RESTART_LEDGER\s*=\s*"(gs|obs)://')  # it holds no password, as a Redis may
 KEY_ARGUMENT = re.compile(r'^\s*(access_key|secret_key|secret_data\w*|password|token)\s*=\s*"[^"$]+"', re.MULTILINE)
 
 
@@ -351,11 +360,13 @@ def secrets(root: Path) -> Faults:
         written = [(name, value) for name, value in given if value not in {'"', "{", "["} and "…" not in value]
         # The path of a ledger's file opens nothing, and neither does a command that reads a secret.
         loud = [name for name, value in written if _is_secret(name) and not value.startswith(("sqlite:", "$("))]
+        loud = [name for name in loud if name != "RESTART_LEDGER" or not BUCKET.search(text)]
         faults += [f"{path.relative_to(root)}: {name} is written down" for name in loud]
         if LOOKS_SECRET.search(text) or KEY_ARGUMENT.search(text):
             faults.append(f"{path.relative_to(root)}: something looks like a secret")
     for path, one in manifests(root):
-        faults += [f"{path.name}: {name} is in clear" for name in _container_environment(one) if _is_secret(name)]
+        clear = {name: value for name, value in _container_environment(one).items() if _is_secret(name)}
+        faults += [f"{path.name}: {name} is in clear" for name in clear if not clear[name].startswith("sqlite:")]
     environment = documents(root / "local" / "compose.yaml")[0]["services"]["function"]["environment"]
     faults += [
         f"compose.yaml: {name} is not the demo's"
@@ -363,8 +374,8 @@ def secrets(root: Path) -> Faults:
         if _is_secret(name) and name != "RESTART_LEDGER" and value != EXAMPLE.get(name)
     ]
     for folder in ("huawei", "google"):
-        clear = {**values_of(root, folder)["settings"], **values_of(root, folder).get("image_settings", {})}
-        faults += [f"{folder}: {name} is a secret among plain settings" for name in clear if _is_secret(name)]
+        plain = {**values_of(root, folder)["settings"], **values_of(root, folder).get("image_settings", {})}
+        faults += [f"{folder}: {name} is a secret among plain settings" for name in plain if _is_secret(name)]
     ignored = {folder: (root / folder / ".gitignore").read_text("utf-8") for folder in ("huawei", "google", "knative")}
     faults += [f"{name}: secrets are not kept out of git" for name, text in ignored.items() if not _keeps(name, text)]
     return faults
@@ -420,7 +431,7 @@ def _dead_letter_sinks(root: Path) -> Iterator[str]:
 
 
 def notices(root: Path) -> Faults:
-    """OMS may publish to the topic that calls the function, nobody else's service to another; mails fill in."""
+    """OMS may publish to the topic that calls the function, no service to another; mails fill in; one language."""
     topics = {n: b for t, n, b in blocks(root, "huawei", "resource") if t == "huaweicloud_smn_topic"}
     trigger = next(b for t, n, b in blocks(root, "huawei", "resource") if (t, n) == (TRIGGER, "failed"))
     called = {name for name in topics if f"huaweicloud_smn_topic.{name}.topic_urn" in trigger["event_data"]}
@@ -430,7 +441,10 @@ def notices(root: Path) -> Faults:
         publishers = str(body.get("services_publish_allowed", "")).replace("${var.publishers}", default)
         if (name in called) != ("oms" in publishers.split(",")):
             faults.append(f"huawei: topic {name} is {'closed for OMS' if name in called else 'open for services'}")
-    for language, text in values_of(root, "huawei")["mail"].items():
+    values = values_of(root, "huawei")
+    if "var.locale" not in values["settings"].get("RESTART_LANGUAGE", ""):
+        faults.append("huawei: locale does not choose the language of receipts")
+    for language, text in values["mail"].items():
         loose = re.findall(r"\$\$?(?:\{\w+\}|event[\w.\[\]]++)(?!;)", re.sub(r"\\n", "\n", str(text)))
         faults += [f"huawei: the mail in {language}: no semicolon after {variable}" for variable in loose]
     return faults
@@ -560,9 +574,9 @@ def kustomization(root: Path) -> Faults:
     """It takes every manifest, what it names is there, and secrets become files where the program looks for them."""
     folder = root / "knative"
     kustomize = documents(folder / "kustomization.yaml")[0]
-    faults = [*_resources(folder), *_resources(folder / "sweep")]
+    faults = [*_resources(folder), *_resources(folder / "sweep"), *_resources(folder / "ledger"), *_volume_of(folder)]
     if "components" in kustomize:
-        faults.append("kustomization: sweep is not off by default")
+        faults.append("kustomization: a component is not off by default")
     named = {file for one in kustomize["configMapGenerator"] for file in one["files"]}
     faults += [f"kustomization: {name}: not there" for name in named if not (folder / name).exists()]
     service = documents(folder / "service.yaml")[0]["spec"]["template"]["spec"]
@@ -575,6 +589,19 @@ def kustomization(root: Path) -> Faults:
     images = {one["name"] for one in kustomize["images"] if one.get("newTag") not in {None, "latest"}}
     used = {container["image"] for _, one in manifests(root) for container in _containers(one)}
     return faults + [f"knative: image {name} is not pinned" for name in used - images]
+
+
+def _volume_of(folder: Path) -> Iterator[str]:
+    """What is wrong with the component that keeps the ledger on a volume."""
+    component, claim = (documents(folder / "ledger" / f"{name}.yaml")[0] for name in ("kustomization", "claim"))
+    (mount,), (volume,) = _patched(component, "volumeMounts"), _patched(component, "volumes")
+    if (mount["mountPath"], mount["name"]) != (_folder_of_ledger(_container_environment(component)), volume["name"]):
+        yield "knative: the ledger ends with its pod"
+    if volume["persistentVolumeClaim"]["claimName"] != claim["metadata"]["name"]:
+        yield "knative: nobody makes the volume of the ledger"
+    template = documents(folder / "service.yaml")[0]["spec"]["template"]
+    if template["metadata"]["annotations"]["autoscaling.knative.dev/max-scale"] != "1":
+        yield "knative: several pods would share a file"
 
 
 def _resources(folder: Path) -> Iterator[str]:
@@ -601,6 +628,8 @@ def compose(root: Path) -> Faults:
             faults.append(f"compose: {name}'s image is not pinned")
         if name in {"function", "simulator"} and not (service.get("read_only") and service.get("cap_drop") == ["ALL"]):
             faults.append(f"compose: {name} may do more than it needs")
+        if "RESTART_LEDGER" in service.get("environment", {}) and not _outlives(service["environment"], service):
+            faults.append("compose: the ledger ends with its container")
         faults += [
             f"compose: {name} waits for {other}" for other in service.get("depends_on", []) if other not in services
         ]
@@ -628,11 +657,10 @@ def host(root: Path) -> Faults:
             faults.append(f"{unit.name}: has a user or files of its own")
     service = _unit(folder / "oms-task-restarter.service")
     example = dict(re.findall(r"^(\w+)=(.*)$", (folder / "settings.env.example").read_text("utf-8"), re.MULTILINE))
-    ledger = Path(example["RESTART_LEDGER"].removeprefix("sqlite://"))
-    if [f"/var/lib/{name}" for name in service.get("StateDirectory", [])] != [str(ledger.parent)]:
+    if [f"/var/lib/{name}" for name in service.get("StateDirectory", [])] != [_folder_of_ledger(example)]:
         faults.append("oms-task-restarter.service: the ledger is not in its StateDirectory")
     compose = documents(folder / "compose.yaml")[0]["services"]
-    if f"{ledger.parent}:{ledger.parent}" not in compose["function"].get("volumes", []):
+    if not _outlives(example, compose["function"]):
         faults.append("compose.yaml: the ledger ends with its container")
     for name, one in compose.items():
         if any(not str(port).startswith("127.0.0.1:") for port in one.get("ports", [])):
@@ -644,6 +672,15 @@ def host(root: Path) -> Faults:
     environment = dict(one.split("=", 1) for line in service["Environment"] for one in line.split())
     given = _sampled([*example, *environment]) | {"RESTART_LEDGER": "memory://"}
     return faults + [f"host: {fault}" for fault in _faults_at_start(Settings, given)]
+
+
+def _folder_of_ledger(settings: Mapping[str, str]) -> str:
+    return str(Path(settings["RESTART_LEDGER"].removeprefix("sqlite://")).parent)
+
+
+def _outlives(settings: Mapping[str, str], service: Tree) -> bool:
+    """Whether the file of the ledger is on a volume of the service."""
+    return _folder_of_ledger(settings) in {volume.split(":")[1] for volume in service.get("volumes", [])}
 
 
 def _unit(path: Path) -> dict[str, list[str]]:
@@ -733,6 +770,7 @@ CHECKS: dict[Callable[[Path], Faults], tuple[str, ...]] = {
 ELSEWHERE = (
     "simulator/*.py",
     "simulator/world.json",
+    "demo/page.html",
     "demo/*.py",
     "demo/requirements.txt",
     "schemas/*.py",
@@ -842,10 +880,10 @@ PLANTED = [
         "BUGDET",
     ),
     ("misspelt in a README", settings, "google/README.md", "OMS_DST_AK", "OMS_DTS_AK", "OMS_DTS_AK is no setting"),
-    ("no project", required, "huawei/locals.tf", "OMS_PROJECT_ID =", "OMS_PROJECTS =", "OMS_PROJECT_ID: "),
+    ("no project", required, "huawei/locals.tf", "OMS_PROJECT_ID   =", "OMS_PROJECTS   =", "OMS_PROJECT_ID: "),
     ("no destination", required, "google/locals.tf", '    "OMS_DST_SK",\n  ]', "  ]", "google: OMS_DST_SK"),
     (
-        "no way in",
+        "no authentication",
         required,
         "knative/service.yaml",
         'value: "true"',
@@ -857,7 +895,7 @@ PLANTED = [
         "secret in Terraform",
         secrets,
         "huawei/locals.tf",
-        "OMS_REGION     = var.region",
+        "OMS_REGION       = var.region",
         'OMS_DST_SK = "x1"',
         "OMS_DST_SK is",
     ),
@@ -954,6 +992,7 @@ PLANTED = [
         '  services_publish_allowed = "oms"\n  display_name = "Events that',
         "dead is open",
     ),
+    ("english", notices, "huawei/locals.tf", 'var.locale == "zh-cn" ? "zh-cn" : "en"', '"en"', "language of receipts"),
     ("mail not filled in", notices, "huawei/locals.tf", "$${event_name};", "$${event_name}:", "no semicolon after"),
     ("name of 26 characters", lengths, "huawei/variables.tf", "{1,23}", "{1,24}", "has 64 characters"),
     ("column", form, "huawei/function.tf", "memory_size      =", "memory_size =", "column of ="),
@@ -996,6 +1035,24 @@ PLANTED = [
         "readOnlyRootFilesystem: false",
         "more",
     ),
+    (
+        "volume",
+        kustomization,
+        "knative/ledger/kustomization.yaml",
+        "sqlite:///var/lib",
+        "sqlite:///tmp",
+        "with its pod",
+    ),
+    (
+        "no volume",
+        kustomization,
+        "knative/ledger/claim.yaml",
+        "oms-task-ledger",
+        "oms-ledger",
+        "nobody makes the volume",
+    ),
+    ("pods", kustomization, "knative/service.yaml", 'max-scale: "1"', 'max-scale: "2"', "several pods would share"),
+    ("no such field of a claim", kubernetes, "knative/ledger/claim.yaml", "accessModes", "accessMode", "accessMode"),
     ("left out", kustomization, "knative/kustomization.yaml", "  - trigger.yaml\n", "", "trigger.yaml: left out"),
     ("latest", kustomization, "knative/kustomization.yaml", "newTag: 0.2.0", "newTag: latest", "not pinned"),
     ("simulator not mounted", compose, "local/compose.yaml", "../simulator:", ".:", "simulator.py is not there"),
@@ -1011,6 +1068,14 @@ PLANTED = [
         "StateDirectory=oms",
         "CacheDirectory=oms",
         "the ledger is",
+    ),
+    (
+        "ledger in its container",
+        compose,
+        "local/compose.yaml",
+        "sqlite:///var/lib/",
+        "sqlite:///tmp/",
+        "ledger ends with",
     ),
     ("ledger in the container", host, "host/compose.yaml", "    volumes:", "    devices:", "ledger ends with"),
     ("host to the network", host, "host/compose.yaml", "127.0.0.1:8080:8080", "8080:8080", "listens to the network"),

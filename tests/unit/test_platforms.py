@@ -15,12 +15,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
 from child_processes import child_environment
+from readmes import Document
 from restarter import __version__
+from restarter.model.text import read_table
+from restarter.reporting import notices
 
+NOTICES = Path(notices.__file__).with_suffix(".tsv")
 INFRA = Path(__file__).parents[2] / "infra"
 KEYS = {"OMS_DST_AK": "example", "OMS_DST_SK": "example"}
 CALLS = {"HUAWEICLOUD_SDK_AK": "example", "HUAWEICLOUD_SDK_SK": "example"}
@@ -57,8 +62,7 @@ def evaluate(platform: str, given: Mapping[str, object], folder: Path) -> Ran:
 SHOWN = {
     "huawei": "sensitive({ settings = local.user_data, by_agency = local.by_agency, mail = local.mail[var.locale],"
     " publishers = var.publishers, name = var.name })",
-    "google": "sensitive({ settings = merge(local.settings, var.sweep ? local.sweep_settings : {}, var.settings),"
-    " requirements = local.requirements, files = local.files })",
+    "google": "sensitive({ settings = local.environment, requirements = local.requirements, files = local.files })",
 }
 
 
@@ -78,9 +82,8 @@ def test_terraform_finds_every_file_formatted(tmp_path: Path) -> None:
 
 @needs_terraform
 @pytest.mark.parametrize("platform", ALL)
-def test_the_example_of_variables_is_accepted_and_starts_nothing_that_nobody_asked_for(
-    platform: str, tmp_path: Path
-) -> None:
+def test_the_example_of_variables_is_accepted(platform: str, tmp_path: Path) -> None:
+    """It starts nothing that nobody asked for."""
     shutil.copy(INFRA / platform / "terraform.tfvars.example", tmp_path / "terraform.tfvars")
     values = shown(platform, {"secrets": ALL[platform]["secrets"]}, tmp_path)
     assert values["settings"]["RESTART_BUDGET"] == "5/24h"
@@ -96,17 +99,23 @@ def test_a_sweep_is_switched_on_at_both_ends(platform: str, tmp_path: Path) -> N
 
 
 @needs_terraform
-def test_the_longest_name_is_accepted_and_oms_may_publish_unless_somebody_says_otherwise(tmp_path: Path) -> None:
+def test_the_longest_name_is_accepted(tmp_path: Path) -> None:
+    """OMS may publish to the topic unless a variable says otherwise."""
     values = shown("huawei", {**HUAWEI, "name": "oms-task-restarter-of-our"}, tmp_path)
     assert (len(values["name"]), values["publishers"]) == (25, "oms")
 
 
 @needs_terraform
-@pytest.mark.parametrize(("locale", "word"), [("en-us", "What to do"), ("zh-cn", "处理方法")])
-def test_an_alarms_mail_is_in_the_language_of_locale(locale: str, word: str, tmp_path: Path) -> None:
-    mail = shown("huawei", {**HUAWEI, "locale": locale}, tmp_path)["mail"]
-    assert word in mail
-    assert "${starts_at};" in mail
+@pytest.mark.parametrize(
+    ("locale", "word", "language"), [("en-us", "What to do", "en"), ("zh-cn", "处理方法", "zh-cn")]
+)
+def test_an_alarms_mail_and_its_receipts_are_in_the_language_of_locale(
+    locale: str, word: str, language: str, tmp_path: Path
+) -> None:
+    values = shown("huawei", {**HUAWEI, "locale": locale}, tmp_path)
+    assert word in values["mail"]
+    assert "${starts_at};" in values["mail"]
+    assert values["settings"]["RESTART_LANGUAGE"] == language
 
 
 @needs_terraform
@@ -131,15 +140,31 @@ def test_a_shared_ledger_brings_its_client_and_each_secret_its_file(tmp_path: Pa
     assert shown("google", GOOGLE, tmp_path)["requirements"] == "requirements.txt"
 
 
+@needs_terraform
+@pytest.mark.parametrize(("platform", "scheme"), [("huawei", "obs"), ("google", "gs")])
+def test_the_ledger_is_a_bucket_unless_a_redis_or_the_memory_is_asked_for(
+    platform: str, scheme: str, tmp_path: Path
+) -> None:
+    given = ALL[platform]
+    secrets: Any = given["secrets"]
+    several = shown(platform, {**given, "max_instances": 3, "sweep": True}, tmp_path)
+    assert several["settings"]["RESTART_LEDGER"].startswith(f"{scheme}://")
+    assert several["settings"]["RESTART_LEDGER"].endswith("/oms-task-restarter")
+    for other in ({"ledger": "memory"}, {"secrets": {**secrets, **LEDGER}}):
+        assert "RESTART_LEDGER" not in shown(platform, {**given, **other}, tmp_path)["settings"]
+
+
 REFUSED: list[tuple[str, dict[str, object], str]] = [
-    ("huawei", {"sweep": True}, "A sweep needs a shared ledger"),
-    ("google", {"sweep": True}, "A sweep needs a shared ledger"),
+    ("huawei", {"sweep": True, "ledger": "memory"}, "A sweep needs a shared ledger"),
+    ("google", {"sweep": True, "ledger": "memory"}, "A sweep needs a shared ledger"),
     ("google", {"sweep": True, "secrets": {**KEYS, **CALLS, "RESTART_LEDGER": "memory://"}}, "needs a shared ledger"),
+    ("huawei", {"ledger": "redis"}, "obs or memory"),
+    ("google", {"ledger": "obs"}, "gs or memory"),
     ("huawei", {"sweep_rate": "61m"}, "1m to 60m"),
     ("huawei", {"sweep_rate": "every day"}, "1m to 60m"),
     ("google", {"sweep_schedule": "every 15 minutes"}, "Five fields"),
-    ("huawei", {"max_instances": 2}, "Several instances need one ledger"),
-    ("google", {"max_instances": 2}, "Several instances need one ledger"),
+    ("huawei", {"max_instances": 2, "ledger": "memory"}, "Several instances need one ledger"),
+    ("google", {"max_instances": 2, "ledger": "memory"}, "Several instances need one ledger"),
     ("huawei", {"reserved_instances": 2}, "up to max_instances"),
     ("google", {"min_instances": 2}, "up to max_instances"),
     ("huawei", {"vpc_id": "v"}, "given together"),
@@ -182,11 +207,12 @@ def built(folder: Path, *more: str) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(ran.stdout))
 
 
+def service(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    return next(one for one in documents if (one["kind"], one["metadata"]["name"]) == ("Service", "oms-task-restarter"))
+
+
 def environment(documents: list[dict[str, Any]]) -> dict[str, str]:
-    service = next(
-        one for one in documents if (one["kind"], one["metadata"]["name"]) == ("Service", "oms-task-restarter")
-    )
-    container = service["spec"]["template"]["spec"]["containers"][0]
+    container = service(documents)["spec"]["template"]["spec"]["containers"][0]
     return {one["name"]: one["value"] for one in container["env"]}
 
 
@@ -210,11 +236,45 @@ def test_one_line_in_the_kustomization_switches_sweeps_on(tmp_path: Path) -> Non
     assert given["OMS_REGION"] == "cn-north-4"
 
 
+@needs_kubectl
+def test_one_line_in_the_kustomization_keeps_the_ledger_on_a_volume(tmp_path: Path) -> None:
+    """With the sweep, too; and the pod that comes of it is Kubernetes's."""
+    documents = built(tmp_path, "components:\n  - ledger\n  - sweep\n")
+    assert "oms-task-ledger" in {one["metadata"]["name"] for one in documents if one["kind"] == "PersistentVolumeClaim"}
+    given, spec = environment(documents), service(documents)["spec"]["template"]["spec"]
+    assert (given["RESTART_LEDGER"], given["RESTART_SWEEP"]) == ("sqlite:///var/lib/oms-task-restarter/ledger.db", "on")
+    (container,) = spec["containers"]
+    assert spec["securityContext"] == {"fsGroup": container["securityContext"]["runAsGroup"]}
+    assert [one["mountPath"] for one in container["volumeMounts"]] == ["/var/secrets", "/var/lib/oms-task-restarter"]
+    for name in ("readinessProbe", "livenessProbe"):
+        container[name]["httpGet"]["port"] = 8080  # which Knative fills in
+    of_knative = {"containerConcurrency", "timeoutSeconds"}
+    pod = {name: value for name, value in spec.items() if name not in of_knative}
+    document = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, "spec": pod}
+    kubernetes_validate.validate(document, "1.37", strict=True)
+
+
 READMES = [
     INFRA / folder / "README.md"
     for folder in ("google", "host", "huawei", "image", "knative", "observability", "package")
 ]
 PLATFORMS = [readme for readme in READMES if readme.parent.name not in ("observability", "package")]
+
+
+@pytest.mark.parametrize(
+    ("page", "language", "as_for"), [("README.md", "en", "as for"), ("README.zh-CN.md", "zh", "同")]
+)
+def test_why_no_notice_came_is_told_as_the_function_tells_it(page: str, language: str, as_for: str) -> None:
+    """The page of Huawei Cloud may add where its own names stand, after the step."""
+    told = {row["code"]: row for row in read_table(NOTICES)}
+    rows = [cells for table in Document.read(f"infra/huawei/{page}").tables for cells in table if cells[0] in told]
+    assert [cells[0] for cells in rows] == list(told)
+    for code, sentence, step in rows:
+        same_as = step.removeprefix(as_for).strip()
+        assert sentence == told[code][f"sentence_{language}"]
+        expected = told[code][f"step_{language}"].replace("`", "")
+        found = told[same_as][f"step_{language}"] if same_as in told else step
+        assert re.fullmatch(re.escape(expected) + "([:：].+)?", found.replace("`", ""))
 
 
 def commands(readme: Path) -> list[str]:
@@ -248,7 +308,8 @@ def test_pages_and_manifests_name_the_version_that_is_built() -> None:
 
 
 @pytest.mark.parametrize("readme", PLATFORMS, ids=lambda readme: readme.parent.name)
-def test_a_page_of_a_platform_ends_its_first_run_with_an_event_and_says_what_happens_on_failure(readme: Path) -> None:
+def test_a_page_of_a_platform_ends_its_first_run_with_an_event(readme: Path) -> None:
+    """It also says what happens on failure."""
     text = readme.read_text("utf-8")
     assert "check --all" in text
     assert re.search(r"\| what happens \| what [\w ]+ does[\w ]* \| what is left \|", text)

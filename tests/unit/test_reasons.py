@@ -20,6 +20,8 @@ from restarter.model.task import Task
 from restarter.model.text import Text
 from restarter.oms import tasks
 from restarter.reporting.advice import PLACEHOLDERS as PLACEHOLDERS_OF_ADVICE
+from restarter.reporting.notices import BY_CODE as NOTICES
+from restarter.reporting.notices import NO_TOPIC, NOT_SENT
 from restarter.reporting.outcomes import OUTCOMES, Severity
 from restarter.reporting.reasons import REASONS, severity_of
 from restarter.reporting.receipt import build
@@ -219,9 +221,8 @@ def test_every_error_says_what_to_do_next_without_a_placeholder(
 
 
 @pytest.mark.parametrize(("dialect", "severity"), [("cloudevent", "ERROR"), ("direct", "WARNING"), (None, "WARNING")])
-def test_a_malformed_event_needs_a_person_and_a_direct_caller_hears_it_himself(
-    dialect: str | None, severity: str
-) -> None:
+def test_a_malformed_event_needs_an_operator(dialect: str | None, severity: str) -> None:
+    """A direct caller learns of it from the reply."""
     error = Malformed("task_id: must be 1 to 15 digits", dialect=dialect)
     receipt = build(Outcome(kind=Kind.MALFORMED, fault=error.fault), error, CONTEXT, settings(), None)
     assert receipt["severity"] == severity
@@ -254,6 +255,8 @@ ROWS_OF_REASONS = [
         *((word, "advice", row.advice) for word, row in REASONS.items() if row.advice),
         *((kind, "sentence", row.sentence) for kind, row in OUTCOMES.items()),
         *((kind, "rule", row.rule) for kind, row in OUTCOMES.items() if row.rule),
+        *((code, "notice", text) for code, text in NOTICES.items()),
+        *(("notice", text.en, text) for text in (NO_TOPIC, NOT_SENT)),
     ]
 ]
 

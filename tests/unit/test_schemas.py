@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import schemas
-from door import Function
 from example import TASK
 from example import settings as example_settings
+from function_client import Function
 from restarter.model.delivery import DeliveryContext
 from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
 from restarter.model.request import DirectRequest, Event, Intent, RestartRequest

@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkoms.v2 import (
+    CheckPrefixReq,
+    CheckPrefixRequest,
     ListTasksRequest,
     OmsClient,
     RetryTaskGroupReq,
     RetryTaskGroupRequest,
+    ShowBucketRegionReq,
+    ShowBucketRegionRequest,
     ShowTaskGroupRequest,
     ShowTaskRequest,
     StartTaskReq,
@@ -25,7 +29,8 @@ from example import PROJECT, TASK, settings
 from restarter.http.call import Call
 from restarter.model.delivery import AccessKey
 from restarter.model.task import Start
-from restarter.oms import start_task, task_groups, tasks
+from restarter.oms import buckets, start_task, task_groups, tasks
+from restarter.oms.buckets import Bucket
 from restarter.oms.signing import sign
 from restarter.settings.model import StorageCredentials
 
@@ -173,3 +178,31 @@ def test_a_retry_with_every_field_of_the_sdk_and_no_security_token(server: HTTPS
     credentials = settings(**{f"oms_{name}": value for name, value in values.items()}).profiles()["default"]
     retry = Start(GROUP, migrate_failed_object=True, of_group=True)
     assert_same(_retry(server, retry, credentials))
+
+
+def test_the_region_of_a_bucket_with_every_field_of_the_sdk(server: HTTPServer, client: OmsClient) -> None:
+    """It has no field for a security token."""
+    keys = {"ak": "a", "sk": "s-é", "json_auth_file": "{}", "connection_string": "AccountName=a"}
+    body = ShowBucketRegionReq(cloud_type="Tencent", **keys, app_id="1", bucket_name="photos")
+    client.show_bucket_region(ShowBucketRegionRequest(body=body))
+    bucket = Bucket("photos", "Tencent", "eu", "", is_source=True, app_id="1")
+    assert_same(buckets.show_region(_origin(server), PROJECT, bucket, keys | {"security_token": "t"}))
+
+
+def test_a_prefix_with_every_field_of_the_sdk(server: HTTPServer, client: OmsClient) -> None:
+    keys = {"ak": "a", "sk": "s-é", "json_auth_file": "{}", "connection_string": "AccountName=a"}
+    place = {"bucket_name": "photos", "file_name": "2/", "data_center": "eu", "security_token": "t"}
+    body = CheckPrefixReq(cloud_type="Tencent", **keys, app_id="1", **place)
+    client.check_prefix(CheckPrefixRequest(body=body))
+    bucket = Bucket("photos", "Tencent", "eu", "2/", is_source=True, app_id="1")
+    assert_same(buckets.check_prefix(_origin(server), PROJECT, bucket, keys | {"security_token": "t"}))
+
+
+def test_a_prefix_with_the_keys_of_a_destination_only(server: HTTPServer, client: OmsClient) -> None:
+    body = CheckPrefixReq(
+        cloud_type="HuaweiCloud", ak="dst_ak", sk="dst_sk", bucket_name="b", file_name="", data_center="cn-north-4"
+    )
+    client.check_prefix(CheckPrefixRequest(body=body))
+    (bucket,) = buckets.buckets_of({"dst_node": {"bucket": "b", "region": "cn-north-4"}, "task_type": "url_list"})
+    keys = buckets.keys_for(bucket, settings().profiles()["default"])
+    assert_same(buckets.check_prefix(_origin(server), PROJECT, bucket, keys))

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-import simulator as door
+import simulator
 from oms_simulator.documents import InvalidDocument
 from simulator import Simulator
 from simulator_calls import (
@@ -260,7 +260,7 @@ def test_the_command_says_where_it_listens_and_stops_when_told(tmp_path: Path) -
     world = tmp_path / "world.json"
     hang = [{"operation": "start", "action": {"hang": "before"}}]
     world.write_text(json.dumps({"tasks": [FAILED], "rules": hang}), "utf-8")
-    command = [sys.executable, str(Path(door.__file__)), "--port", "0", "--world", str(world)]
+    command = [sys.executable, str(Path(simulator.__file__)), "--port", "0", "--world", str(world)]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes) as process:  # noqa: S603 - our own command
         try:
@@ -281,7 +281,7 @@ def test_the_command_says_where_it_listens_and_stops_when_told(tmp_path: Path) -
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
     monkeypatch.setattr(sys, "argv", ["simulator.py", *arguments])
     with pytest.raises(SystemExit) as ended:
-        door.main()
+        simulator.main()
     return ended.value.code
 
 

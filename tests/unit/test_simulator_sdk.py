@@ -9,7 +9,7 @@ from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
 from huaweicloudsdkoms import v2
 
 from simulator import Simulator
-from simulator_calls import PROJECT
+from simulator_calls import PROJECT, ask
 
 # The official SDK has no types.
 SDK: Any = v2
@@ -133,3 +133,32 @@ def test_a_group_is_created_listed_shown_stopped_started_retried_and_deleted(sim
         client.show_task_group(SDK.ShowTaskGroupRequest(group_id=group_id))
     assert code_of(gone) == (404, "OMS.1009")
     assert "unknown" not in {call["operation"] for call in sim.calls()}
+
+
+def test_storage_keys_open_a_bucket_of_a_task_or_do_not(sim: Simulator, client: Any) -> None:
+    sim.set_tasks([{"id": 7, "status": 4, "src_node": {"bucket": "photos", "region": "eu-central-1"}}])
+    sim.set_auth({"storage_keys": {"a": "b"}})
+
+    def region(**changes: Any) -> Any:
+        fields = {"cloud_type": "AWS", "ak": "a", "sk": "b", "bucket_name": "photos"} | changes
+        return client.show_bucket_region(SDK.ShowBucketRegionRequest(body=SDK.ShowBucketRegionReq(**fields)))
+
+    def prefix(**changes: Any) -> Any:
+        place = {"file_name": "2/", "data_center": "eu-central-1"}
+        fields = {"cloud_type": "AWS", "ak": "a", "sk": "b", "bucket_name": "photos"} | place | changes
+        return client.check_prefix(SDK.CheckPrefixRequest(body=SDK.CheckPrefixReq(**fields)))
+
+    assert (region().id, region().support, prefix().exist) == ("eu-central-1", True, True)
+    for call, changes, code in (
+        (region, {"sk": "x"}, "OMS.0155"),
+        (prefix, {"sk": "x"}, "OMS.1014"),
+        (prefix, {"bucket_name": "elsewhere"}, "OMS.1014"),
+        (prefix, {"file_name": None}, "OMS.1004"),
+        (prefix, {"file_name": 2}, "OMS.0064"),
+    ):
+        with pytest.raises(ClientRequestException) as no:
+            call(**changes)
+        assert code_of(no) == (400, code)
+    for body, code in (("[", "OMS.0067"), ('{"key": ""}', "OMS.0074")):
+        path = f"/v2/{PROJECT}/objectstorage/buckets/prefix"
+        assert ask(sim, "POST", path, content=body).json()["error_code"] == code

@@ -20,6 +20,7 @@ from restarter.ledger import Claim, Ledger, LedgerError, LedgerKeys, open_ledger
 from restarter.ledger.sqlite import PURGED_AT_ONCE, SqliteLedger
 from restarter.settings import sqlite_address
 from restarter.settings.errors import SettingsError
+from restarter.settings.ledger_address import parse_ledger_address
 from restarter.settings.model import load
 
 
@@ -32,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 def opened(path: Path) -> Iterator[Callable[[Any], Any]]:
     """Runs what is asked of a ledger in that file."""
     with asyncio.Runner() as runner:
-        ledger = open_ledger(f"sqlite://{path}", time.time)
+        ledger = open_ledger(parse_ledger_address(f"sqlite://{path}"), time.time)
         try:
             yield lambda question: runner.run(question(ledger))
         finally:
@@ -60,9 +61,8 @@ def accepted(monkeypatch: pytest.MonkeyPatch, address: str) -> str:
     return ""
 
 
-def test_a_missing_file_and_an_empty_one_become_a_ledger_that_nobody_else_reads(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_or_empty_file_becomes_a_ledger(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else may read it."""
     for exists in (False, True):
         if exists:
             path.touch(0o644)
@@ -87,7 +87,7 @@ def a_folder(path: Path) -> None:
 
 
 def a_text(path: Path) -> None:
-    path.write_text("some notes of a person\n" * 100, "utf-8")
+    path.write_text("somebody's notes\n" * 100, "utf-8")
 
 
 def a_database(path: Path) -> None:
@@ -112,9 +112,10 @@ def a_link_to_itself(path: Path) -> None:
         (a_database, "names a file that is no ledger of this program"),
     ],
 )
-def test_what_is_no_ledger_is_a_fault_of_the_settings_and_is_left_as_it_was(
+def test_what_is_no_ledger_is_a_fault_of_the_settings(
     make: Callable[[Path], None], said: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It is left as it was."""
     make(path)
     before = path.read_bytes() if path.is_file() else b""
     assert accepted(monkeypatch, f"sqlite://{path}") == f"RESTART_LEDGER: {said}"
@@ -218,9 +219,8 @@ def test_what_was_recorded_is_in_the_file_before_the_answer_is_given(path: Path)
         assert ask(claim).state is Claim.HELD
 
 
-def test_a_file_that_another_locks_is_an_error_in_time_and_is_used_again_when_it_is_free(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_another_locks_is_an_error_in_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is used again when it is free."""
     monkeypatch.setattr("restarter.ledger.sqlite_file.BUSY_S", 0.3)
     with opened(path) as ask, closing(sqlite3.connect(path, isolation_level=None)) as other:
         ask(claim)
@@ -245,6 +245,16 @@ def test_a_new_file_that_stays_locked_is_an_error_in_time(path: Path, monkeypatc
         other.execute("PRAGMA journal_mode = DELETE")
         other.execute("BEGIN IMMEDIATE")
         assert fault(path) == "OperationalError"
+
+
+def test_a_file_that_is_locked_is_judged_when_it_is_used(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locked while the settings are read, it does not keep the function from starting."""
+    a_database(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert accepted(monkeypatch, f"sqlite://{path}") == ""
+        other.execute("ROLLBACK")
+    assert accepted(monkeypatch, f"sqlite://{path}") != ""
 
 
 def test_an_operation_whose_caller_gave_up_before_its_turn_is_not_begun(path: Path) -> None:
@@ -291,9 +301,10 @@ def test_a_file_that_was_replaced_or_removed_is_not_written_to_any_more(path: Pa
 FULL = """
 import asyncio, resource, signal, sys, time
 from restarter.ledger import LedgerError, EventKey, open_ledger
+from restarter.settings.ledger_address import parse_ledger_address
 
 async def main():
-    ledger = open_ledger("sqlite://" + sys.argv[1], time.time)
+    ledger = open_ledger(parse_ledger_address("sqlite://" + sys.argv[1]), time.time)
     await ledger.claim(EventKey("first", "t"), 600)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
@@ -332,9 +343,10 @@ def test_a_full_disk_is_an_error_and_what_was_claimed_before_is_kept(path: Path)
 READ_ONLY = """
 import asyncio, os, sys, time
 from restarter.ledger import LedgerError, EventKey, open_ledger
+from restarter.settings.ledger_address import parse_ledger_address
 
 async def main():
-    ledger = open_ledger("sqlite://" + sys.argv[1], time.time)
+    ledger = open_ledger(parse_ledger_address("sqlite://" + sys.argv[1]), time.time)
     if os.getuid() == 0:
         os.setuid(65534)
     try:

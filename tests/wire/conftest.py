@@ -6,7 +6,7 @@ import pytest
 from functions_framework.aio import create_asgi_app
 from pytest_httpx import HTTPXMock
 
-from door import Function
+from function_client import Function
 from httpx_transport import HttpxTransport
 from simulated import Simulated
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, TASKS, Function
 from example import PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, TASKS, Function
 
 LABELS = {"alertname": "MigrationTaskFailed", "task_id": str(TASK)}
 
@@ -58,7 +58,7 @@ def test_another_shape_is_a_direct_call_and_malformed(changes: dict[str, Any], f
 
 
 def test_each_alert_stands_for_itself(make_function: Callable[..., Function], httpx_mock: HTTPXMock) -> None:
-    """Others and resolved ones are ignored, a malformed one does not silence the others, a name is looked up."""
+    """Others and resolved ones are ignored, a malformed one does not affect the others, a name is looked up."""
     httpx_mock.add_response(url=f"{TASKS}/1", json=shown(2, id=1))
     httpx_mock.add_response(
         url=f"{TASKS}?limit=50&offset=0&task_name={TASK_NAME}", json={"tasks": [shown(2)], "count": 1}

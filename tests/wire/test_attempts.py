@@ -12,12 +12,14 @@ import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, TASKS, Function
 from example import BEARER, TASK, shown
+from function_client import SHOW, START, TASKS, Function
+from signers import TOPIC, certificate, rsa_key, sign_smn, smn_message
 from simulated import Simulated
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
 Make = Callable[..., Simulated]
+NO_KEY = {"HUAWEICLOUD_SDK_AK": None, "HUAWEICLOUD_SDK_SK": None}
 
 
 def lost() -> Exception:
@@ -63,7 +65,8 @@ def test_a_start_that_could_not_be_settled_counts_for_its_redelivery(make_simula
     assert said(third) == "refused budget_exhausted"
 
 
-def test_the_only_report_of_a_used_budget_is_made_again_to_its_own_event_when_it_was_lost(make_simulated: Make) -> None:
+def test_a_lost_report_of_a_used_budget_is_made_again(make_simulated: Make) -> None:
+    """It is the only one within the window, and is repeated to its own event alone."""
     world = make_simulated(restart_budget="1/1h")
     world.deliver("e")
     world.break_ledger("mark", done=True, times=1)
@@ -72,10 +75,8 @@ def test_the_only_report_of_a_used_budget_is_made_again_to_its_own_event_when_it
     assert [receipt["severity"] for receipt in receipts] == ["WARNING", "ERROR", "INFO", "ERROR"]
 
 
-def test_an_event_waits_while_the_restart_that_uses_up_the_budget_is_under_way(
-    make_simulated: Make, httpx_mock: HTTPXMock
-) -> None:
-    """That restart is not made: an event that had been refused by it would never have come again."""
+def test_an_event_waits_while_the_last_restart_is_under_way(make_simulated: Make, httpx_mock: HTTPXMock) -> None:
+    """It would use up the budget, and is not made: an event that had been refused by it would never have come again."""
     world = make_simulated(restart_budget="1/24h")
     at_oms, go_on = asyncio.Event(), asyncio.Event()
 
@@ -123,17 +124,22 @@ def test_a_restart_whose_instance_died_counts_once_its_claim_has_expired(
 def test_nothing_is_reserved_where_no_time_is_left_for_a_start(
     make_simulated: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make_simulated(restart_deadline=1.5, restart_budget="1/24h")
-    history = world.application.ledger.history
+    """It would have to be taken back with a ledger that is late."""
+    world = make_simulated(restart_deadline=1.5)
+    history, reserved = world.application.ledger.history, []
 
     async def slow(*arguments: Any) -> Any:
         await asyncio.sleep(0.6)
         return await history(*arguments)
 
+    async def reserve(*arguments: Any) -> bool:
+        reserved.append(arguments)
+        return True
+
     monkeypatch.setattr(world.application.ledger, "history", slow)
+    monkeypatch.setattr(world.application.ledger, "reserve", reserve)
     assert said(world.deliver("e")[1]) == "unavailable deadline"
-    monkeypatch.setattr(world.application.ledger, "history", history)
-    assert said(world.deliver("f")[1]) == "started"
+    assert reserved == []
 
 
 def test_a_reservation_whose_answer_was_lost_is_taken_back(make_simulated: Make) -> None:
@@ -143,10 +149,8 @@ def test_a_reservation_whose_answer_was_lost_is_taken_back(make_simulated: Make)
     assert said(world.deliver("f")[1]) == "started"
 
 
-def test_an_instance_that_was_frozen_within_a_delivery_starts_nothing_after_its_deadline(
-    make_simulated: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its monotonic clock stood still; by the wall clock its claim has long expired."""
+def test_an_instance_that_was_frozen_starts_nothing_late(make_simulated: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing after its deadline: its monotonic clock stopped; by the wall clock its claim has long expired."""
     world = make_simulated()
     reserve, ahead = world.application.ledger.reserve, [0.0]
 
@@ -156,7 +160,7 @@ def test_an_instance_that_was_frozen_within_a_delivery_starts_nothing_after_its_
         return reserved
 
     clock = SimpleNamespace(monotonic=time.monotonic, time=lambda: time.time() + ahead[0])
-    monkeypatch.setattr("restarter.model.time", clock)
+    monkeypatch.setattr("restarter.model.delivery.time", clock)
     monkeypatch.setattr("restarter.pipeline.time", clock)
     monkeypatch.setattr(world.application.ledger, "reserve", freeze)
     assert said(world.deliver("e")[1]) == "unavailable deadline"
@@ -175,7 +179,7 @@ def test_an_instance_that_was_frozen_within_a_delivery_starts_nothing_after_its_
         (httpx.Response(503), 4, "unavailable oms_error"),
     ],
 )
-def test_a_gateways_error_says_nothing_of_the_start_behind_it(
+def test_a_gateways_error_leaves_the_start_behind_it_open(
     answer: httpx.Response, status: int, outcome: str, make_simulated: Make, httpx_mock: HTTPXMock
 ) -> None:
     world = make_simulated(restart_budget="1/24h")
@@ -193,9 +197,10 @@ def test_a_gateways_error_says_nothing_of_the_start_behind_it(
     assert said(world.deliver("f")[1]) == ("refused budget_exhausted" if counted or status == 2 else "started")
 
 
-def test_a_sweeps_task_that_another_delivery_holds_makes_it_come_again_when_that_claim_has_expired(
+def test_a_sweep_comes_again_when_another_deliverys_claim_has_expired(
     make_function: Callable[..., Function], httpx_mock: HTTPXMock, tmp_path: Any
 ) -> None:
+    """The other delivery holds one of the sweep's tasks."""
     function = make_function(RESTART_SWEEP="on", RESTART_LEDGER=f"sqlite://{tmp_path / 'ledger'}")
     listed = {"tasks": [shown(start_time=1000 * int(time.time() - 60))], "count": 1}
     httpx_mock.add_response(url=f"{TASKS}?limit=100&offset=0&status=4", json=listed, is_reusable=True)
@@ -215,11 +220,23 @@ def test_a_sweeps_task_that_another_delivery_holds_makes_it_come_again_when_that
     assert (summary["seen"], summary["held_back"]) == (1, 1)
 
 
-def test_a_wait_for_a_key_that_is_not_known_yet_ends_with_the_delivery(
-    make_simulated: Make, httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({}, "unavailable deadline"),
+        ({"iam_domain": "d", "iam_user": "u", "iam_password": "p"} | NO_KEY, "unavailable iam"),
+    ],
+    ids=["key", "login"],
+)
+def test_a_wait_for_a_key_ends_with_the_delivery(
+    changes: dict[str, Any],
+    outcome: str,
+    make_simulated: Make,
+    httpx_mock: HTTPXMock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A younger delivery tries the key first, for longer than the older one has time."""
-    world = make_simulated(restart_deadline=1.5)
+    """A younger one tries a key that is not known yet, or logs in, for longer than the older one has time."""
+    world = make_simulated(restart_deadline=1.5, **changes)
     claim, claims = world.application.ledger.claim, []
 
     async def late(*arguments: Any) -> Any:
@@ -241,9 +258,9 @@ def test_a_wait_for_a_key_that_is_not_known_yet_ends_with_the_delivery(
 
     monkeypatch.setattr(world.application.ledger, "claim", late)
     httpx_mock.reset()
-    httpx_mock.add_callback(silent, url=SHOW, is_reusable=True)
+    httpx_mock.add_callback(silent, is_reusable=True)
     receipt = asyncio.run(both())
-    assert said(receipt) == "unavailable deadline"
+    assert said(receipt) == outcome
     assert 1400 < receipt["duration_ms"] < 1900
 
 
@@ -251,19 +268,20 @@ def test_the_look_after_a_start_without_an_answer_waits_for_nobody(
     make_function: Callable[..., Function], httpx_mock: HTTPXMock
 ) -> None:
     """The key was refused and is tried by another call just then; it was good for the start."""
-    function = make_function(OMS_COOLDOWN="0")
-    refused, started, end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    function = make_function(OMS_COOLDOWN="0", OMS_TIMEOUT="10", RESTART_DEADLINE="3")
+    refused, started, trying, end = asyncio.Event(), asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def show_another(_request: httpx.Request) -> httpx.Response:
         if not refused.is_set():
             refused.set()
             return httpx.Response(401)
+        trying.set()
         await end.wait()
         return httpx.Response(404)
 
     async def start(_request: httpx.Request) -> httpx.Response:
         started.set()
-        await asyncio.sleep(0.2)
+        await trying.wait()
         raise lost()
 
     async def post(client: httpx.AsyncClient, task: int) -> httpx.Response:
@@ -289,31 +307,6 @@ def test_the_look_after_a_start_without_an_answer_waits_for_nobody(
     assert (answer.status_code, answer.json()["outcome"]) == (200, "started")
 
 
-def test_a_wait_for_another_deliverys_login_ends_with_the_delivery(
-    make_function: Callable[..., Function], httpx_mock: HTTPXMock
-) -> None:
-    iam = {"IAM_DOMAIN": "d", "IAM_USER": "u", "IAM_PASSWORD": "p"}
-    keys = {"HUAWEICLOUD_SDK_AK": None, "HUAWEICLOUD_SDK_SK": None}
-    function = make_function(RESTART_DEADLINE="1.5", **iam, **keys)
-
-    async def silent(_request: httpx.Request) -> httpx.Response:
-        await asyncio.sleep(60)
-        raise AssertionError
-
-    async def together() -> None:
-        transport = httpx.ASGITransport(function.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://function") as client:
-            headers = {"Authorization": f"Bearer {BEARER}"}
-            posts = [client.post("/", json={"task_id": task}, headers=headers) for task in (1, 2, 3)]
-            await asyncio.gather(*posts)
-
-    httpx_mock.add_callback(silent, is_reusable=True)
-    function.run(together())
-    receipts = function.receipts()
-    assert {said(receipt) for receipt in receipts} == {"unavailable iam"}
-    assert max(receipt["duration_ms"] for receipt in receipts) < 1900
-
-
 def notice(started_since_s: int) -> tuple[dict[str, Any], dict[str, object]]:
     """A notice of now in the form of FunctionGraph's trigger, and the task that was started so much later."""
     now = int(time.time())
@@ -331,7 +324,7 @@ def notice(started_since_s: int) -> tuple[dict[str, Any], dict[str, object]]:
         ("false", 1, ["started", "duplicate"]),
     ],
 )
-def test_a_failure_before_the_tasks_last_start_is_over_where_the_time_is_smns_own(
+def test_a_failure_before_the_last_start_is_over_by_smns_time(
     trusted: str, since: int, outcomes: list[str], make_function: Callable[..., Function], httpx_mock: HTTPXMock
 ) -> None:
     """A caller with a token can write any time; SMN's has seconds, so only a later second tells."""
@@ -346,3 +339,18 @@ def test_a_failure_before_the_tasks_last_start_is_over_where_the_time_is_smns_ow
 
 def auth(trusted: str) -> dict[str, str]:
     return {} if trusted == "true" else {"Authorization": f"Bearer {BEARER}"}
+
+
+@pytest.mark.parametrize(("since", "outcome"), [(1, "duplicate started_since"), (0, "started")])
+def test_the_time_that_smn_signed_is_its_own(
+    since: int, outcome: str, make_function: Callable[..., Function], httpx_mock: HTTPXMock, tmp_path: Any
+) -> None:
+    pem = tmp_path / "smn.pem"
+    pem.write_bytes(certificate(rsa_key("smn")))
+    smn = notice(since)[0]["record"][0]["smn"]
+    message = smn_message(message=smn["message"], timestamp=smn["timestamp"])
+    httpx_mock.add_response(url=SHOW, json=notice(since)[1])
+    httpx_mock.add_response(method="POST", url=START, is_optional=True)
+    function = make_function(CALLER_SMN_TOPICS=TOPIC, CALLER_SMN_CERTIFICATE=str(pem))
+    assert function.request("POST", json=sign_smn(message, rsa_key("smn"))).status_code == 204
+    assert said(function.receipt()) == outcome

@@ -231,7 +231,7 @@ async def test_a_name_without_an_address(host: str) -> None:
 
 @in_loop
 async def test_a_connection_that_takes_too_long() -> None:
-    """A server that accepts, and keeps silent when TLS should begin."""
+    """A server that accepts, and never sends its part of the TLS handshake."""
     async with serving(lambda peer: asyncio.sleep(60)) as server, pooling() as pool:
         error = await failure(pool, build(server.url.replace("http:", "https:"), connect=0.1))
         assert isinstance(error, httpx.ConnectTimeout)
@@ -944,9 +944,7 @@ async def test_a_call_cancelled_while_it_connects_was_not_sent() -> None:
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh"])
 @in_loop
-async def test_a_call_cancelled_later_may_have_been_sent(
-    said: bytes,
-) -> None:
+async def test_a_call_cancelled_later_may_have_been_sent(said: bytes) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.say(said)

@@ -1,4 +1,4 @@
-"""Whose keys go where, and what becomes of a key, a token or a password that is refused."""
+"""Whose keys go where, and how the function uses a key, a token or a password after it was refused."""
 
 import asyncio
 import hmac
@@ -15,8 +15,8 @@ import pytest
 from pydantic import SecretStr
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, Function
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, settings, shown
+from function_client import SHOW, START, Function
 from httpx_transport import HttpxTransport
 from restarter.app import Application
 from restarter.model.delivery import AccessKey, Delivery, DeliveryContext
@@ -117,7 +117,7 @@ def told(reply: Reply) -> tuple[int, str, str | None]:
 
 GOOD = (204, "already_running", None)
 REFUSED = (422, "rejected", "credentials")
-LEFT_ALONE = (503, "deferred", "credentials")
+BREAKER_OPEN = (503, "deferred", "credentials")
 
 
 @pytest.fixture
@@ -171,9 +171,7 @@ def test_each_start_carries_the_keys_of_its_own_profile_and_no_other_key(
         assert json.loads(start.content) == BODIES[profile or "default"] | {"migrate_failed_object": False}
 
 
-def test_an_unknown_profile_is_malformed(
-    make_function: Callable[..., Function],
-) -> None:
+def test_an_unknown_profile_is_malformed(make_function: Callable[..., Function]) -> None:
     """And those that are configured are not named."""
     function = make_function(**PROFILES)
     reply = function.post(json={"task_id": TASK, "credentials": "aws"})
@@ -192,13 +190,13 @@ def test_a_refused_key_is_tried_once_and_no_event_is_lost(at_once: int, make_wor
     world.oms = refusing()
     ids = [f"e{n}" for n in range(10)]
     replies = [reply for begin in range(0, 10, at_once) for reply in world.deliver(ids=ids[begin : begin + at_once])]
-    assert sorted(map(told, replies), key=str) == [REFUSED, *[LEFT_ALONE] * 9]
+    assert sorted(map(told, replies), key=str) == [REFUSED, *[BREAKER_OPEN] * 9]
     assert len(world.asked) == 1
     put_off = [name for name, reply in zip(ids, replies, strict=True) if reply.status == 503]
     assert {reply.headers["Retry-After"] for reply in replies if reply.status == 503} == {"300"}
     world.now += timedelta(seconds=299)
     again = world.deliver(ids=put_off)
-    assert {told(reply) for reply in again} == {LEFT_ALONE}
+    assert {told(reply) for reply in again} == {BREAKER_OPEN}
     assert {reply.headers["Retry-After"] for reply in again} == {"1"}
     assert len(world.asked) == 1
     world.now += timedelta(seconds=1)
@@ -207,13 +205,11 @@ def test_a_refused_key_is_tried_once_and_no_event_is_lost(at_once: int, make_wor
     assert len(world.asked) == 1 + 9
 
 
-def test_after_the_cooldown_a_refused_key_is_tried_by_one_request_alone(
-    make_world: Callable[..., World],
-) -> None:
+def test_after_the_cooldown_a_refused_key_is_tried_by_one_request_alone(make_world: Callable[..., World]) -> None:
     world = make_world(oms_cooldown=300)
     world.oms = refusing(401, "")
     for calls in (1, 2, 3):
-        assert sorted(map(told, world.deliver(10)), key=str) == [REFUSED, *[LEFT_ALONE] * 9]
+        assert sorted(map(told, world.deliver(10)), key=str) == [REFUSED, *[BREAKER_OPEN] * 9]
         assert len(world.asked) == calls
         world.now += timedelta(seconds=300)
 
@@ -222,7 +218,7 @@ def test_a_key_that_was_good_may_be_refused_later(make_world: Callable[..., Worl
     world = make_world()
     assert world.said(5) == GOOD
     world.oms = refusing()
-    assert [world.said(), world.said()] == [REFUSED, LEFT_ALONE]
+    assert [world.said(), world.said()] == [REFUSED, BREAKER_OPEN]
     assert len(world.asked) == 6
 
 
@@ -236,17 +232,21 @@ def test_another_key_is_tried_at_once_and_the_refused_one_is_remembered(make_wor
     world.settings = settings(HUAWEICLOUD_SDK_SK="another-sk")
     assert world.said(10) == GOOD
     world.settings = bad
-    assert world.said(10) == LEFT_ALONE
+    assert world.said(10) == BREAKER_OPEN
     assert len(world.asked) == 1 + 10
 
 
 @pytest.mark.parametrize("answer", [refusing(401, ""), refusing(401, "OMS.0206"), refusing(403, "APIGW.0302")])
-def test_a_refused_key_is_left_alone_in_every_project(answer: Answers, make_world: Callable[..., World]) -> None:
+def test_a_refused_key_opens_its_breaker_for_every_project(answer: Answers, make_world: Callable[..., World]) -> None:
     """Each further try, in whatever project, brings the key nearer to being locked."""
     world = make_world(oms_projects={OTHER: "cn-north-1"})
     assert world.said() == GOOD
     world.oms = answer
-    assert [world.said(project_id=OTHER), world.said(10), world.said(10, OTHER)] == [REFUSED, LEFT_ALONE, LEFT_ALONE]
+    assert [world.said(project_id=OTHER), world.said(10), world.said(10, OTHER)] == [
+        REFUSED,
+        BREAKER_OPEN,
+        BREAKER_OPEN,
+    ]
     assert len(world.asked) == 2
 
 
@@ -276,7 +276,7 @@ def test_a_clock_that_is_set_back_keeps_no_breaker_open_for_longer(make_world: C
 
 
 @pytest.mark.parametrize(("status", "code"), [(403, "OMS.0206"), (403, ""), (400, "OMS.0068")])
-def test_one_task_that_oms_refuses_silences_no_other(status: int, code: str, make_world: Callable[..., World]) -> None:
+def test_one_task_that_oms_refuses_affects_no_other(status: int, code: str, make_world: Callable[..., World]) -> None:
     world = make_world()
     world.oms = lambda request: (refusing(status, code) if request.url.path.endswith("/1") else running)(request)
     replies = world.deliver(10, tasks=range(10))
@@ -285,7 +285,7 @@ def test_one_task_that_oms_refuses_silences_no_other(status: int, code: str, mak
 
 
 @pytest.mark.parametrize("code", ["OMS.0068", "OMS.0072", "OMS.1005", "OMS.0057"])
-def test_what_oms_refuses_with_400_says_nothing_of_the_key(code: str, make_world: Callable[..., World]) -> None:
+def test_what_oms_refuses_with_400_opens_no_breaker(code: str, make_world: Callable[..., World]) -> None:
     """Among it is what it says of a profile's storage keys."""
     world = make_world()
     world.oms = refusing(400, code)
@@ -335,9 +335,7 @@ def test_a_key_without_a_cool_down_is_always_tried(make_world: Callable[..., Wor
     assert [world.said() for _ in range(3)] == [REFUSED] * 3
 
 
-def test_of_many_at_once_one_proves_a_new_key(
-    make_world: Callable[..., World],
-) -> None:
+def test_of_many_at_once_one_proves_a_new_key(make_world: Callable[..., World]) -> None:
     """After a start a hundred calls of 100 ms in a row would miss every deadline."""
     world = make_world()
     world.pause = 0.2
@@ -353,7 +351,7 @@ def test_of_many_keys_the_oldest_is_forgotten(make_world: Callable[..., World]) 
     for number in range(BREAKER_CACHE_SIZE + 1):
         world.agency = lent(number)
         assert world.said() == REFUSED
-    assert world.said() == LEFT_ALONE
+    assert world.said() == BREAKER_OPEN
     world.agency = lent(0)
     assert world.said() == REFUSED
 
@@ -370,9 +368,7 @@ def lent(number: int = 0) -> AccessKey:
 # -- settings that changed meanwhile
 
 
-def test_an_event_comes_again_where_the_key_was_replaced_meanwhile(
-    make_world: Callable[..., World],
-) -> None:
+def test_an_event_comes_again_where_the_key_was_replaced_meanwhile(make_world: Callable[..., World]) -> None:
     world = make_world()
 
     def replace(request: httpx.Request) -> httpx.Response:
@@ -398,9 +394,10 @@ def test_a_key_that_is_refused_too_is_not_said_to_have_changed(make_world: Calla
     assert len(world.asked) == 2
 
 
-def test_the_function_reads_a_secret_file_that_changed_while_its_key_was_refused(
+def test_a_secret_file_that_changed_is_read_after_a_refusal(
     make_function: Callable[..., Function], httpx_mock: HTTPXMock, tmp_path: Path
 ) -> None:
+    """Its key was refused, and the new one is used."""
     key = tmp_path / "HUAWEICLOUD_SDK_SK"
     key.write_text("revoked-sk")
     function = make_function(SECRETS_DIR=str(tmp_path))
@@ -470,9 +467,7 @@ def test_a_hundred_deliveries_at_once_are_one_login(before: timedelta | None, ma
     assert tokens(world)[-1] == f"{TOKEN}-{len(world.logins)}"
 
 
-def test_while_one_delivery_renews_the_token_the_others_use_the_old_one(
-    make_world: Callable[..., World],
-) -> None:
+def test_while_one_delivery_renews_the_token_the_others_use_the_old_one(make_world: Callable[..., World]) -> None:
     world = make_world(**NO_KEY, **IAM)
     assert world.said() == GOOD
     world.now += timedelta(hours=23, minutes=55)
@@ -482,9 +477,8 @@ def test_while_one_delivery_renews_the_token_the_others_use_the_old_one(
 
 
 @pytest.mark.parametrize("iam", [refusing(500, ""), refusing(401, "")], ids=["away", "another password"])
-def test_a_token_that_cannot_be_renewed_is_used_until_half_a_minute_before_its_end(
-    iam: Answers, make_world: Callable[..., World]
-) -> None:
+def test_a_token_that_cannot_be_renewed_is_used_on(iam: Answers, make_world: Callable[..., World]) -> None:
+    """Until half a minute before its end."""
     world = make_world(**NO_KEY, **IAM)
     assert world.said() == GOOD
     world.iam = iam
@@ -495,10 +489,8 @@ def test_a_token_that_cannot_be_renewed_is_used_until_half_a_minute_before_its_e
     assert tokens(world) == [f"{TOKEN}-1"]
 
 
-def test_a_token_that_oms_no_longer_takes_is_dropped_and_the_next_delivery_logs_in(
-    make_world: Callable[..., World],
-) -> None:
-    """It ends early when the user's password or rights change."""
+def test_a_token_that_oms_no_longer_takes_is_dropped(make_world: Callable[..., World]) -> None:
+    """The next delivery logs in. A token ends early when the user's password or rights change."""
     world = make_world(**NO_KEY, **IAM)
     assert world.said() == GOOD
     world.oms = refusing(401, "APIGW.0307")
@@ -526,12 +518,12 @@ def test_a_new_token_that_oms_refuses_opens_the_breaker_of_the_login(
     world = make_world(**NO_KEY, **IAM, oms_cooldown=300, oms_projects={OTHER: "cn-north-1"})
     world.oms = answer
     assert world.said() == (503, "unavailable", "token_refused")
-    assert [world.said(10), world.said(10, OTHER)] == [LEFT_ALONE] * 2
+    assert [world.said(10), world.said(10, OTHER)] == [BREAKER_OPEN] * 2
     world.now += timedelta(seconds=299)
-    assert (world.said(), len(world.logins), len(world.asked)) == (LEFT_ALONE, 1, 1)
+    assert (world.said(), len(world.logins), len(world.asked)) == (BREAKER_OPEN, 1, 1)
     world.now += timedelta(seconds=1)
     assert world.said() == (503, "unavailable", "token_refused")
-    assert (world.said(), len(world.logins), len(world.asked)) == (LEFT_ALONE, 2, 2)
+    assert (world.said(), len(world.logins), len(world.asked)) == (BREAKER_OPEN, 2, 2)
     world.now += timedelta(seconds=300)
     world.oms = running
     assert [world.said(), world.said(project_id=OTHER)] == [GOOD] * 2
@@ -547,7 +539,7 @@ def test_a_token_that_may_not_do_it_is_used_again(make_world: Callable[..., Worl
 def test_a_wrong_password_is_not_tried_again_for_another_project(make_world: Callable[..., World]) -> None:
     world = make_world(**NO_KEY, **IAM, oms_projects={OTHER: "cn-north-1"})
     world.iam = refusing(401, "")
-    assert [world.said(), world.said(project_id=OTHER)] == [REFUSED, LEFT_ALONE]
+    assert [world.said(), world.said(project_id=OTHER)] == [REFUSED, BREAKER_OPEN]
     assert len(world.logins) == 1
 
 
@@ -558,9 +550,8 @@ def test_a_login_that_is_forbidden_for_one_project_keeps_no_other_waiting(make_w
     assert world.said() == GOOD
 
 
-def test_a_token_that_is_refused_at_the_start_is_told_as_a_start_that_was_called(
-    make_world: Callable[..., World],
-) -> None:
+def test_a_token_that_is_refused_at_the_start_was_called(make_world: Callable[..., World]) -> None:
+    """The receipt tells of a start that was called."""
     world = make_world(**NO_KEY, **IAM)
     world.oms = lambda request: refusing()(request) if request.method == "POST" else httpx.Response(200, json=shown(4))
     (reply,) = world.deliver()
@@ -573,7 +564,7 @@ def test_a_wrong_password_is_tried_once_for_it_locks_the_user(at_once: int, make
     world = make_world(**NO_KEY, **IAM)
     world.iam = refusing(401, "")
     replies = [reply for _ in range(0, 10, at_once) for reply in world.deliver(at_once)]
-    assert sorted(map(told, replies), key=str) == [REFUSED, *[LEFT_ALONE] * 9]
+    assert sorted(map(told, replies), key=str) == [REFUSED, *[BREAKER_OPEN] * 9]
     assert (len(world.logins), world.asked) == (1, [])
     world.now += timedelta(seconds=300)
     world.iam = world.grant
@@ -634,9 +625,8 @@ UNUSABLE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("answer", UNUSABLE)
-def test_an_iam_that_is_not_well_makes_the_event_come_again_and_locks_nothing(
-    answer: str, make_world: Callable[..., World]
-) -> None:
+def test_an_iam_that_fails_makes_the_event_come_again(answer: str, make_world: Callable[..., World]) -> None:
+    """It opens no breaker."""
     world = make_world(**NO_KEY, **IAM)
     world.iam = lambda _request: httpx.Response(**UNUSABLE[answer])
     assert [world.said() for _ in range(3)] == [(503, "unavailable", "iam")] * 3
@@ -735,12 +725,13 @@ def proof(request: httpx.Request) -> tuple[str | None, str | None, str | None]:
     ],
     ids=["key", "key without a token", "token", "login", "agency"],
 )
-def test_a_key_comes_before_a_token_before_a_login_before_the_key_of_the_agency(
+def test_keys_are_used_in_their_order(
     without: dict[str, str | None],
     used: tuple[str | None, str | None, str | None],
     make_function: Callable[..., Function],
     httpx_mock: HTTPXMock,
 ) -> None:
+    """A key comes before a token, before a login, before the key of the agency."""
     expires_at = (datetime.now(UTC) + timedelta(hours=24)).isoformat()
     granted: dict[str, Any] = {"headers": {"X-Subject-Token": TOKEN}, "json": {"token": {"expires_at": expires_at}}}
     if without == NO_TOKEN:
@@ -811,9 +802,7 @@ def test_a_key_in_headers_is_taken_by_oms_agency_alone(
     assert [key and key.ak.get_secret_value() for key in lent] == [taken]
 
 
-def test_without_a_key_of_its_own_the_function_starts_only_with_oms_agency(
-    make_function: Callable[..., Function],
-) -> None:
+def test_without_a_key_the_function_starts_only_with_oms_agency(make_function: Callable[..., Function]) -> None:
     with pytest.raises(SystemExit, match="HUAWEICLOUD_SDK_AK: required unless OMS_AUTH_TOKEN, IAM_USER or OMS_AGENCY"):
         make_function(**UNSIGNED, CALLER_TRUST_PLATFORM="true")
     make_function(OMS_AGENCY="true")

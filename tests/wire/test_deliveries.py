@@ -12,8 +12,8 @@ from functions_framework.aio import create_asgi_app
 from huaweicloudsdkeg.v1 import CloudEvents
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, Function
 from example import BEARER, PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, START, Function
 from restarter import __version__
 from restarter.serving.http_protocol import BROKEN_BODY
 
@@ -158,9 +158,8 @@ def test_the_id_of_a_direct_call_is_its_header(
     assert function.receipt().get("event_id") == shown_id
 
 
-def test_an_eventgrid_event_is_known_by_its_members_whatever_its_content_type(
-    function: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_an_eventgrid_event_is_known_by_its_members(function: Function, httpx_mock: HTTPXMock) -> None:
+    """Whatever its content type."""
     httpx_mock.add_response(url=SHOW, json=shown(2))
     event = {"specversion": "1.0", "type": "oms.task.failed", "source": "eg", "id": "1", "data": {"task_id": TASK}}
     event |= {"ttl": "4000", "dataschema": ""}
@@ -228,9 +227,7 @@ def test_only_a_function_told_so_trusts_its_platform(
     assert make_function(**changes).request("POST", json={"task_id": TASK}).status_code == status
 
 
-def test_a_body_that_does_not_arrive_in_time_is_503(
-    make_function: Callable[..., Function],
-) -> None:
+def test_a_body_that_does_not_arrive_in_time_is_503(make_function: Callable[..., Function]) -> None:
     async def stalled() -> AsyncIterator[bytes]:
         yield b"{"
         await asyncio.sleep(5)

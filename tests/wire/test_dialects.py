@@ -11,8 +11,8 @@ import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, TASKS, Function
 from example import BEARER, PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, START, TASKS, Function
 from restarter import __version__
 
 SAMPLES = Path(__file__).parents[1] / "unit" / "samples" / "functiongraph"
@@ -305,9 +305,9 @@ def test_a_sweep_is_one_in_any_dialect(beside: dict[str, str], make_function: Ca
         "functiongraph_smn": [{"json": {"record": [{"smn": notice}]}}],
         "functiongraph_timer": [{"json": timer(sweep)}],
     }
-    for dialect, ways in deliveries.items():
-        for way in ways:
-            assert function.post(**way).status_code == (200 if dialect == "direct" else 204)
+    for dialect, forms in deliveries.items():
+        for form in forms:
+            assert function.post(**form).status_code == (200 if dialect == "direct" else 204)
             receipt = function.receipt()
             assert (receipt["dialect"], receipt["outcome"], receipt["reason"]) == (dialect, "ignored", "sweep_off")
 
@@ -346,8 +346,8 @@ def test_an_event_is_the_same_in_each_mode(function: Function, httpx_mock: HTTPX
     function.post(**binary(event))
     function.post(json=[event], headers=BATCH)
     function.post("/invoke", json=apig(json.dumps(event), headers=inside))
-    for way in ways_of(push()):
-        function.post(**way)
+    for form in forms_of(push()):
+        function.post(**form)
     outcomes = [receipt["outcome"] for receipt in function.receipts()]
     assert outcomes == ["already_running", *["duplicate"] * 3, "already_running", *["duplicate"] * 2]
 
@@ -442,7 +442,7 @@ def test_what_is_wrong_with_a_binary_event_is_told_of_a_cloudevent(broken: dict[
 
 
 def test_events_of_eventgrid_about_something_else_are_ignored(function: Function) -> None:
-    """An object in a bucket, and our own StartTask as CTS audited it: taking that for news would be a loop."""
+    """An object in a bucket, and our own StartTask as CTS audited it: acting on that would be a loop."""
     trace = sample("cts_event_real")["cts"] | {"service_type": "OMS", "trace_name": "startTask", "resource_id": TASK}
     audited = cloudevent(type="OMS:CloudTrace:ApiCall", source="HC.OMS", id="t-1", ttl="4000", data=trace)
     for event in (sample("eventgrid_obs_event"), audited):
@@ -463,7 +463,7 @@ def binary(event: dict[str, Any]) -> dict[str, Any]:
     return {"headers": headers | {"Content-Type": "application/json; charset=utf-8"}, "json": event["data"]}
 
 
-def ways_of(document: Any) -> list[dict[str, Any]]:
+def forms_of(document: Any) -> list[dict[str, Any]]:
     """A push bare, and in an Eventarc CloudEvent of both modes, as arguments of a request."""
     around = eventarc(document)
     return [{"json": document}, {"json": around, "headers": STRUCTURED}, binary(around)]
@@ -489,7 +489,7 @@ def test_the_id_of_a_push_is_never_made_up(
 ) -> None:
     """It is the message's own, or that of the event around it."""
     httpx_mock.add_response(url=SHOW, json=shown(3), is_reusable=True, is_optional=True)
-    statuses = [function.post(**way).status_code for way in ways_of(push(MESSAGE | ids))]
+    statuses = [function.post(**form).status_code for form in forms_of(push(MESSAGE | ids))]
     receipts = function.receipts()
     assert statuses == [204 if bare else 400, *[204 if wrapped else 400] * 2]
     assert {receipt["dialect"] for receipt in receipts} == {"pubsub"}
@@ -517,8 +517,8 @@ def test_the_id_of_a_push_is_never_made_up(
 )
 def test_a_push_without_json_in_base64_is_malformed(data: dict[str, Any], function: Function) -> None:
     """Also the message of the documentation, which is text, and one of attributes alone."""
-    for way in ways_of(push({"messageId": "m-1", "attributes": {"task_id": str(TASK)}} | data)):
-        reply = function.post(**way)
+    for form in forms_of(push({"messageId": "m-1", "attributes": {"task_id": str(TASK)}} | data)):
+        reply = function.post(**form)
         assert (reply.status_code, reply.json()["reason"]) == (400, "data: not JSON in base64")
         receipt = function.receipt()
         assert (receipt["dialect"], receipt["event_id"]) == ("pubsub", "m-1")
@@ -535,8 +535,8 @@ def test_eventarc_without_a_message_is_malformed(document: Any, function: Functi
 @pytest.mark.parametrize("name", ["publishTime", "publish_time"])
 def test_the_time_of_publishing_gives_the_age_of_a_push(name: str, function: Function, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(url=SHOW, json=shown(3), is_reusable=True)
-    for number, way in enumerate(ways_of(push(MESSAGE | {"messageId": "m", name: ago(90)}))):
-        assert function.post(**way).status_code == 204, number
+    for number, form in enumerate(forms_of(push(MESSAGE | {"messageId": "m", name: ago(90)}))):
+        assert function.post(**form).status_code == 204, number
         assert 89 <= age_of(function.receipt()) <= 100
 
 
@@ -549,8 +549,8 @@ def test_a_push_without_a_time_has_no_age(function: Function, httpx_mock: HTTPXM
 @pytest.mark.parametrize("published", ["yesterday", 4700000000, "2126-02-30T00:00:00Z"])
 def test_a_push_of_no_time_at_all_is_malformed(published: Any, function: Function) -> None:
     message = MESSAGE | {"messageId": "m-1", "publishTime": published}
-    for way in ways_of(push(message)):
-        assert function.post(**way).json()["reason"] == "publishTime: not an RFC 3339 time"
+    for form in forms_of(push(message)):
+        assert function.post(**form).json()["reason"] == "publishTime: not an RFC 3339 time"
         assert function.receipt()["event_id"] == "m-1"
 
 
@@ -558,19 +558,19 @@ def test_a_push_may_bring_more_than_is_needed(function: Function, httpx_mock: HT
     httpx_mock.add_response(url=SHOW, json=shown(3), is_reusable=True)
     data = encoded(REQUEST | {"endpoint": "https://evil.example", "x": [1]})
     message = {"data": data, "messageId": "m-1", "attributes": {"dst": "value"}, "orderingKey": "k", "later": {}}
-    for way in ways_of(push(message, deliveryAttempt=5, another=None)):
-        assert function.post(**way).status_code == 204
+    for form in forms_of(push(message, deliveryAttempt=5, another=None)):
+        assert function.post(**form).status_code == 204
         assert function.receipt()["outcome"] == "refused"
 
 
 def test_a_push_of_success_is_ignored_and_one_with_a_key_is_refused(function: Function) -> None:
     success = push({"data": encoded(REQUEST | {"task_status": "SUCCESS"}), "messageId": "m-1"})
-    for way in ways_of(success):
-        assert function.post(**way).status_code == 204
+    for form in forms_of(success):
+        assert function.post(**form).status_code == 204
         receipt = function.receipt()
         assert (receipt["outcome"], receipt["reason"], receipt["event_id"]) == ("ignored", "task_succeeded", "m-1")
-    for way in ways_of(push({"data": encoded(REQUEST | {"dst_sk": "x"}), "messageId": "m-1"})):
-        assert function.post(**way).status_code == 400
+    for form in forms_of(push({"data": encoded(REQUEST | {"dst_sk": "x"}), "messageId": "m-1"})):
+        assert function.post(**form).status_code == 400
         assert function.receipt()["reason"] == "dst_sk: credentials never travel in a delivery"
 
 
@@ -913,7 +913,7 @@ def test_repeated_headers_in_an_apig_event_are_joined(function: Function) -> Non
     ]
 
 
-def test_an_apig_event_inside_another_is_turned_away(function: Function) -> None:
+def test_an_apig_event_inside_another_is_rejected(function: Function) -> None:
     status, _, body = opened(function, apig(json.dumps(apig(json.dumps(REQUEST)))))
     assert (status, json.loads(body)["reason"]) == (400, "body: an APIG event inside another")
     assert function.receipt()["outcome"] == "malformed"

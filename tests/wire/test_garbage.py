@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, Function
 from example import PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, Function
 
 JSON = {"Content-Type": "application/json"}
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}

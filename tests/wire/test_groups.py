@@ -10,8 +10,8 @@ import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, TASKS, Function
 from example import BEARER, ENDPOINT, PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, START, TASKS, Function
 
 GROUP = "8a1f6f0e-3c0b-4f55-9f0e-2b6a4f1c7d11"
 SHOW_GROUP = f"{ENDPOINT}/v2/{PROJECT}/taskgroups/{GROUP}"
@@ -55,9 +55,8 @@ def said(receipt: dict[str, Any]) -> str:
     return f"{receipt['outcome']} {receipt.get('reason', '')}".strip()
 
 
-def test_a_failed_member_is_one_look_at_the_task_one_at_the_group_and_one_put(
-    function: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_a_failed_member_makes_two_looks_and_one_put(function: Function, httpx_mock: HTTPXMock) -> None:
+    """One look at the task, and one at the group."""
     httpx_mock.add_response(method="GET", url=SHOW, json=MEMBER)
     httpx_mock.add_response(method="GET", url=SHOW_GROUP, json=group(failed_object_record={"list_file_key": LIST_KEY}))
     httpx_mock.add_response(method="PUT", url=RETRY, headers={"X-Request-Id": "0a-1"})
@@ -188,9 +187,10 @@ def test_a_row_of_the_table_for_both_intents(
         ({"group_type": None}, "refused paused", "refused paused_group", 2),
     ],
 )
-def test_the_rows_of_the_member_come_first_and_a_group_is_asked_only_by_an_id_that_is_safe(
+def test_the_rows_of_the_member_come_first(
     task: dict[str, Any], failed: str, requested: str, group_asked: int, function: Function, httpx_mock: HTTPXMock
 ) -> None:
+    """A group is asked about only by an id that is safe in a path."""
     httpx_mock.add_response(url=SHOW, json=MEMBER | task, is_reusable=True)
     httpx_mock.add_response(url=SHOW_GROUP, json=group(3), is_reusable=True, is_optional=True)
     function.post(json=event(), headers=STRUCTURED)
@@ -295,9 +295,10 @@ def test_the_answer_to_the_retry_decides_and_there_is_no_second_one(
         ({"status_code": 503}, "unavailable oms_error"),
     ],
 )
-def test_a_group_whose_state_forbids_a_retry_is_looked_at_once_more_and_its_row_decides(
+def test_a_group_whose_state_forbids_a_retry_is_looked_at_again(
     then: dict[str, Any], outcome: str, code: str, function: Function, httpx_mock: HTTPXMock
 ) -> None:
+    """Once more, and the row of its state decides."""
     httpx_mock.add_response(method="GET", url=SHOW_GROUP, json=group())
     httpx_mock.add_response(method="PUT", url=RETRY, status_code=400, json={"error_code": code})
     httpx_mock.add_response(method="GET", url=SHOW_GROUP, **then)
@@ -333,9 +334,10 @@ def test_a_retry_that_oms_refused_does_not_count_in_the_budget(function: Functio
         ({"html": "<html>"}, "unconfirmed timeout"),
     ],
 )
-def test_a_retry_without_an_answer_is_looked_at_again_and_never_sent_again(
+def test_a_retry_without_an_answer_is_never_sent_again(
     seen_afterwards: dict[str, Any], outcome: str, function: Function, httpx_mock: HTTPXMock
 ) -> None:
+    """The group is looked at again."""
     httpx_mock.add_response(method="GET", url=SHOW_GROUP, json=group())
     httpx_mock.add_exception(httpx.ReadTimeout("no answer"), method="PUT", url=RETRY)
     httpx_mock.add_response(method="GET", url=SHOW_GROUP, **seen_afterwards)
@@ -345,9 +347,8 @@ def test_a_retry_without_an_answer_is_looked_at_again_and_never_sent_again(
     assert methods(httpx_mock) == ["GET group", "PUT retry", "GET group"]
 
 
-def test_without_a_connection_nothing_was_retried_and_nothing_is_looked_at_again(
-    function: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_without_a_connection_no_group_was_retried(function: Function, httpx_mock: HTTPXMock) -> None:
+    """Nothing is looked at again."""
     httpx_mock.add_response(method="GET", url=SHOW_GROUP, json=group())
     httpx_mock.add_exception(httpx.ConnectError("refused"), method="PUT", url=RETRY)
     assert function.post(json={"group_id": GROUP}).status_code == 503
@@ -386,9 +387,8 @@ def test_forty_notices_of_forty_members_at_once_make_one_put(function: Function,
     assert set(counted) <= {"deferred backoff", "deferred in_progress"}
 
 
-def test_the_budget_and_the_backoff_are_the_groups_whichever_member_failed(
-    make_function: Make, httpx_mock: HTTPXMock
-) -> None:
+def test_the_budget_and_the_backoff_are_the_groups(make_function: Make, httpx_mock: HTTPXMock) -> None:
+    """Whichever member failed."""
     httpx_mock.add_response(url=SHOW, json=MEMBER, is_reusable=True)
     httpx_mock.add_response(url=f"{TASKS}/7", json=MEMBER | {"id": 7}, is_reusable=True)
     document = group(failed_object_record={"result": True, "list_file_key": LIST_KEY})
@@ -521,16 +521,17 @@ def test_a_403_on_groups_is_no_word_about_the_key(refused: str, function: Functi
     assert function.post(json={"task_id": TASK}).status_code == 200
 
 
-def test_a_key_that_the_gateway_refuses_for_a_group_is_left_alone(function: Function, httpx_mock: HTTPXMock) -> None:
+def test_a_key_that_the_gateway_refuses_for_a_group_is_not_used_again(
+    function: Function, httpx_mock: HTTPXMock
+) -> None:
     httpx_mock.add_response(method="GET", url=SHOW_GROUP, status_code=401, json={"error_code": "APIGW.0301"})
     assert function.post(json={"group_id": GROUP}).json()["reason"] == "credentials"
     assert function.post(json={"group_id": GROUP}).status_code == 503
     assert said(function.receipts()[1]) == "deferred credentials"
 
 
-def test_a_notice_that_came_while_the_group_ran_restarts_it_when_it_comes_again(
-    function: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_a_notice_that_came_while_the_group_ran_restarts_it(function: Function, httpx_mock: HTTPXMock) -> None:
+    """When it comes again."""
     httpx_mock.add_response(url=SHOW, json=MEMBER, is_reusable=True)
     for status in (2, 5, 2):
         httpx_mock.add_response(method="GET", url=SHOW_GROUP, json=group(status))

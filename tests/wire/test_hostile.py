@@ -19,8 +19,8 @@ from click.testing import CliRunner
 from pytest_httpx import HTTPXMock
 from uvicorn.server import ServerState
 
-from door import SHOW, START, TASKS, Function
 from example import BEARER, ENVIRONMENT, PROJECT, TASK, TASK_NAME, settings, shown
+from function_client import SHOW, START, TASKS, Function
 from restarter.app import Application
 from restarter.cli.command import cli
 from restarter.model.errors import Busy
@@ -135,7 +135,7 @@ def test_a_delivery_beside_a_batch_gets_through(
 
 
 async def answered(app: Any, *packets: bytes) -> bytes:
-    """What the server, with the options that the door chose, answers on one connection to these packets."""
+    """What the server, with the entry point's options, responds to these packets on one connection."""
     config = uvicorn.Config(app, log_config=None, **Worker.CONFIG_KWARGS)
     config.load()
     state = ServerState()
@@ -181,8 +181,8 @@ def test_the_server_answers_or_closes(packets: list[bytes], statuses: list[int],
 
 
 @pytest.fixture
-def every_way(make_function: Make, tmp_path: Path) -> Function:
-    """The function with every way in open, and nothing to be fetched."""
+def every_method(make_function: Make, tmp_path: Path) -> Function:
+    """The function with every authentication method, and nothing to be fetched."""
     pem, keys = tmp_path / "smn.pem", tmp_path / "keys.json"
     pem.write_bytes(certificate(rsa_key("smn")))
     keys.write_text(json.dumps(key_set(rsa_key("google"))))
@@ -208,38 +208,36 @@ UNSIGNED_HEADERS: list[dict[str, str]] = [
 ]
 
 
-def test_a_signed_body_that_comes_again_with_other_headers_starts_nothing_again(
-    every_way: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_a_signed_body_with_other_headers_starts_nothing_again(every_method: Function, httpx_mock: HTTPXMock) -> None:
     """It started four times: by another Idempotency-Key, by other ce- headers, by another Content-Type."""
     httpx_mock.add_response(method="GET", url=SHOW, json=shown(), is_reusable=True)
     httpx_mock.add_response(method="POST", url=START)
     signed = webhook_headers(CALL, message_id="msg_1")
-    assert every_way.request("POST", content=CALL, headers=signed | JSON).status_code == 200
+    assert every_method.request("POST", content=CALL, headers=signed | JSON).status_code == 200
     for changed in UNSIGNED_HEADERS:
-        assert every_way.request("POST", content=CALL, headers=JSON | signed | changed).status_code == 200
-    receipts = every_way.receipts()
+        assert every_method.request("POST", content=CALL, headers=JSON | signed | changed).status_code == 200
+    receipts = every_method.receipts()
     assert [receipt["outcome"] for receipt in receipts] == ["started"] + ["duplicate"] * len(UNSIGNED_HEADERS)
     assert {receipt["event_id"] for receipt in receipts} == {"msg_1"}
     assert {receipt["dialect"] for receipt in receipts} == {"direct"}
 
 
-def test_a_signed_event_about_a_paused_task_stays_an_event(every_way: Function, httpx_mock: HTTPXMock) -> None:
+def test_a_signed_event_about_a_paused_task_stays_an_event(every_method: Function, httpx_mock: HTTPXMock) -> None:
     """With `ce-type: oms.task.start` beside the same signature the task was started."""
     httpx_mock.add_response(method="GET", url=SHOW, json=shown(3), is_reusable=True)
     event = {"specversion": "1.0", "type": "oms.task.failed", "source": "/x", "id": "1", "data": {"task_id": TASK}}
     body = json.dumps(event)
     for changed in ({}, {"ce-specversion": "1.0", "ce-type": "oms.task.start", "ce-source": "/x", "ce-id": "2"}):
-        reply = every_way.request("POST", content=body, headers=webhook_headers(body) | JSON | changed)
+        reply = every_method.request("POST", content=body, headers=webhook_headers(body) | JSON | changed)
         assert reply.status_code == 204
-    assert {(line["outcome"], line["reason"]) for line in every_way.receipts()} == {("refused", "paused")}
+    assert {(line["outcome"], line["reason"]) for line in every_method.receipts()} == {("refused", "paused")}
 
 
-def test_the_headers_of_svix_are_those_of_the_standard(every_way: Function, httpx_mock: HTTPXMock) -> None:
+def test_the_headers_of_svix_are_those_of_the_standard(every_method: Function, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(method="GET", url=SHOW, json=shown(2))
     svix = {name.replace("webhook-", "svix-"): value for name, value in webhook_headers(CALL, message_id="s").items()}
-    assert every_way.request("POST", content=CALL, headers=svix).status_code == 200
-    assert every_way.receipt()["event_id"] == "s"
+    assert every_method.request("POST", content=CALL, headers=svix).status_code == 200
+    assert every_method.receipt()["event_id"] == "s"
 
 
 def smn_signed(text: bytes, **fields: str) -> bytes:
@@ -248,7 +246,7 @@ def smn_signed(text: bytes, **fields: str) -> bytes:
     return json.dumps(sign_smn(message, rsa_key("smn"), text=text)).encode()
 
 
-def test_a_signed_text_is_cut_into_fields_in_one_way_only(every_way: Function) -> None:
+def test_a_signed_text_is_cut_into_fields_in_one_way_only(every_method: Function) -> None:
     """Whoever may publish to a topic writes subject and message; what he writes must not become another field."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     original = smn_message(subject="OMS", message=f"a\nmessage_id\nforged\nsubject\nx\ntimestamp\n{now}")
@@ -276,22 +274,22 @@ def test_a_signed_text_is_cut_into_fields_in_one_way_only(every_way: Function) -
         (string_to_sign(smn_message(timestamp=f"{now}\n")), real | {"timestamp": f"{now}\n"}),
     ]
     for signed, fields in cuts:
-        reply = every_way.request("POST", content=smn_signed(signed, **fields))
-        assert (reply.status_code, every_way.receipt()["reason"]) == (401, "smn")
+        reply = every_method.request("POST", content=smn_signed(signed, **fields))
+        assert (reply.status_code, every_method.receipt()["reason"]) == (401, "smn")
 
 
 @pytest.mark.parametrize("taken_away", ["message_id", "timestamp"])
-def test_a_message_of_smn_without_id_or_time_is_not_authenticated(taken_away: str, every_way: Function) -> None:
+def test_a_message_of_smn_without_id_or_time_is_not_authenticated(taken_away: str, every_method: Function) -> None:
     message = smn_message()
     del message[taken_away]
     message = sign_smn(message, rsa_key("smn"))
-    assert every_way.request("POST", content=json.dumps(message)).status_code == 401
+    assert every_method.request("POST", content=json.dumps(message)).status_code == 401
 
 
-def test_a_message_of_several_lines_is_taken(every_way: Function, httpx_mock: HTTPXMock) -> None:
+def test_a_message_of_several_lines_is_taken(every_method: Function, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(method="GET", url=SHOW, json=shown(2))
     message = sign_smn(smn_message(message='{\r\n"task_id":\n' + f"{TASK}\n}}\n"), rsa_key("smn"))
-    assert every_way.request("POST", content=json.dumps(message)).status_code == 204
+    assert every_method.request("POST", content=json.dumps(message)).status_code == 204
 
 
 @pytest.mark.parametrize(
@@ -316,7 +314,7 @@ def test_a_message_of_several_lines_is_taken(every_way: Function, httpx_mock: HT
 def test_what_showtask_answers_must_be_about_the_task_that_was_asked_for(
     shown_id: Any, outcome: str, reason: str | None, function: Function, httpx_mock: HTTPXMock
 ) -> None:
-    """Another task's state says nothing about this one, and nothing is started."""
+    """Another task's state does not count for this one, and nothing is started."""
     httpx_mock.add_response(method="GET", url=SHOW, json=shown(id=shown_id))
     if outcome == "started":
         httpx_mock.add_response(method="POST", url=START)
@@ -341,14 +339,14 @@ def test_what_showtask_answers_must_be_about_the_task_that_was_asked_for(
     ],
 )
 def test_an_id_token_is_taken_with_30_s_of_clock_skew(
-    claims: dict[str, int], status: int, every_way: Function, httpx_mock: HTTPXMock
+    claims: dict[str, int], status: int, every_method: Function, httpx_mock: HTTPXMock
 ) -> None:
     """Seconds from now. `iat` five seconds ahead was a 401."""
     if status == 200:
         httpx_mock.add_response(method="GET", url=SHOW, json=shown(2))
     times: dict[str, Any] = {name: int(time.time()) + seconds for name, seconds in claims.items()}
     headers = JSON | {"Authorization": f"Bearer {id_token(rsa_key('google'), **times)}"}
-    assert every_way.request("POST", content=CALL, headers=headers).status_code == status
+    assert every_method.request("POST", content=CALL, headers=headers).status_code == status
 
 
 @pytest.mark.parametrize(
@@ -551,6 +549,14 @@ def test_passwords_of_the_ledger_are_masked_as_written_and_as_meant(address: str
     mask = Mask(settings(restart_ledger=address))
     assert [mask.text(f"x {password} y") for password in passwords] == ["x *** y"] * len(passwords)
     assert mask.text("host user main 6379") == "host user main 6379"
+
+
+@pytest.mark.parametrize(
+    "secret", ["{no-document-000000000000", "abc://not-of-the-ledger-", '"quoted-0000000000000000"']
+)
+def test_a_secret_that_looks_like_a_document_or_an_address_is_masked_whole(secret: str) -> None:
+    mask = Mask(settings(oms_dst_sk=secret, caller_bearer_tokens=secret))
+    assert mask.text(f"x {secret} y") == "x *** y"
 
 
 @pytest.mark.parametrize("before", [0, 236, 250, 900, 1010, 1023])

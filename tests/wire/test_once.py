@@ -9,8 +9,8 @@ import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, Function
 from example import BEARER, TASK, shown
+from function_client import SHOW, START, Function
 from simulated import Simulated, event
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
@@ -26,9 +26,8 @@ def test_an_event_that_comes_again_after_it_was_settled_is_a_duplicate(
     assert [receipt["outcome"] for receipt in function.receipts()] == ["started", "duplicate", "duplicate"]
 
 
-def test_an_id_is_one_with_its_source_and_a_direct_call_without_an_id_has_no_twin(
-    function: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_an_id_is_one_with_its_source(function: Function, httpx_mock: HTTPXMock) -> None:
+    """A direct call without an id has no twin."""
     httpx_mock.add_response(url=SHOW, json=shown(2), is_reusable=True)
     key = {"Idempotency-Key": "e"}
     function.post(json=event("e"), headers=STRUCTURED)
@@ -40,9 +39,10 @@ def test_an_id_is_one_with_its_source_and_a_direct_call_without_an_id_has_no_twi
     assert outcomes == ["already_running"] * 6 + ["duplicate"]
 
 
-def test_a_settled_id_that_names_another_task_is_a_duplicate_and_is_logged_as_a_warning(
+def test_a_settled_id_that_names_another_task_is_a_duplicate(
     function: Function, httpx_mock: HTTPXMock, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """It is logged as a warning."""
     httpx_mock.add_response(url=SHOW, json=shown(2))
     function.post(json=event("é"), headers=STRUCTURED)
     assert function.post(json=event("é"), headers=STRUCTURED).status_code == 204
@@ -106,9 +106,8 @@ class Countdown:
         return answer
 
 
-def test_the_same_event_many_times_at_once_is_one_start_and_the_others_are_told_to_come_again(
-    function: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_the_same_event_many_times_at_once_is_one_start(function: Function, httpx_mock: HTTPXMock) -> None:
+    """The other senders are told to redeliver."""
     others = Countdown(49)
 
     async def all_at_once() -> list[int]:
@@ -128,21 +127,21 @@ def test_the_same_event_many_times_at_once_is_one_start_and_the_others_are_told_
     ]
 
 
-def test_when_all_places_are_taken_a_delivery_is_turned_away_at_once_and_nobody_is_asked(
+def test_a_delivery_beyond_the_limit_is_rejected_at_once(
     function: Function, httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turned_away = Countdown(7)
+    rejected = Countdown(7)
 
     async def all_at_once() -> list[int]:
         transport = httpx.ASGITransport(function.app)
         headers = {"Authorization": f"Bearer {BEARER}"}
         async with httpx.AsyncClient(transport=transport, base_url="http://function") as client:
-            posts = (turned_away.counting(client.post("/", json={"task_id": TASK}, headers=headers)) for _ in range(10))
+            posts = (rejected.counting(client.post("/", json={"task_id": TASK}, headers=headers)) for _ in range(10))
             replies = await asyncio.gather(*posts, client.get("/healthz"))
             return [reply.status_code for reply in replies]
 
     monkeypatch.setattr("restarter.app.MAX_IN_FLIGHT", 3)
-    httpx_mock.add_callback(turned_away.then(shown(2)), url=SHOW, is_reusable=True)
+    httpx_mock.add_callback(rejected.then(shown(2)), url=SHOW, is_reusable=True)
     *statuses, health = function.run(all_at_once())
     assert sorted(statuses) == [200] * 3 + [503] * 7
     assert health == 200
@@ -192,9 +191,8 @@ def test_a_dry_run_does_everything_but_the_start_and_forgets_the_event(
         assert (line["outcome"], line["start_called"], line["severity"]) == ("would_start", False, "INFO")
 
 
-def test_what_only_a_person_can_cure_is_refused_loudly_and_started_when_a_person_asks(
-    function: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_what_only_an_operator_can_cure_is_refused_at_error(function: Function, httpx_mock: HTTPXMock) -> None:
+    """It is started when the operator asks."""
     task = shown(error_reason={"error_code": "TRF.0055", "error_msg": "no space"})
     httpx_mock.add_response(url=SHOW, json=task, is_reusable=True)
     httpx_mock.add_response(method="POST", url=START)
@@ -206,9 +204,10 @@ def test_what_only_a_person_can_cure_is_refused_loudly_and_started_when_a_person
 
 
 @pytest.mark.parametrize(("setting", "outcome"), [("false", "refused"), ("true", "started")])
-def test_archived_objects_are_not_paid_for_again_unless_the_operator_says_so(
+def test_archived_objects_are_not_restored_again(
     setting: str, outcome: str, make_function: Callable[..., Function], httpx_mock: HTTPXMock
 ) -> None:
+    """Restoring them costs money. The operator may allow it."""
     httpx_mock.add_response(url=SHOW, json=shown(enable_restore=True))
     httpx_mock.add_response(method="POST", url=START, is_optional=True)
     function = make_function(RESTART_ARCHIVED=setting)
@@ -216,10 +215,11 @@ def test_archived_objects_are_not_paid_for_again_unless_the_operator_says_so(
     assert function.receipt()["outcome"] == outcome
 
 
-def test_a_task_that_fails_after_every_restart_for_a_day_ends_within_budget_and_backoff_and_says_so_once(
-    make_simulated: Callable[..., Simulated],
-) -> None:
-    """It fails again ten seconds after each start; each failure is an event, redelivered on 503 as Retry-After says."""
+def test_a_task_that_fails_for_a_day_ends_within_the_budget(make_simulated: Callable[..., Simulated]) -> None:
+    """The backoff is kept, and the end is reported once.
+
+    It fails again ten seconds after each start; each failure is an event, redelivered on 503 as Retry-After says.
+    """
     world = make_simulated()
     begin, number, receipts = world.now, 0, []
     while world.now < begin + timedelta(days=1):
@@ -281,9 +281,10 @@ def test_a_ledger_that_hangs_does_not_make_a_delivery_late(make_simulated: Calla
         ("purge", "started", 1),
     ],
 )
-def test_a_ledger_that_cannot_be_asked_starts_nothing_and_one_that_cannot_be_told_changes_nothing(
+def test_a_ledger_that_cannot_be_asked_starts_nothing(
     question: str, outcome: str, starts: int, make_simulated: Callable[..., Simulated]
 ) -> None:
+    """One that cannot be told changes nothing."""
     world = make_simulated()
     world.break_ledger(question)
     status, receipt = world.deliver("e")
@@ -298,9 +299,7 @@ def test_a_refusal_that_cannot_be_remembered_as_told_is_not_told(make_simulated:
     assert world.deliver("b")[1]["reason"] == "ledger"
 
 
-def test_a_restart_that_others_are_always_faster_with_is_tried_again_later(
-    make_simulated: Callable[..., Simulated],
-) -> None:
+def test_a_restart_that_others_always_outrun_is_deferred(make_simulated: Callable[..., Simulated]) -> None:
     async def never(*_arguments: Any) -> bool:
         return False
 

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, TASKS, Function
 from example import ENDPOINT, PROJECT, TASK, TASK_NAME, shown
+from function_client import SHOW, START, TASKS, Function
 
 GROUP = "8a1f6f0e-3c0b-4f55-9f0e-2b6a4f1c7d11"
 SHOW_GROUP = f"{ENDPOINT}/v2/{PROJECT}/taskgroups/{GROUP}"
@@ -79,9 +79,10 @@ def test_two_failed_members_of_one_group_make_one_put(backoff: str, make_functio
         (204, shown(2), "already_running"),
     ],
 )
-def test_a_second_part_has_the_outcome_of_the_first_where_nothing_was_started(
+def test_a_second_part_has_the_outcome_of_the_first(
     status: int, answer: dict[str, Any], said: str, function: Function, httpx_mock: HTTPXMock
 ) -> None:
+    """Where nothing was started."""
     httpx_mock.add_callback(slowly(json=answer), url=SHOW)
     assert batch(function, event("e-1"), event("e-1"), event("e-2")) == (status, [(said, False)] * 3)
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pytest_httpx import HTTPXMock
 
-from door import SHOW, START, Function
 from example import TASK, shown
+from function_client import SHOW, START, Function
 from signers import WEBHOOK_SECRET, webhook_headers
 
 REQUEST = {"task_id": TASK}

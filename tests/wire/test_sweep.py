@@ -101,9 +101,8 @@ def make_world(httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch) -> Callab
     return lambda **changes: World(httpx_mock, **changes)
 
 
-def test_failed_tasks_are_started_the_longest_failed_first_with_a_receipt_each_and_a_summary(
-    make_world: Callable[..., World],
-) -> None:
+def test_failed_tasks_are_started_the_longest_failed_first(make_world: Callable[..., World]) -> None:
+    """Each has a receipt, and the sweep a summary."""
     world = make_world()
     world.tasks = {n: task(n, hours=n) for n in (1, 3, 2)} | {4: task(4, status=2)}
     reply = world.sweep("tick")
@@ -142,9 +141,8 @@ def test_old_tasks_and_those_of_others_are_counted_and_left_alone(make_world: Ca
     assert world.started() == ["3", "4"]
 
 
-def test_a_tick_that_comes_again_starts_nothing_again_and_another_one_keeps_the_backoff(
-    make_world: Callable[..., World],
-) -> None:
+def test_a_tick_that_comes_again_starts_nothing_again(make_world: Callable[..., World]) -> None:
+    """Another tick keeps the backoff."""
     world = make_world()
     world.tasks = {1: task(1)}
     world.sweep("tick")
@@ -190,9 +188,8 @@ def test_a_task_that_is_deleted_between_list_and_look_is_left_alone(make_world: 
     assert [one["outcome"] for one in world.written] == ["not_found", "swept"]
 
 
-def test_a_row_that_stands_on_two_pages_counts_once_and_garbage_is_passed_over(
-    make_world: Callable[..., World],
-) -> None:
+def test_a_row_that_stands_on_two_pages_counts_once(make_world: Callable[..., World]) -> None:
+    """Garbage is passed over."""
     world = make_world()
     world.tasks = {1: task(1)}
     garbage: list[Any] = [None, 7, [], {}, {"id": "x"}, {"id": True}, {"id": 9, "start_time": "soon", "name": 5}]
@@ -233,9 +230,8 @@ def test_a_list_that_cannot_be_read_is_answered_503(
     assert world.counts() == (0, 0, 0, 0, 0, 0)
 
 
-def test_after_a_task_that_is_unavailable_the_rest_goes_on_and_the_reply_is_503(
-    make_world: Callable[..., World],
-) -> None:
+def test_after_a_task_that_is_unavailable_the_rest_goes_on(make_world: Callable[..., World]) -> None:
+    """The reply is 503."""
     world = make_world()
     world.tasks = {n: task(n, hours=9 - n) for n in (1, 2)}
     world.answers = {"GET 1": httpx.Response(503)}
@@ -284,6 +280,39 @@ def test_a_sweep_that_is_off_asks_nobody(
     assert world.sweep("tick").status == status
     assert world.calls == []
     assert [(one["outcome"], one["reason"]) for one in world.written] == [(outcome, reason)]
+
+
+@pytest.mark.parametrize(
+    ("language", "refused", "notice", "started"),
+    [
+        (
+            "en",
+            "Did not start task 2: TRF.0055, the destination bucket has no space",
+            "; notice: not sent: OMS.0158, OMS may not publish to the topic; open its policy for OMS",
+            "Started task 3 (all objects); notice: no topic: found by a sweep only",
+        ),
+        (
+            "zh-cn",
+            "未启动任务 2：TRF.0055, 目的端桶空间不足",
+            "；通知：未发送：OMS.0158，OMS 无权向该主题发布消息；在主题策略中允许 OMS",
+            "已启动任务 3（全部对象）；通知：未设置主题：只能由兜底扫描发现",
+        ),
+    ],
+)
+def test_a_receipt_says_why_no_notice_came(
+    language: str, refused: str, notice: str, started: str, make_world: Callable[..., World]
+) -> None:
+    world = make_world(restart_language=language)
+    closed = {"notify_result": False, "notify_error_message": "OMS.0158", "topic_name": "oms-failed"}
+    world.tasks = {
+        1: task(1, hours=3, smn_info={"notify_result": True, "notify_error_message": ""}),
+        2: task(2, hours=2, smn_info=closed, error_reason={"error_code": "TRF.0055"}),
+        3: task(3, smn_info=None),
+    }
+    world.sweep("tick")
+    first, *others, summary = [one["message"] for one in world.written]
+    assert others == [refused + notice, started]
+    assert not {"; notice", "；通知"} & {first, summary}
 
 
 def test_the_profile_and_the_reason_of_the_sweep_are_those_of_each_start(make_world: Callable[..., World]) -> None:

@@ -73,7 +73,7 @@ class Keys:
         self._pinned: PyJWKSet | None = settings.caller_oidc_keys
         self._fetches = SingleFlight["PyJWKSet"](1)
         self._set = self._pinned
-        # Seconds since 1970: a monotonic clock may stand still while an instance is frozen.
+        # Seconds since 1970: a monotonic clock may stop while an instance is frozen.
         self._fetched_at = 0.0
         self._asked_at = 0.0
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import click
 
 from restarter import callers
+from restarter.cli.check_keys import Asked, check_keys
 from restarter.cli.check_ledger import check_ledger
 from restarter.cli.check_surroundings import ClockWatch, check_sources_of_keys, platform
 from restarter.cli.output import Finding
@@ -33,8 +34,13 @@ WITHOUT_GROUPS = "without oms:taskgroup:get and oms:taskgroup:update failed task
 TRY_AGAIN = "try again later; if it stays so, look the code up in OMS's list of error codes"
 
 
-async def check(*, everything: bool = False, as_json: bool = False) -> int:
-    """Print each finding. `everything`: also the rights for each call, the clock, and what lies around the function.
+async def check(*, everything: bool = False, as_json: bool = False, keys_of: str | None = None) -> int:
+    """Print each finding.
+
+    Args:
+        everything: Also the rights for each call, the clock, and what lies around the function.
+        as_json: One object a line.
+        keys_of: The id of a task whose buckets are opened with the storage keys.
 
     Returns:
         The exit status: 0 when all is well, 1 when not, 2 when the settings do not load.
@@ -47,7 +53,7 @@ async def check(*, everything: bool = False, as_json: bool = False) -> int:
     for name in misspelt_names() if not faults else ():
         _print(Finding(check="settings", found=name, to_do=RENAME_IT), as_json=as_json)
     all_well = True
-    async for finding in _findings(settings, everything=everything):
+    async for finding in _findings(settings, keys_of, everything=everything):
         _print(finding, as_json=as_json)
         all_well &= finding.ok
     if faults:
@@ -67,7 +73,7 @@ def _load() -> tuple[Settings | None, list[str]]:
         return None, faults
 
 
-async def _findings(settings: Settings, *, everything: bool) -> AsyncIterator[Finding]:
+async def _findings(settings: Settings, keys_of: str | None, *, everything: bool) -> AsyncIterator[Finding]:
     profiles = sum(keys.dst_ak is not None for keys in settings.profiles().values())
     yield Finding(
         check="settings", found=f"project {settings.oms_project_id}, {profiles} set(s) of storage credentials"
@@ -78,6 +84,9 @@ async def _findings(settings: Settings, *, everything: bool) -> AsyncIterator[Fi
     oms = Oms(settings, watch, CredentialProvider(watch, _now), _now)
     for project_id in (settings.oms_project_id, *settings.oms_projects):
         async for finding in _check_project(settings, oms, project_id, everything=everything):
+            yield finding
+    if keys_of is not None:
+        async for finding in check_keys(Asked(settings, oms, _context, _failed), keys_of):
             yield finding
     if everything:
         yield watch.finding()

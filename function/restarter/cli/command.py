@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 PATH = click.Path(exists=True, allow_dash=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-WRONG_USAGE = 2
+NOT_WELL, WRONG_USAGE = 1, 2
+A_RECEIPT = 'expected is one JSON object a line, with "outcome" and "severity"'
 MAX_DAYS = 365  # of --since
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 as_json_option = click.option("--json", "as_json", is_flag=True, help="One object a line, for scripts.")
@@ -40,16 +42,20 @@ def cli(context: click.Context) -> None:
 @click.option(
     "--all", "everything", is_flag=True, help="Also rights, clock, servers of keys, and a probe in the ledger."
 )
+@click.option("--keys", "keys_of", metavar="TASK_ID", help="Also open this task's buckets with each set of keys.")
 @as_json_option
-def check(*, everything: bool, as_json: bool) -> None:
+def check(keys_of: str | None, *, everything: bool, as_json: bool) -> None:
     """Prove settings and keys, and start nothing.
 
     Reads every setting, asks OMS for the tasks of each project by a name that none has and for a task group that is
-    none, and asks the ledger. One line a finding, with what to do.
+    none, and asks the ledger. One line a finding, with what to do. --keys sends the storage keys to OMS, whose two
+    requests (ShowBucketRegion, CheckPrefix) only read.
     """
     from restarter.cli import check as checks  # noqa: PLC0415  # slow to import; --help needs none of it
 
-    raise SystemExit(asyncio.run(checks.check(everything=everything, as_json=as_json)))
+    if keys_of is not None and not re.fullmatch(r"[0-9]{1,15}", keys_of):
+        raise click.BadParameter("is not a task's id: up to 15 digits", param_hint="--keys")
+    raise SystemExit(asyncio.run(checks.check(everything=everything, as_json=as_json, keys_of=keys_of)))
 
 
 @cli.command(short_help="Say what the function would do with a saved delivery.")
@@ -131,14 +137,15 @@ def failed(project: str | None, credentials: str, since: str | None, **options: 
 
 
 @cli.command("report", short_help="Tell from receipts what happened last night.")
-@click.argument("files", type=click.File("r", encoding="utf-8", errors="replace"), nargs=-1)
+@click.argument("files", metavar="[FILE...]", type=click.File("r", encoding="utf-8", errors="replace"), nargs=-1)
 @click.option("--json", "as_json_lines", is_flag=True, help="One object a line: the totals, then each task.")
-@click.option("--since", metavar="DURATION", help="Leave out lines that are older, like 12h; needs times in the lines.")
+@click.option("--since", metavar="DURATION", help="Leave out receipts that are older, like 12h.")
 def report_command(files: tuple[TextIO, ...], *, as_json_lines: bool, since: str | None) -> None:
-    """Tell what happened last night, from receipts in FILES or on standard input.
+    """Tell what happened last night, from receipts in FILE... or on standard input.
 
-    Reads plain receipts and exports of Cloud Logging and LTS, by task: how often it was started, why it failed, what
-    became of it and what to do. Other lines are passed over and counted. It needs no settings.
+    Reads plain receipts and exports of Cloud Logging and LTS: for each task when it failed and was started, how often,
+    the last outcome and what to do. Other lines are passed over and counted. It needs no settings. Exit status: 1 where
+    no line is a receipt.
     """
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415  # as above
 
@@ -147,16 +154,18 @@ def report_command(files: tuple[TextIO, ...], *, as_json_lines: bool, since: str
     earliest = datetime.now(UTC) - timedelta(seconds=_seconds(since)) if since is not None else None
     found = report.Report()
     for file in files or (sys.stdin,):
-        with click.progressbar(
-            file,
-            label=plain(str(getattr(file, "name", "standard input"))),
-            file=sys.stderr,
-            hidden=not sys.stderr.isatty(),
-        ) as lines:
+        name = plain(str(getattr(file, "name", "<stdin>"))).replace("<stdin>", "standard input")
+        before = found.receipts + found.too_old
+        with click.progressbar(file, label=name, file=sys.stderr, hidden=not sys.stderr.isatty()) as lines:
             for line in lines:
                 found.add(line, earliest)
+        if found.receipts + found.too_old == before:
+            click.echo(f"{name}: no line is a receipt; {A_RECEIPT}", err=True)
+    if earliest is not None and found.receipts and not found.timed:
+        click.echo("No receipt has a time, so --since left nothing out.", err=True)
     for text in report.as_json(found) if as_json_lines else report.as_lines(found):
         click.echo(text)
+    raise SystemExit(0 if found.receipts + found.too_old else NOT_WELL)
 
 
 def _settings() -> "Settings":

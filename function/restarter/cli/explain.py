@@ -21,11 +21,12 @@ from restarter.model.task import Start, Task, TaskGroup
 from restarter.reporting.reasons import rule_behind
 from restarter.reporting.redaction import Mask
 from restarter.reporting.reply import Reply
+from restarter.settings.ledger_address import MemoryAddress
 from restarter.settings.model import Settings
 from restarter.telemetry.observer import NoObserver
 
 TIMEOUT_S = 30.0
-# Settings by which every delivery is authenticated, to explain one on that is not.
+# Settings that authenticate every delivery, to explain one that no caller's proof came with.
 ONLY_PLATFORM = {
     "caller_trust_platform": True,
     "caller_bearer_tokens": (),
@@ -201,7 +202,7 @@ async def _reply(
     delivery: Delivery, settings: Settings, transport: OfflineTransport, explanation: Explanation
 ) -> Reply:
     """One pass through the real pipeline with an empty ledger."""
-    offline = settings.model_copy(update={"restart_ledger": SecretStr("memory://")})
+    offline = settings.model_copy(update={"restart_ledger": MemoryAddress()})
     application = Application(lambda: offline, observer=explanation, transport=transport, write=lambda _: None)
     pipeline = application.pipeline()
     lent = None if isinstance(transport, LookingTransport) else PLACEHOLDER_KEY

@@ -23,12 +23,11 @@ TABLE = (
     Column("an event now", 1, is_whole=False),
     Column("name", 5, is_whole=False),
 )
-NOTICE = {True: "sent", False: "not sent", None: "?"}
 # The cells of `--csv`: the members of a line of `--json`, in this order.
 MEMBERS = (
     *("project_id", "task_id", "group_id", "failed_tasks", "task_name", "failed_at"),
     *("failure_reason", "failure_class", "failure", "failed_objects", "failed_objects_list"),
-    *("notice_sent", "notice_error", "outcome", "reason", "rule", "migrate_failed_object", "retry_after"),
+    *("notice_sent", "notice_error", "notice", "outcome", "reason", "rule", "migrate_failed_object", "retry_after"),
 )
 FORMULA = ("=", "+", "-", "@")  # with these a spreadsheet begins a formula
 
@@ -76,6 +75,8 @@ def as_text(causes: Sequence[Cause], mask: Mask, *, is_long: bool) -> Iterator[s
     """The summary, then the tasks of each cause; with `is_long` a block of all that is known of each."""
     for cause in causes:
         yield from _summary(cause)
+    for why, count in Counter(row.notice for cause in causes for row in cause.rows if row.notice).most_common():
+        yield from _wrapped(f"Notices: {why.en} ({number(count, 'task')}).")
     if is_long:
         for cause in causes:
             for row in cause.rows:
@@ -102,7 +103,11 @@ def _summary(cause: Cause) -> Iterator[str]:
         explained = explain_failure(cause.failure_reason)
         clause = explained.clause.en
         text += f" {clause[:1].upper()}{clause[1:]}. To do: {explained.measure.en}."
-    yield from click.wrap_text(text, terminal_width(), subsequent_indent="    ").splitlines()
+    yield from _wrapped(text)
+
+
+def _wrapped(text: str) -> list[str]:
+    return click.wrap_text(text, terminal_width(), subsequent_indent="    ").splitlines()
 
 
 def _block(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -119,11 +124,17 @@ def _cells(facts: Mapping[str, Any]) -> tuple[str, ...]:
         facts.get("group_id") or facts["task_id"],
         f"{failed_at[5:10]} {failed_at[11:16]}Z" if failed_at else "?",
         str(facts.get("failed_objects", "?")),
-        NOTICE[facts.get("notice_sent")],
+        _notice(facts),
         _event(facts),
         facts.get("task_name", "?") + (f" and {others} more" if others > 0 else ""),
     )
     return tuple(map(plain, words))
+
+
+def _notice(facts: Mapping[str, Any]) -> str:
+    """Whether OMS sent its notice: the code of why not, which the summary explains, or a word."""
+    sent = "sent" if facts.get("notice_sent") else "?"
+    return str(facts.get("notice_error") or facts.get("notice", sent).partition(":")[0])
 
 
 def _event(facts: Mapping[str, Any]) -> str:

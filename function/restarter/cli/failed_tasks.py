@@ -20,10 +20,12 @@ from restarter.model.delivery import DeliveryContext
 from restarter.model.outcome import Kind, Outcome, SweepCounts
 from restarter.model.request import Event, Intent, RestartRequest
 from restarter.model.task import Task
+from restarter.model.text import Text
 from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
 from restarter.oms.failed_list import FailedList
 from restarter.reporting import receipt
+from restarter.reporting.notices import why_no_notice
 from restarter.reporting.reasons import rule_behind
 from restarter.reporting.redaction import Mask
 from restarter.restart import Restarter
@@ -68,6 +70,11 @@ class FailedTarget:
         return of_task if self.outcome.failed_objects is None else self.outcome.failed_objects
 
     @property
+    def notice(self) -> Text | None:
+        """Why OMS sent no notice of it, and what to do."""
+        return why_no_notice(self.tasks)
+
+    @property
     def would_start(self) -> bool:
         """Whether an event would start it."""
         return self.outcome.kind is Kind.WOULD_START
@@ -90,6 +97,7 @@ class FailedTarget:
             "failed_objects_list": outcome.failed_objects_list,
             "notice_sent": _notice_sent(self.tasks),
             "notice_error": next((task.notice_error for task in self.tasks if task.notice_error), None),
+            "notice": self.notice.en if self.notice else None,
             "outcome": str(outcome.kind),
             "reason": outcome.reason,
             "rule": rule.en if rule else None,
@@ -126,7 +134,7 @@ class Operator:
         self._wanted = wanted
         self._transport = Transport()
         stores = Stores.of(settings, settings.access_key)
-        self._ledger: Ledger = open_ledger(settings.restart_ledger.get_secret_value(), time.time, stores)
+        self._ledger: Ledger = open_ledger(settings.restart_ledger, time.time, stores)
         self._credentials = CredentialProvider(self._transport, _now)
         self._stack = AsyncExitStack()
         self._at_once = asyncio.Semaphore(AT_ONCE)

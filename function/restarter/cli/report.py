@@ -4,37 +4,81 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from restarter.cli.output import plain
+from restarter.cli.output import number, plain
 
-MAX_TASKS = 100_000
+MAX_TASKS = 50_000
 # Where exports keep the line that the function wrote: Cloud Logging, LTS, container logs.
 WRAPPERS = ("jsonPayload", "content", "message", "log", "textPayload")
 TIMES = ("timestamp", "time", "collectTime")
 STARTS = ("started", "unconfirmed")
+STANDS = ("refused", "deferred", "rejected", "unavailable", "would_start")
+"""Outcomes after which a task still stands failed."""
 
 
 @dataclass(slots=True)
 class TaskReport:
-    """What receipts say of one task or group."""
+    """What receipts say of one task or group. Times are UTC."""
 
-    task: str
+    task_id: str | None = None
+    group_id: str | None = None
+    task_name: str | None = None
+    failed_at: datetime | None = None
+    """When it failed first."""
+    started_at: datetime | None = None
+    """When it was started last."""
+    stood_s: float | None = None
+    """Seconds for which it stood failed until it was started, all failures together."""
     starts: int = 0
     deliveries: int = 0
     outcome: str = ""
     reason: str | None = None
     failure_reason: str | None = None
     advice: str | None = None
+    last: int = 0
+    """The number of its last receipt."""
+    stands_since: datetime | None = None
 
-    def add(self, receipt: Mapping[str, Any]) -> None:
-        """Take a later receipt of the task into account."""
+    def add(self, receipt: Mapping[str, Any], at: datetime | None, order: int) -> None:
+        """Take a later receipt into account. `at`: its time, where it is known; `order`: its number."""
         self.deliveries += 1
         self.starts += receipt["outcome"] in STARTS
+        self.task_name = _text(receipt.get("task_name")) or self.task_name
         self.outcome, self.reason = str(receipt["outcome"]), _text(receipt.get("reason"))
         self.failure_reason = _text(receipt.get("failure_reason")) or self.failure_reason
-        self.advice = _text(receipt.get("advice"))
+        self.advice, self.last = _text(receipt.get("advice")), order
+        if at is not None:
+            self._add_time(receipt, at)
+
+    def _add_time(self, receipt: Mapping[str, Any], at: datetime) -> None:
+        """When it failed and was started. An event tells its age, so the failure is that much before the receipt."""
+        has_started = receipt["outcome"] in STARTS
+        if receipt.get("intent") == "failed" and (has_started or receipt["outcome"] in STANDS):
+            failed_at = _earlier(at, receipt.get("event_age_s"))
+            self.stands_since = self.stands_since or failed_at
+            self.failed_at = self.failed_at or failed_at
+        if has_started:
+            self.started_at = at
+            if self.stands_since is not None:
+                self.stood_s = (self.stood_s or 0) + (at - self.stands_since).total_seconds()
+        if receipt["outcome"] not in STANDS:
+            self.stands_since = None
+
+    def take(self, other: "TaskReport") -> None:
+        """Take an entry into account that turned out to be about the same task."""
+        self.starts, self.deliveries = self.starts + other.starts, self.deliveries + other.deliveries
+        self.failed_at = min(filter(None, (self.failed_at, other.failed_at)), default=None)
+        self.started_at = max(filter(None, (self.started_at, other.started_at)), default=None)
+        if other.stood_s is not None:
+            self.stood_s = (self.stood_s or 0) + other.stood_s
+        self.failure_reason = self.failure_reason or other.failure_reason
+        if other.last > self.last:
+            self.outcome, self.reason, self.advice, self.last = other.outcome, other.reason, other.advice, other.last
+
+
+Key = tuple[str, str]
 
 
 @dataclass(slots=True)
@@ -45,10 +89,15 @@ class Report:
     passed_over: int = 0
     """Lines that are no receipts."""
     too_old: int = 0
+    timed: int = 0
+    """Receipts with a time."""
     tasks_not_kept: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     senders: Counter[str] = field(default_factory=Counter)
-    tasks: dict[str, TaskReport] = field(default_factory=dict)
+    entries: dict[Key, TaskReport] = field(default_factory=dict)
+    """By what a receipt is about: `group_id`, `task_id` or `task_name`, and its value."""
+    ids: dict[str, str | None] = field(default_factory=dict)
+    """The id of each name; None where several have it."""
 
     def add(self, line: str, since: datetime | None) -> None:
         """Take one line into account. `since`: lines with an earlier time are only counted."""
@@ -57,19 +106,33 @@ class Report:
             self.passed_over += 1
             return
         receipt, at = found
+        self.timed += at is not None
         if since is not None and at is not None and at < since:
             self.too_old += 1
             return
         self.receipts += 1
         self.outcomes[str(receipt["outcome"])] += 1
         self.senders[_text(receipt.get("dialect")) or "unknown"] += 1
-        name = task_name(receipt)
-        if name is None:
+        key = key_of(receipt)
+        if key is None:
             return
-        if name not in self.tasks and len(self.tasks) >= MAX_TASKS:
+        if key not in self.entries and len(self.entries) >= MAX_TASKS:
             self.tasks_not_kept += 1
             return
-        self.tasks.setdefault(name, TaskReport(name)).add(receipt)
+        name = _text(receipt.get("task_name"))
+        if name is not None and key[0] == "task_id":
+            self.ids[name] = key[1] if self.ids.get(name, key[1]) == key[1] else None
+        task_id, group_id = (key[1] if key[0] == kind else None for kind in ("task_id", "group_id"))
+        self.entries.setdefault(key, TaskReport(task_id, group_id)).add(receipt, at, self.receipts)
+
+    def tasks(self) -> list[TaskReport]:
+        """One entry for each task: what is known by name in one line and by id in another is one."""
+        for (kind, value), entry in list(self.entries.items()):
+            task_id = self.ids.get(value) if kind == "task_name" else None
+            if task_id is not None:
+                self.entries["task_id", task_id].take(entry)
+                del self.entries[kind, value]
+        return list(self.entries.values())
 
 
 def read(lines: Iterable[str], since: datetime | None = None) -> Report:
@@ -81,7 +144,7 @@ def read(lines: Iterable[str], since: datetime | None = None) -> Report:
 
 
 def read_line(line: str) -> tuple[Mapping[str, Any], datetime | None] | None:
-    """The receipt in a line and the line's time, where an export adds one; None for any other line."""
+    """The receipt in a line and its time, its own or that of an export; None for any other line."""
     document = _object(line)
     at = None
     for _ in range(3):  # an export may wrap what another one wrapped
@@ -89,33 +152,42 @@ def read_line(line: str) -> tuple[Mapping[str, Any], datetime | None] | None:
             return None
         at = at or next((time for name in TIMES if (time := _time(document.get(name)))), None)
         if isinstance(document.get("outcome"), str) and "severity" in document:
-            return document, at
+            return document, _time(document.get("time")) or at
         document = next((inner for name in WRAPPERS if (inner := _object(document.get(name)))), None)
     return None
 
 
-def task_name(receipt: Mapping[str, Any]) -> str | None:
+def key_of(receipt: Mapping[str, Any]) -> Key | None:
     """What the receipt is about: a group, a task by id, or a task by name; None where it names none."""
-    if receipt.get("group_id"):
-        return f"group {plain(str(receipt['group_id']))}"
-    name = receipt.get("task_id") or receipt.get("task_name")
-    return plain(str(name)) if name else None
+    for kind in ("group_id", "task_id", "task_name"):
+        if receipt.get(kind):
+            return kind, str(receipt[kind])
+    return None
 
 
 def as_lines(report: Report) -> Iterator[str]:
     """The report for people."""
-    yield f"{report.receipts} receipts, {report.passed_over} other lines" + (
+    yield f"{number(report.receipts, 'receipt')}, {number(report.passed_over, 'other line')}" + (
         f", {report.too_old} older ones left out" if report.too_old else ""
     )
     yield "outcomes: " + _in_words(report.outcomes)
     yield "senders:  " + _in_words(report.senders)
-    for task in sorted(report.tasks.values(), key=lambda one: (one.advice is None, -one.starts)):
-        words = [f"{task.task}: started {task.starts} of {task.deliveries} times", f"then {plain(task.outcome)}"]
-        words += [plain(task.reason)] if task.reason else []
-        words += [f"failed with {plain(task.failure_reason)}"] if task.failure_reason else []
-        yield ", ".join(words) + (f". To do: {plain(task.advice)}" if task.advice else "")
+    for task in sorted(report.tasks(), key=lambda one: (one.advice is None, -one.starts)):
+        yield plain(_line(task))
     if report.tasks_not_kept:
         yield f"{report.tasks_not_kept} receipts are about further tasks; read fewer files at once to see them"
+
+
+def _line(task: TaskReport) -> str:
+    """One task: how often, when, what came last, and what to do."""
+    name = f"group {task.group_id}" if task.group_id else " ".join(filter(None, [task.task_id, task.task_name]))
+    last = ", ".join(filter(None, [task.outcome, task.reason, task.failure_reason]))
+    times = [f"failed {_minute(task.failed_at)}" if task.failed_at else None]
+    times += [f"started {_minute(task.started_at)}" if task.started_at else None]
+    times += [f"stood {task.stood_s:.0f} s" if task.stood_s is not None else None]
+    told = ", ".join(filter(None, times))
+    line = f"{name}: {number(task.deliveries, 'receipt')}, {number(task.starts, 'start')}; last: {last}"
+    return line + (f"; {told}" if told else "") + (f". To do: {task.advice}" if task.advice else "")
 
 
 def as_json(report: Report) -> Iterator[str]:
@@ -123,9 +195,22 @@ def as_json(report: Report) -> Iterator[str]:
     totals = {"receipts": report.receipts, "passed_over": report.passed_over, "too_old": report.too_old}
     totals |= {"tasks_not_kept": report.tasks_not_kept}
     yield json.dumps({"kind": "totals"} | totals | {"outcomes": report.outcomes, "senders": report.senders})
-    for task in report.tasks.values():
-        facts = {name: getattr(task, name) for name in TaskReport.__slots__}
+    for task in report.tasks():
+        facts = {name: getattr(task, name) for name in TaskReport.__slots__ if name not in ("last", "stands_since")}
+        facts |= {name: at.isoformat() for name, at in facts.items() if isinstance(at, datetime)}
         yield json.dumps({"kind": "task"} | {name: value for name, value in facts.items() if value is not None})
+
+
+def _earlier(at: datetime, seconds: Any) -> datetime:
+    """So many seconds earlier; the time itself where they are none."""
+    try:
+        return at - timedelta(seconds=seconds) if isinstance(seconds, int) and seconds > 0 else at
+    except OverflowError:
+        return at
+
+
+def _minute(at: datetime) -> str:
+    return f"{at:%m-%d %H:%M}Z"
 
 
 def _in_words(counter: Counter[str]) -> str:
@@ -143,12 +228,12 @@ def _object(value: Any) -> dict[str, Any] | None:
 
 
 def _time(value: Any) -> datetime | None:
-    """A time with its zone in ISO 8601."""
+    """A time with its zone in ISO 8601, in UTC."""
     try:
         at = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (TypeError, ValueError, OverflowError):
         return None
-    return at if at.tzinfo else None
 
 
 def _text(value: Any) -> str | None:

@@ -16,7 +16,7 @@ def archive_restore(case: AnyCase) -> Outcome | None:
 
 
 def permanent_failure(case: AnyCase) -> Outcome | None:
-    """Only a person can cure the failure."""
+    """Only a person can fix the failure."""
     permanent = classify_failure(case.target.failure_reason) is FailureClass.PERMANENT
     return refused(Reason.PERMANENT_FAILURE) if permanent and case.by_event else None
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 
 from pydantic import ValidationError
 
@@ -54,6 +53,8 @@ def faults(error: ValidationError | None, unknown: Iterable[str], rules: Mapping
 
 def _unknown_field(name: str, known: Iterable[str]) -> str:
     """The clause about an unknown field; a likely name is looked for among the known ones alone."""
+    from difflib import get_close_matches  # noqa: PLC0415  # for an unknown field only
+
     place = shown(name)
     likely = get_close_matches(name.lower(), list(known), n=1) if place == name else []
     return f"unknown field: {place}" + (f" (did you mean {likely[0]}?)" if likely else "")

@@ -80,7 +80,7 @@ class Answer:
 
     @property
     def error_code(self) -> str | None:
-        """`error_code` of OMS and its gateway; its text is never used, for it may echo signed headers."""
+        """`error_code` of OMS and its gateway; its text is never used, because it may echo signed headers."""
         document = self.document if len(self.body or b"") <= MAX_ERROR_BYTES else None
         code = document.get("error_code") if isinstance(document, dict) else None
         return code if isinstance(code, str) and re.fullmatch(r"[A-Z]{2,8}\.[0-9]{3,8}", code) else None

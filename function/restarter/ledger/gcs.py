@@ -9,7 +9,7 @@ Nothing is deleted: the bucket's lifecycle ends what is old. A name takes one wr
 | `r/<event>/<generation>` | that claim was released |
 | `s/<event>` | the event is settled, and for which task |
 | `t/<key>` | the restarts under a key, each with the attempt that made it |
-| `c/<key>/<attempt>` | what became of an attempt's restart |
+| `c/<key>/<attempt>` | the result of an attempt's restart |
 | `m/<name>` | the owner of a mark |
 """
 
@@ -149,7 +149,7 @@ class GcsLedger:
         return found
 
     async def _restarts(self, task: str, window_s: float) -> _Restarts:
-        """The restarts under a key, and what became of each."""
+        """The restarts under a key, each with its result."""
         content = await self._store.read(f"t/{task}")
         entries = [_Entry(*fields) for fields in _list(content.body)]
         within = [entry for entry in entries if content.now - entry.at < window_s]

@@ -127,8 +127,7 @@ class GcsStore:
         answer = await self._try(call, token)
         if answer.status != 401 or not token:
             return answer
-        if token == self._token:
-            self._token_ends_at = 0.0
+        self._token_ends_at = 0.0 if token == self._token else self._token_ends_at
         return await self._try(call, await self._current_token())
 
     async def _try(self, call: Call, token: str) -> Answer:

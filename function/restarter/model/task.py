@@ -30,7 +30,9 @@ class Task(NamedTuple):
     notice_sent: bool | None = None
     """Whether OMS's own SMN notice went out; None where OMS does not say."""
     notice_error: str | None = None
-    """OMS's text for why it did not."""
+    """OMS's code for why it did not, `OMS.` and four digits."""
+    without_topic: bool = False
+    """The task has no `smn_config`, so OMS sends no notice of it."""
 
 
 class TaskGroup(NamedTuple):

@@ -12,7 +12,7 @@ from restarter.model.delivery import AuthToken, DeliveryContext
 from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.oms import iam
 from restarter.oms.error_codes import refuses_key
-from restarter.oms.key_breaker import KeyBreaker, cooling_down
+from restarter.oms.key_breaker import KeyBreaker, breaker_open
 from restarter.oms.signing import Identity
 from restarter.settings.model import Settings
 
@@ -125,7 +125,7 @@ class CredentialProvider:
         breaker = self._breaker(*iam.login_cache_key(settings))
         cooldown_left = breaker.cooldown_left(self._now(), settings.oms_cooldown)
         if cooldown_left > 0:
-            return cooling_down(cooldown_left)
+            return breaker_open(cooldown_left)
         call = iam.build_login(settings, project_id)
         answer = await self._transport.send(call, call.headers, min(context.remaining(), settings.oms_timeout))
         if not isinstance(answer, Answer):

@@ -49,7 +49,7 @@ def read_error(answer: Answer) -> Outcome:
 
 
 def is_of_gateway(answer: Answer) -> bool:
-    """Whether a 5xx says nothing of what OMS did: a gateway gave it, which may have passed the call on before.
+    """Whether a 5xx leaves open what OMS did: it is a gateway's, which may have passed the request on before.
 
     500 and 503 come from in front of OMS or from OMS itself, and then nothing was done.
     """

@@ -60,13 +60,13 @@ class KeyBreaker:
         self.is_closed, self._opened_at = False, now
 
     def record(self, answer: Answer, now: datetime) -> None:
-        """Open or close it by a response. That of a gateway which did not look at the key says nothing."""
+        """Open or close it by a response. That of a gateway which did not look at the key changes nothing."""
         if refuses_key(answer):
             self.open(now)
         elif answer.status < 300 or (answer.error_code or "").startswith("OMS."):
             self.is_closed, self._opened_at = True, None
 
 
-def cooling_down(seconds: float) -> Outcome:
+def breaker_open(seconds: float) -> Outcome:
     """The outcome while a breaker is open, for so many seconds more."""
     return Outcome(kind=Kind.DEFERRED, reason=Reason.OMS_KEY, retry_after=math.ceil(seconds))

@@ -3,6 +3,7 @@
 https://support.huaweicloud.com/intl/en-us/api-oms/ShowTask.html, ListTasks.html
 """
 
+import re
 from typing import Any, NamedTuple
 
 from restarter.http.call import Answer, Call
@@ -100,9 +101,16 @@ def _task(document: Any) -> Task | None:
         started_at_ms=count(document.get("start_time")),
         ended_at_ms=_ended_at(document),
         notice_sent=member(document.get("smn_info"), "notify_result"),
-        notice_error=text(member(document.get("smn_info"), "notify_error_message")),
+        notice_error=_notice_error(member(document.get("smn_info"), "notify_error_message")),
+        without_topic=document.get("smn_info", ()) is None,
         **failure_of(document, "failed_num"),
     )
+
+
+def _notice_error(value: Any) -> str | None:
+    """OMS's code; older ones begin with S3M. A code of another shape and text are never used."""
+    found = re.fullmatch(r"(?:OMS|S3M)\.([0-9]{4})", value) if isinstance(value, str) else None
+    return f"OMS.{found[1]}" if found else None
 
 
 def _id(value: Any) -> str | None:

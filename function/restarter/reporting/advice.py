@@ -84,7 +84,7 @@ def _project(case: Case) -> str:
 
 
 def _field(case: Case) -> str:
-    """The field by which the sender named what OMS does not have."""
+    """The field in which the sender named what OMS does not have."""
     return next((name for name in ("group_id", "task_id", "task_name") if case.facts.get(name)), "task_id")
 
 

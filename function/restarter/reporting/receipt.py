@@ -31,6 +31,7 @@ OUTCOME_FIELDS = tuple(name for name in Outcome._fields if name in FIELDS)
 NOT_COMPLETED = Text("The sweep was not completed", "扫描未完成")
 FAILED_ONLY = Text(" (failed objects only)", "（仅失败对象）")
 ALL_OBJECTS = Text(" (all objects)", "（全部对象）")
+NOTICE = Text("; notice: ", "；通知：")
 GROUP = Text("task group {name}", "任务组 {name}")
 TASK = Text("task {name}", "任务 {name}")
 DELIVERY = Text("the delivery", "该投递")
@@ -89,6 +90,7 @@ def _facts_of_event(event: Event, context: DeliveryContext, settings: Settings) 
         "region": settings.region_of(event.project_id),
         "credentials": request.credentials,
         "reason": request.reason,
+        "notice": event.notice,
     }
 
 
@@ -105,7 +107,9 @@ def _sentence(outcome: Outcome, facts: Mapping[str, Any], language: Language) ->
     if outcome.migrate_failed_object is not None:
         text += (FAILED_ONLY if outcome.migrate_failed_object else ALL_OBJECTS).in_(language)
     why = _why(outcome, language)
-    return text if why is None else text + Text(": ", "：").in_(language) + why
+    text += "" if why is None else Text(": ", "：").in_(language) + why
+    notice = facts.get("notice")
+    return text if notice is None else text + NOTICE.in_(language) + notice.in_(language)
 
 
 def _target(facts: Mapping[str, Any], language: Language) -> str:

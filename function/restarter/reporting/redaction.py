@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any
-from urllib.parse import unquote, unquote_plus
 
 from pydantic import BaseModel, Secret, SecretStr
 from pydantic_core import from_json
 
 from restarter.model.delivery import AccessKey
 from restarter.settings.model import Settings
+from restarter.settings.redis_address import RedisAddress
 
 MASK = "***"
 MIN_SECRET_LENGTH = 8  # a shorter one would hide words
@@ -79,6 +80,8 @@ def _secrets_of(value: Any) -> Iterator[str]:
     match value:
         case SecretStr():
             yield from _spellings(value.get_secret_value())
+        case RedisAddress():
+            yield from value.passwords.get_secret_value()
         case BaseModel():
             yield from secrets_in(value)
         case tuple():
@@ -90,18 +93,11 @@ def _secrets_of(value: Any) -> Iterator[str]:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """A secret, and the secret parts of one that is a document, a connection string or an address."""
-    address = re.match(r"[a-z0-9+]{1,32}://", secret)
-    if address:  # of the ledger: its passwords are secrets, as they are written there and as the server knows them
-        server, _, query = secret[address.end() :].partition("?")
-        user = server.rpartition("@")[0]
-        for written in (user.partition(":")[2], *re.findall(r"(?:^|&)sentinel_password=([^&]+)", query)):
-            yield from (written, unquote(written), unquote_plus(written))
-        return
+    """A secret, and the secret parts of one that is a document or a connection string."""
     yield secret
     yield secret.removeprefix("whsec_")
     yield from re.findall(r"(?:AccountKey|SharedAccessSignature)=([^;]{1,2048})", secret)
-    if secret.lstrip().startswith("{"):
+    with suppress(ValueError, TypeError):  # of what is no document
         document = from_json(secret)
         yield from (str(document[name]) for name in ("private_key", "private_key_id") if name in document)
 

@@ -1,4 +1,4 @@
-"""The settings of a person who asks OMS, in a module of their own: the function does not build them."""
+"""The operator's own settings for requests to OMS, in a module that the deployed function does not import."""
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet

@@ -3,15 +3,25 @@
 import ipaddress
 import re
 from base64 import b64decode
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetPydanticSchema,
+    SecretStr,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError, from_json
+from pydantic_core.core_schema import no_info_plain_validator_function
 from pydantic_settings import NoDecode
+
+from restarter.settings.ledger_address import LedgerAddress, parse_ledger_address
 
 # The 21 regions of OmsRegion in the official SDK (huaweicloudsdkoms 3.1.219).
 REGIONS = (
@@ -202,63 +212,18 @@ def _budget(value: Any) -> Any:
     raise PydanticCustomError("budget", "must be like 5/24h: restarts in a window of s, m, h or d, up to 31d")
 
 
-LEDGERS = "must be memory://, sqlite:///path, gs://, obs://, redis:// or rediss:// (+sentinel, +cluster)"
-
-
-def _ledger(value: SecretStr) -> SecretStr:
-    """`memory://`, a file of SQLite, a bucket, or an address of Redis, which may hold a password."""
-    text = value.get_secret_value()
-    if text == "memory://":
-        return value
-    if not re.match(r"sqlite://|gs://|obs://|rediss?(\+sentinel|\+cluster)?://", text):
-        raise PydanticCustomError("ledger", LEDGERS)
+def _ledger(value: Any) -> LedgerAddress:
     try:
-        if text.startswith("sqlite:"):
-            from restarter.settings.sqlite_address import parse_sqlite_address  # noqa: PLC0415  # only where it is used
-
-            parse_sqlite_address(text)
-            return value
-        if text.startswith(("gs:", "obs:")):
-            from restarter.settings.bucket_address import parse_bucket_address  # noqa: PLC0415  # the same
-
-            parse_bucket_address(text)
-            return value
-        import redis.asyncio.connection  # noqa: F401, PLC0415  # an extra: only where it is configured
-
-        from restarter.settings.redis_address import parse_redis_address  # noqa: PLC0415  # the same
-
-        _check_tls_files(parse_redis_address(text).options)
-    except ImportError:
-        raise PydanticCustomError("ledger", "needs the package redis: install the extra of that name") from None
+        return value if isinstance(value, LedgerAddress) else parse_ledger_address(str(value))
     except ValueError as error:
         raise PydanticCustomError("ledger", "{fault}", {"fault": str(error)}) from None
-    return value
 
 
-def _check_tls_files(options: Mapping[str, str]) -> None:
-    """Read the files as the client will.
-
-    Raises:
-        ValueError: They cannot be used.
-    """
-    import ssl  # noqa: PLC0415  # heavy, and not every deployment needs it
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        if "ssl_ca_certs" in options:
-            context.load_verify_locations(cafile=options["ssl_ca_certs"])
-        if "ssl_certfile" in options or "ssl_keyfile" in options:
-            context.load_cert_chain(options.get("ssl_certfile", ""), options.get("ssl_keyfile"))
-    except OSError:
-        raise ValueError("ssl_ca_certs, ssl_certfile and ssl_keyfile must be readable PEM files") from None
-
-
-def _matches(pattern: str, said: str) -> AfterValidator:
+def _matches(pattern: re.Pattern[str], said: str) -> AfterValidator:
     """A check of a text against a pattern; `said` is what the error says, and never the text."""
-    compiled = re.compile(pattern)
 
     def check(value: str) -> str:
-        if not compiled.fullmatch(value):
+        if not pattern.fullmatch(value):
             raise PydanticCustomError("pattern", said)
         return value
 
@@ -284,7 +249,7 @@ HostAndPort = Annotated[
 Region = Annotated[str, AfterValidator(_known_region)]
 # It becomes part of a path and of a header.
 ProjectId = Annotated[
-    str, _matches(r"[A-Za-z0-9_-]{1,1024}", "a project id has letters, digits, - and _ only, up to 1,024")
+    str, _matches(re.compile(r"[A-Za-z0-9_-]{1,1024}"), "a project id has letters, digits, - and _ only, up to 1,024")
 ]
 Key = Annotated[SecretStr, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 Token = Annotated[SecretStr, Field(min_length=1, max_length=16384), AfterValidator(_printable)]
@@ -294,29 +259,37 @@ JsonAuthFile = Annotated[SecretStr, Field(max_length=65535), AfterValidator(_jso
 Password = Annotated[SecretStr, Field(max_length=128), AfterValidator(_not_blank)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
 ProfileName = Annotated[
-    str, _matches(r"[a-z0-9][a-z0-9_-]{0,62}", "a profile's name has up to 63 small letters, digits, - and _")
+    str,
+    _matches(re.compile(r"[a-z0-9][a-z0-9_-]{0,62}"), "a profile's name has up to 63 small letters, digits, - and _"),
 ]
 CdnKey = Annotated[SecretStr, Field(max_length=255), AfterValidator(_not_blank)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 TopicUrn = Annotated[
     str,
     _matches(
-        r"urn:smn:[a-z0-9-]{1,64}:[A-Za-z0-9_-]{1,64}:[A-Za-z0-9_-]{1,255}",
+        re.compile(r"urn:smn:[a-z0-9-]{1,64}:[A-Za-z0-9_-]{1,64}:[A-Za-z0-9_-]{1,255}"),
         "each topic must be like urn:smn:{region}:{project_id}:{name}",
     ),
 ]
 Domain = Annotated[
     str,
-    _matches(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", "each must be a domain in small letters"),
+    _matches(
+        re.compile(r"\A(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,9}[a-z]{2,63}\Z"),
+        "each must be a domain in small letters",
+    ),
 ]
 # Parsed when settings are loaded: a tuple of x509 certificates, and a PyJWKSet. Where neither is set, no library for
 # them is imported, so their types have no name here.
 Certificates = Annotated[Any, NoDecode, BeforeValidator(_certificates)]
 KeySet = Annotated[Any, NoDecode, BeforeValidator(_key_set)]
-Email = Annotated[str, _matches(r"[^@\s]+@[^@\s]+", "each must be the address of an account")]
-Origin = Annotated[str, _matches(r"\*|[A-Za-z0-9.:-]{1,253}", "each must be a host, or * for any")]
+Email = Annotated[
+    str, _matches(re.compile(r"\A[^@\s]{1,320}@[^@\s]{1,255}\Z"), "each must be the address of an account")
+]
+Origin = Annotated[str, _matches(re.compile(r"\*|[A-Za-z0-9.:-]{1,253}"), "each must be a host, or * for any")]
 RestartBudget = Annotated[Budget, NoDecode, BeforeValidator(_budget)]
 Duration = Annotated[float, BeforeValidator(_duration)]
-LedgerAddress = Annotated[SecretStr, AfterValidator(_ledger)]
+# Its own check is enough: pydantic's for each class of address would cost each start 2 ms.
+LEDGER_SCHEMA = GetPydanticSchema(lambda *_: no_info_plain_validator_function(_ledger))
+RestartLedger = Annotated[LedgerAddress, NoDecode, LEDGER_SCHEMA, WithJsonSchema({"type": "string"})]
 CryptoType = Literal["DEFAULT", "KMS"]
-KmsKeyId = Annotated[str, _matches(r"[!-~]{36}", "must have 36 printable characters")]
+KmsKeyId = Annotated[str, _matches(re.compile(r"[!-~]{36}"), "must have 36 printable characters")]

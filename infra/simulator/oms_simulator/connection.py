@@ -86,17 +86,17 @@ class Patience:
     async def until_gone(self, receive: Receive) -> None:
         await self._wait(gone(receive))
 
-    def let_go(self) -> None:
+    def end_all(self) -> None:
         for wait in self._waits:
             if not wait.done():
                 wait.set_result(None)
 
     async def _wait(self, event: Awaitable[None]) -> None:
-        let_go = asyncio.get_running_loop().create_future()
+        ended = asyncio.get_running_loop().create_future()
         task = asyncio.ensure_future(event)
-        self._waits.add(let_go)
+        self._waits.add(ended)
         try:
-            await asyncio.wait({let_go, task}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ended, task}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._waits.discard(let_go)
+            self._waits.discard(ended)
             task.cancel()

@@ -88,6 +88,7 @@ class Controls:
         """Back to the start: the world it was made with, no calls, no failures, no locks."""
         initial, self._forward = self._initial, 0.0
         self._gateway = Gateway(EXAMPLE_AUTH.changed(initial.auth))
+        self._world.storage_keys = self._gateway.auth.storage_keys
         self._log.clear()
         self._world.smn = Smn(initial.smn)
         self._world.put_tasks(initial.tasks, self._now())
@@ -205,3 +206,4 @@ class Controls:
     def set_auth(self, auth: object) -> None:
         """Change what is given, keep the rest, and forget failures and locks."""
         self._gateway = Gateway(self._gateway.auth.changed(parse(Auth, auth, "auth")))
+        self._world.storage_keys = self._gateway.auth.storage_keys

@@ -22,12 +22,14 @@ class Auth(Document):
     """Whom the gateway knows.
 
     `security_tokens` holds the one token that goes with a temporary key; a key without an entry takes any.
+    `storage_keys` are secret keys by access key that open buckets; where there are none, all do.
     """
 
     tokens: list[str] = Field(default_factory=list)
     expired: list[str] = Field(default_factory=list)
     keys: dict[str, str] = Field(default_factory=dict)
     security_tokens: dict[str, str] = Field(default_factory=dict)
+    storage_keys: dict[str, str] = Field(default_factory=dict)
     max_failures: Annotated[int, Field(ge=0, le=1_000_000)] = 5
     lock_seconds: Seconds = 300.0
 

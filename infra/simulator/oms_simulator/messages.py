@@ -16,10 +16,12 @@ OMS_MESSAGES = {
     "OMS.0067": "The parameters are not in JSON format.",
     "OMS.0070": "The task is complete. You cannot start or stop it.",
     "OMS.0074": "The parameters must be the same as those in the Object Storage Migration Service API Reference.",
+    "OMS.0155": "Failed to get bucket region.",
     "OMS.0167": "Failed to find the list of failed objects.",
     "OMS.0206": "Insufficient permissions. You do not have the OMS operation permissions.",
     "OMS.1004": "Some required parameters are missing.",
     "OMS.1009": "No resources found.",
+    "OMS.1014": "Failed to obtain source bucket details.",
     "OMS.1036": "Operations cannot be performed on task groups in current state.",
     "OMS.1038": "Only tasks in Executing state can be paused.",
     "OMS.1039": "Only tasks in Paused state can be resumed.",
@@ -71,8 +73,8 @@ def refused(code: str, status: int = 400) -> Answer:
     return Answer(status, encode({"error_code": code, "error_msg": OMS_MESSAGES[code]}), (JSON,), code)
 
 
-def turned_away(code: str, message: str, request_id: str) -> Answer:
-    """The gateway says no, before OMS sees the call."""
+def gateway_error(code: str, message: str, request_id: str) -> Answer:
+    """The gateway's error response to a request that OMS does not see."""
     body = {"error_msg": message, "error_code": code, "request_id": request_id}
     return Answer(GATEWAY_STATUS[code], encode(body), (JSON,), code)
 

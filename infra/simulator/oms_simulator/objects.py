@@ -18,7 +18,7 @@ class StoreDocument(Document):
 
     buckets: list[BucketName] = Field(default_factory=lambda: ["example-ledger"])
     skew: Annotated[float, Field(ge=-1e9, le=1e9)] = 0.0
-    """Seconds by which its clock is ahead of the world's."""
+    """Seconds that its clock is ahead of the world's."""
     may_list: bool = True
     """Whether the caller may list the bucket. Where not, an object that is missing is forbidden instead."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from oms_simulator.bucket_calls import check_prefix, show_bucket_region
 from oms_simulator.group_calls import (
     create_group,
     delete_group,
@@ -30,4 +31,6 @@ OPERATIONS: dict[str, Callable[[World, Route, Request, float], Answer]] = {
     "retry_group": retry_group,
     "stop_group": stop_group,
     "delete_group": delete_group,
+    "show_bucket_region": show_bucket_region,
+    "check_prefix": check_prefix,
 }

@@ -22,6 +22,8 @@ Operation = Literal[
     "put_object",
     "get_object",
     "append_object",
+    "show_bucket_region",
+    "check_prefix",
     "unknown",
 ]
 
@@ -48,6 +50,10 @@ ACTION: dict[tuple[str, str, str], Operation] = {
     ("PUT", "taskgroups", "start"): "start_group",
     ("PUT", "taskgroups", "retry"): "retry_group",
     ("PUT", "taskgroups", "stop"): "stop_group",
+}
+BUCKETS: dict[tuple[str, str], Operation] = {
+    ("POST", "regions"): "show_bucket_region",
+    ("POST", "prefix"): "check_prefix",
 }
 LISTS = ("list", "list_groups")
 # What changes a task or a group when it is accepted.
@@ -88,6 +94,8 @@ def route(method: str, path: str, query: str) -> Route:
             operation = COLLECTION.get((method, kind), "unknown")
         case ["", "v2", project, kind, thing]:
             operation = MEMBER.get((method, kind), "unknown")
+        case ["", "v2", project, "objectstorage", "buckets", what]:
+            return Route(BUCKETS.get((method, what), "unknown"), project)
         case ["", "v2", project, kind, thing, action]:
             operation = ACTION.get((method, kind, action), "unknown")
     if operation == "unknown":

@@ -46,7 +46,7 @@ class Server(uvicorn.Server):
             self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._patience.let_go()
+        self._patience.end_all()
         await super().shutdown(sockets)
 
 

@@ -26,6 +26,8 @@ class World:
         self._due: list[tuple[float, int]] = []
         self.listing = Listing(ListingDocument())
         self.smn = Smn(SmnDocument())
+        self.storage_keys: dict[str, str] = {}
+        """Secret keys by access key that open buckets; none: all do."""
 
     # ---- tasks
 
@@ -175,7 +177,7 @@ class World:
         return members
 
     def _told(self, task: Task, now: float) -> Task:
-        """The task with what became of its notice, if it has ended and asked for one."""
+        """The task with the result of its notice, if it has ended and asked for one."""
         if task.smn_config is None or task.status not in WORDS:
             return task
         return replace(task, facts={**task.facts, "smn_info": self.smn.announce(task.facts, task.smn_config, now)})
