@@ -94,9 +94,8 @@ class World(NamedTuple):
 class Unit(NamedTuple):
     """An instance with deliveries under way."""
 
-    since: float
     whos: tuple[str, ...]
-    history: tuple[Event, ...]
+    history: int
 
 
 class Accepted(NamedTuple):
@@ -223,7 +222,7 @@ class Explorer:
             yield f"{who} arrives", partial(self._arrived, state._replace(arrived=state.arrived + 1), who)
         yield from self._by_senders_and_time(state)
         yield from self._by_people(state)
-        yield from self._silence(state)
+        yield from self._outage(state)
 
     def _faults(self, state: State, index: int, op: Op, question: Question) -> Iterator[Move]:
         """Ways in which this one question fails."""
@@ -271,7 +270,7 @@ class Explorer:
             case "revoke":
                 yield "(OMS refuses the old key)", partial(new, revoked=1)
 
-    def _silence(self, state: State) -> Iterator[Move]:
+    def _outage(self, state: State) -> Iterator[Move]:
         """The ledger or OMS ceases to answer, time passes meanwhile, and it answers again."""
         faces = [self._face(unit) for unit in state.units]
         timers = [face.timer for face in faces if face.timer is not None]
@@ -288,16 +287,16 @@ class Explorer:
     # What follows from it
 
     def _face(self, unit: Unit) -> Face:
-        return self.instances.face(unit.since, unit.history)
+        return self.instances.face(unit.history)
 
     def _arrived(self, state: State, who: str) -> State:
-        wall = state.clock + state.skew
         if self.world.together and state.units:
             unit = state.units[0]
             units = (unit._replace(whos=(*unit.whos, who)), *state.units[1:])
             return self._fed(state._replace(units=units), 0, ("arrive", who))
-        rotated: tuple[Event, ...] = (("settings", 1),) if state.key else ()
-        new = state._replace(units=(*state.units, Unit(wall, (who,), rotated)))
+        begun = self.instances.begin(state.clock + state.skew)
+        unit = Unit((who,), self.instances.after(begun, ("settings", 1)) if state.key else begun)
+        new = state._replace(units=(*state.units, unit))
         return self._fed(new, len(state.units), ("arrive", who))
 
     def _answered(self, state: State, index: int, op: Op, question: Question, *, instead: Any = None) -> State:
@@ -311,21 +310,21 @@ class Explorer:
     def _fed(self, state: State, index: int, event: Event) -> State:
         """The state after something happened to an instance: questions are given up, deliveries end."""
         unit = state.units[index]
-        before = self._face(unit) if unit.history else None
-        unit = unit._replace(history=(*unit.history, event))
+        before = self._face(unit)
+        unit = unit._replace(history=self.instances.after(unit.history, event))
         face = self._face(unit)
         if face.longest > DEADLINE_S + 0.01:
             self._break("DEADLINE", f"{unit.whos} took {face.longest} s")
         if len(face.starts) > len(set(face.starts)):
             self._break("CALLS", f"two starts by one delivery of {face.starts}")
-        given_up = face.given_up[len(before.given_up) if before else 0 :]
+        given_up = face.given_up[len(before.given_up) :]
         sent = [(op, self._clock(state)) for op, question in face.pending if question.name in STARTS]
         known = {op for op, _ in state.sent}
         state = state._replace(
             late=state.late | {one for one in given_up if one[1].name in WRITES},
             sent=(*state.sent, *(one for one in sent if one[0] not in known)),
         )
-        ended = face.ended[len(before.ended) if before else 0 :]
+        ended = face.ended[len(before.ended) :]
         for who, end in ended:
             end = end._replace(at=self._clock(state))  # noqa: PLW2901  # the ledger's time, which the instance does not know
             state = state._replace(fates=(*state.fates, (who, end)))
@@ -506,18 +505,20 @@ class Explorer:
         state = state._replace(silent="", late=frozenset(), faults=0)
         self._drained = []
         for name in sorted(set(self.world.deliveries)):
+            waited = False
             for _ in range(6):
                 if not self._wants_redelivery(state, name):
                     break
                 last = [fate for who, fate in state.fates if who.rstrip("'") == name][-1]
-                waited = _waits(last)
-                seconds = last.retry_after if last else CLAIM_S + 0.5
+                seconds = last.retry_after if last else 0.0
                 who = self._next_who(state, name)
                 state = self._calm(self._arrived(state._replace(clock=state.clock + seconds), who))
                 last = state.fates[-1][1]
                 self._drained.append(f"({seconds} s pass) {who} ends {last}")
-                if waited and _waits(last):
+                again = last is not None and "in_progress" in [reason for _, reason, _ in last.receipts]
+                if again and waited:
                     self._break("PATIENCE", f"{who} came when it was told to, and waits again")
+                waited = again
             else:
                 self._break("STUCK", f"{name} does not end")
         told = [one for _, end in state.fates if end for one in end.receipts if one[1] == "budget_exhausted"]
@@ -539,10 +540,6 @@ def _event(who: str) -> str:
     """Which event it is; in the batch `e` comes first."""
     name = who.rstrip("'")
     return "e" if name == "b" else name
-
-
-def _waits(end: Ended | None) -> bool:
-    return end is not None and "in_progress" in [reason for _, reason, _ in end.receipts]
 
 
 def _ok(document: Any) -> Answer:
@@ -607,7 +604,7 @@ SLOW = (
     World("an event three times", "eee", fails=2),
     World("two events and a request", "efr", fails=1),
     World("two events, a new key", "ef", together=True, cold=True, fails=1),
-    World("two events, a new key, silence", "ef", together=True, cold=True, faults=1, kinds=_only("silent OMS")),
+    World("two events, a new key, no response", "ef", together=True, cold=True, faults=1, kinds=_only("silent OMS")),
     NEW_KEY,
     World("two events, the key is rotated", "ef", together=True, outside=("rotate", "revoke"), redeliveries=1),
 )

@@ -29,7 +29,7 @@ STARTS = ("StartTask", "RetryTaskGroup")
 Op = tuple[str, int]
 """Of which delivery, and the how manieth of its questions."""
 Event = tuple[Any, ...]
-"""`arrive` who · `answer` op value · `pass` monotonic and wall seconds · `settings` which of them."""
+"""`begin` time · `arrive` who · `answer` op value · `pass` monotonic and wall seconds · `settings` which of them."""
 
 
 class Question(NamedTuple):
@@ -249,35 +249,46 @@ def _ak(settings: Settings) -> str:
 
 
 class Instances:
-    """Instances by what has happened to them. One that is asked for again is made again, from its beginning."""
+    """Instances by what has happened to them, which is a number. One that is asked for again is made again."""
 
     def __init__(self, settings: tuple[Settings, ...], deliveries: Mapping[str, Delivery], *, knows_key: bool) -> None:
         self._make = partial(Instance, settings, deliveries, knows_key=knows_key)
-        self._faces: dict[tuple[float, tuple[Event, ...]], Face] = {}
-        self._live: tuple[tuple[Event, ...], float, Instance] | None = None
-        self.made = 0
+        self._numbers: dict[tuple[int, Event], int] = {}
+        self._histories: list[tuple[Event, ...]] = []
+        self._faces: dict[int, Face] = {}
+        self._live: tuple[tuple[Event, ...], Instance] | None = None
 
-    def face(self, wall: float, history: tuple[Event, ...]) -> Face:
-        """What is seen of an instance that began at `wall` (seconds since 1970) and to which all this happened."""
-        key = wall, history
-        if key not in self._faces:
-            self._faces[key] = self._play(wall, history)
-        return self._faces[key]
+    def begin(self, wall: float) -> int:
+        """The number of an instance that begins now. `wall`: seconds since 1970."""
+        return self.after(-1, ("begin", wall))
 
-    def _play(self, wall: float, history: tuple[Event, ...]) -> Face:
-        live, todo = self._live, history
-        if live is not None and live[1] == wall and live[0] == history[:-1]:
-            instance, todo = live[2], history[-1:]
+    def after(self, number: int, event: Event) -> int:
+        """The number of an instance to which one thing more happened."""
+        key = number, event
+        if key not in self._numbers:
+            self._numbers[key] = len(self._histories)
+            self._histories.append((*(self._histories[number] if number >= 0 else ()), event))
+        return self._numbers[key]
+
+    def face(self, number: int) -> Face:
+        """What is seen of an instance."""
+        if number not in self._faces:
+            self._faces[number] = self._play(self._histories[number])
+        return self._faces[number]
+
+    def _play(self, history: tuple[Event, ...]) -> Face:
+        begin, *todo = history
+        if self._live is not None and self._live[0] == history[:-1]:
+            instance, todo = self._live[1], [history[-1]]
         else:
             self.close()
-            instance = self._make(wall)
-            self.made += 1
+            instance = self._make(begin[1])
+        self._live = history, instance
         for event in todo:
             instance.feed(event)
-        self._live = history, wall, instance
         return instance.face()
 
     def close(self) -> None:
         if self._live is not None:
-            self._live[2].close()
+            self._live[1].close()
             self._live = None
