@@ -43,8 +43,9 @@ def cli(context: click.Context) -> None:
     "--all", "everything", is_flag=True, help="Also rights, clock, servers of keys, and a probe in the ledger."
 )
 @click.option("--keys", "keys_of", metavar="TASK_ID", help="Also open this task's buckets with each set of keys.")
+@click.option("--notify", is_flag=True, help="Also send a test message to each address of NOTIFY_URLS.")
 @as_json_option
-def check(keys_of: str | None, *, everything: bool, as_json: bool) -> None:
+def check(keys_of: str | None, **options: bool) -> None:
     """Prove settings and keys, and start nothing.
 
     Reads every setting, asks OMS for the tasks of each project by a name that none has and for a task group that is
@@ -55,7 +56,7 @@ def check(keys_of: str | None, *, everything: bool, as_json: bool) -> None:
 
     if keys_of is not None and not re.fullmatch(r"[0-9]{1,15}", keys_of):
         raise click.BadParameter("is not a task's id: up to 15 digits", param_hint="--keys")
-    raise SystemExit(asyncio.run(checks.check(everything=everything, as_json=as_json, keys_of=keys_of)))
+    raise SystemExit(asyncio.run(checks.check(keys_of, **options)))
 
 
 @cli.command(short_help="Say what the function would do with a saved delivery.")

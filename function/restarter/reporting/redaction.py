@@ -19,6 +19,7 @@ MAX_TEXT_BYTES = 1024  # of one field: half a dozen can be as long, so a receipt
 UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
+LEDGER = re.compile(r"(?:memory|sqlite|gs|obs|rediss?(?:\+sentinel|\+cluster)?)://")
 # What OMS sends in these fields has this form; anything else is left out.
 SHAPES = {
     "oms_error_code": re.compile(r"[A-Z]{2,8}\.[0-9]{3,8}"),
@@ -91,14 +92,16 @@ def _secrets_of(value: Any) -> Iterator[str]:
 
 def _spellings(secret: str) -> Iterator[str]:
     """A secret, and the secret parts of one that is a document, a connection string or an address."""
-    address = re.match(r"[a-z0-9+]{1,32}://", secret)
-    if address:  # of the ledger: its passwords are secrets, as they are written there and as the server knows them
+    address = LEDGER.match(secret)
+    if address:  # its passwords are secrets, as they are written there and as the server knows them
         server, _, query = secret[address.end() :].partition("?")
         user = server.rpartition("@")[0]
         for written in (user.partition(":")[2], *re.findall(r"(?:^|&)sentinel_password=([^&]+)", query)):
             yield from (written, unquote(written), unquote_plus(written))
         return
     yield secret
+    if "://" in secret:  # of a service that tells people: any part of it may be a token
+        yield from (way(part) for part in re.split(r"[/:@?&=]+", secret) for way in (str, unquote, unquote_plus))
     yield secret.removeprefix("whsec_")
     yield from re.findall(r"(?:AccountKey|SharedAccessSignature)=([^;]{1,2048})", secret)
     if secret.lstrip().startswith("{"):
