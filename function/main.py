@@ -10,8 +10,6 @@ import os
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 # What is imported now stays for the life of the process; collecting garbage in between costs a tenth of the start.
 gc.disable()
-# pydantic then searches no installed package for plugins.
-os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 import asyncio
 import contextlib

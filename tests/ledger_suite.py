@@ -43,7 +43,7 @@ class Bench:
     """Lets seconds pass for the ledger."""
     in_process: Callable[[], Ledger] | None = None
     """For SharedLedgerSuite: what another process calls to open the ledger, a function of a module or a partial."""
-    tolerance_s: float = 1.5
+    tolerance_s: float = 5.0
     """How much too old or too young a restart may be told to be."""
     somebody_wins: bool = True
     """Of claims that are made at the very same time one wins; False: none may."""

@@ -60,7 +60,7 @@ class Application:
         self.credentials = CredentialProvider(self.transport, now)
         self._lent: AccessKey | None = None
         stores = Stores.of(source(), self._storage_key)
-        self.ledger = open_ledger(source().restart_ledger.get_secret_value(), lambda: now().timestamp(), stores)
+        self.ledger = open_ledger(source().restart_ledger, lambda: now().timestamp(), stores)
         self._resources = Resources(
             self.transport, self.credentials, self.ledger, self.observer, now, self.slots, write, self._lend
         )

@@ -65,9 +65,8 @@ class Sweeper:
             started = sum(outcome.kind in MAY_HAVE_STARTED for _, outcome in handled)
             if started >= self._limit or context.remaining() < MIN_TIME_S:
                 break
-            event = _event(tick, target, identity)
-            outcome = await self._restarter.restart(event, context, siblings)
-            handled.append((event, outcome._replace(notice=why_no_notice(tasks))))
+            event = _event(tick, target, tasks, identity)
+            handled.append((event, await self._restarter.restart(event, context, siblings)))
         summary = _summary(counts, len(targets), [outcome for _, outcome in handled], found)
         return [*((event, outcome) for event, outcome in handled if outcome.reason not in ROUTINE), (tick, summary)]
 
@@ -92,10 +91,10 @@ def select(found: list[Task], oldest_ms: float, prefix: str) -> tuple[SweepCount
     targets: dict[Target, list[Task]] = {}
     too_old = not_ours = 0
     for task in found:
-        if task.ended_at_ms is not None and task.ended_at_ms < oldest_ms:
-            too_old += 1
-        elif not (task.name or "").startswith(prefix):
+        if not (task.name or "").startswith(prefix):
             not_ours += 1
+        elif task.ended_at_ms is not None and task.ended_at_ms < oldest_ms:
+            too_old += 1
         else:
             targets.setdefault(_target(task), []).append(task)
     counts = SweepCounts(seen=len(found), too_old=too_old, not_ours=not_ours)
@@ -112,7 +111,7 @@ def _target(task: Task) -> Target:
     return ("task_id", task.id) if group_id is None else ("group_id", group_id)
 
 
-def _event(tick: Event, target: Target, identity: tuple[str, ...]) -> Event:
+def _event(tick: Event, target: Target, tasks: list[Task], identity: tuple[str, ...]) -> Event:
     """A failed event about a target. The same tick makes the same event again, so a repetition starts nothing."""
     name, value = target
     asked = {name: value, "credentials": tick.request.credentials, "reason": tick.request.reason}
@@ -121,6 +120,7 @@ def _event(tick: Event, target: Target, identity: tuple[str, ...]) -> Event:
         intent=Intent.FAILED,
         identity=(*identity, name, value),
         occurred_at=None,
+        notice=why_no_notice(tasks),
     )
 
 

@@ -4,9 +4,9 @@
 
 PORT (8080) is the function's port, OMS_PORT (9090) the simulator's, PAGE_PORT (9091, or a free one) the page's. With
 --json stdout has the receipts as the function writes them (on a terminal, control characters are escaped) and nothing
-else. For as long as it runs, FILE (playground.env in .venv) has the settings for the operator's command. It ends with 0
-after Ctrl-C or SIGTERM, and with 1 when it cannot start or one of the two processes ends by itself; the other one is
-ended, too.
+else. For as long as it runs, FILE (playground.env in .venv) has the settings for the operator's command, and the
+ledger is a file in a folder that is removed at the end. It ends with 0 after Ctrl-C or SIGTERM, and with 1 when it
+cannot start or one of the two processes ends by itself; the other one is ended, too.
 """
 
 import argparse
@@ -110,13 +110,13 @@ class Playground:
         world.write_text(json.dumps(playground_world(f"http://127.0.0.1:{self._ports.page}/notice")), "utf-8")
         oms = stack.enter_context(simulator(self._ports.oms, NO_BYTECODE, world))
         smn = {name: value for name, value in keys.settings.items() if name.startswith("CALLER_SMN")}
-        self._settings = EXAMPLE | REPEATABLE | NO_BYTECODE | paths.PYTHONPATH | smn | {"OMS_ENDPOINT": oms.url}
+        shared = EXAMPLE | REPEATABLE | {"OMS_ENDPOINT": oms.url, "RESTART_LEDGER": f"sqlite://{folder}/ledger.db"}
         url = f"http://localhost:{self._ports.page}"
-        self._settings |= {"DEMO_PAGE": url}
+        self._settings = shared | NO_BYTECODE | paths.PYTHONPATH | smn | {"DEMO_PAGE": url}
         target = f"http://127.0.0.1:{self._ports.function}"
         page = Page(listening, oms.url, target, keys.sender, self._dies.set)
         stack.enter_context(page.serving())
-        stack.enter_context(_written(self._operator, operator_settings(self._ports)))
+        stack.enter_context(_written(self._operator, operator_settings(shared)))
         return oms, page
 
     def _listen_for_page(self) -> socket.socket:

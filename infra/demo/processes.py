@@ -72,6 +72,10 @@ class Running:
             text = answer.read()
         return json.loads(text) if text else None
 
+    def operations(self) -> list[str]:
+        """The operations of OMS that the simulator was asked for, in order."""
+        return [call["operation"] for call in self.control("GET", "/_sim/calls")]
+
 
 @contextmanager
 def simulator(

@@ -1,8 +1,10 @@
 """What the playground says first: addresses, the token, and calls that can be pasted into another terminal."""
 
 import json
+import shlex
+from collections.abc import Mapping
 
-from example_settings import BEARER, EXAMPLE, TASK, TASK_NAME
+from example_settings import BEARER, TASK, TASK_NAME
 from ports import Ports
 
 AUTHORIZED = """curl -H "Authorization: Bearer $CALLER_BEARER_TOKENS" -H 'Content-Type: application/json' \\
@@ -58,7 +60,6 @@ def notice(function: str, task_name: str) -> str:
     return AUTHORIZED + f"-d '{body}' \\\n     {function}/invoke"
 
 
-def operator_settings(ports: Ports) -> str:
-    """A file for a shell to read: the settings with which `python -m restarter` looks at the playground."""
-    settings = EXAMPLE | {"OMS_ENDPOINT": f"http://localhost:{ports.oms}"}
-    return "".join(f"export {name}={value}\n" for name, value in settings.items())
+def operator_settings(settings: Mapping[str, str]) -> str:
+    """A file for a shell to read: settings with which `python -m restarter` looks at the playground."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items())

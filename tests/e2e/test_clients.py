@@ -21,30 +21,19 @@ import pytest
 
 from child_processes import started
 from example import TASK
-from processes import EXAMPLE, TIMEOUT_S, Running, free_port, function, simulator
+from processes import EXAMPLE, TIMEOUT_S, Running, free_port
 
 CALL = json.dumps({"task_id": TASK})
 BEARER = {"Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}"}
 JSON = {"Content-Type": "application/json"}
 EVENT = {"ce-specversion": "1.0", "ce-type": "oms.task.failed", "ce-source": "/e2e", "ce-id": "1"}
 MAX_TIME_S = 5
+pytestmark = pytest.mark.usefixtures("kept", "fresh_world")
 
 
 def needs(program: str) -> pytest.MarkDecorator:
     """Skip a test where this machine lacks the program."""
     return pytest.mark.skipif(shutil.which(program) is None, reason=f"no {program} here")
-
-
-@pytest.fixture(scope="module")
-def oms() -> Iterator[Running]:
-    with simulator() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def public(oms: Running) -> Iterator[Running]:
-    with function(EXAMPLE | {"OMS_ENDPOINT": oms.url}) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +50,6 @@ def health(connection: HTTPConnection) -> int:
     with connection.getresponse() as reply:
         reply.read()
         return reply.status
-
-
-@pytest.fixture(autouse=True)
-def fresh_world(oms: Running, public: Running, kept: tuple[HTTPConnection, float]) -> None:
-    oms.control("POST", "/_sim/reset")
-    while not public.lines.empty():
-        public.lines.get_nowait()
 
 
 def said(*command: str, status: int = 0) -> str:

@@ -3,7 +3,6 @@
 import json
 import queue
 from base64 import b64encode
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,31 +12,15 @@ from cloudevents.conversion import to_binary, to_structured
 from cloudevents.http import CloudEvent
 
 from example import TASK, TASK_NAME
-from processes import EXAMPLE, Running, function, simulator
+from processes import EXAMPLE, Running
 
 BEARER = {"Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}"}
 BATCH = {"Content-Type": "application/cloudevents-batch+json"}
 TOPIC = f"urn:smn:cn-north-4:{EXAMPLE['OMS_PROJECT_ID']}:oms-failed"
 # The same task again and again, by events of their own.
-UNBOUNDED = {"RESTART_BUDGET": "9999/24h", "RESTART_BACKOFF": "0"}
+SETTINGS = {"RESTART_BUDGET": "9999/24h", "RESTART_BACKOFF": "0"}
+pytestmark = pytest.mark.usefixtures("fresh_world")
 REQUEST = {"task_id": TASK, "migrate_failed_object": False}
-
-
-@pytest.fixture(scope="module")
-def oms() -> Iterator[Running]:
-    with simulator() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def public(oms: Running) -> Iterator[Running]:
-    with function(EXAMPLE | UNBOUNDED | {"OMS_ENDPOINT": oms.url}) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def fresh_world(oms: Running) -> None:
-    oms.control("POST", "/_sim/reset")
 
 
 def encoded(document: Any) -> str:
@@ -90,7 +73,7 @@ def test_an_alert_about_the_task_starts_it(oms: Running, public: Running) -> Non
     receipt = public.receipt()
     assert (receipt["outcome"], receipt["dialect"], receipt["intent"]) == ("started", "alertmanager", "failed")
     assert receipt["event_id"] == f"f-1/{NOW}"
-    assert [call["operation"] for call in oms.control("GET", "/_sim/calls")] == ["show", "start"]
+    assert oms.operations() == ["show", "start"]
 
 
 @pytest.mark.parametrize("sender", DELIVERIES)
@@ -158,12 +141,11 @@ def test_events_of_another_implementation_are_understood(
     assert (reply.status_code, reply.content, receipt["outcome"]) == (204, b"", "started")
     assert receipt["event_id"].startswith("sdk-")
     assert receipt.get("event_age_s", 0) in range(3600)
-    assert [call["operation"] for call in oms.control("GET", "/_sim/calls")] == ["show", "start"]
+    assert oms.operations() == ["show", "start"]
 
 
-def test_a_batch_of_another_implementation_is_answered_for_all_and_receipted_for_each(
-    oms: Running, public: Running
-) -> None:
+def test_a_batch_of_another_implementation_has_one_reply(oms: Running, public: Running) -> None:
+    """The reply is for all of its events, and each has a receipt."""
     batch = [by_sdk(11), by_sdk(12, {"task_id": TASK + 3}), by_sdk(13, {"task_id": "x"}), by_sdk(14, {"task_id": 7})]
     reply = httpx.post(public.url, content=json.dumps([json_of(made) for made in batch]), headers=BEARER | BATCH)
     assert reply.status_code == 422

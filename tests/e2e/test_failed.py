@@ -30,13 +30,6 @@ EVENT = {"ce-specversion": "1.0", "ce-type": "oms.task.failed", "ce-source": "/o
 AGAIN = {"id": 7, "status": 4, "started_ago": 60, "after_start": 4, "after_seconds": 0.05}
 
 
-@pytest.fixture(scope="module")
-def redis() -> Iterator[RedisServer]:
-    """One real server for all tests of this file."""
-    with RedisServer() as server:
-        yield server
-
-
 def failed(settings: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     """`python -m restarter failed` to its end."""
     return run_python(["-m", "restarter", "failed", *arguments], settings)

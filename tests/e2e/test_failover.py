@@ -17,6 +17,7 @@ import redis
 
 from redis_server import AT_ONCE, MASTER, RedisServer, cluster, wait_for, watched_by_sentinel
 from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, open_ledger
+from restarter.settings.ledger_address import parse_ledger_address
 
 PER_SECOND = 30
 Change = Callable[[], None]
@@ -24,7 +25,7 @@ Change = Callable[[], None]
 
 @asynccontextmanager
 async def opened(address: str) -> AsyncIterator[Ledger]:
-    ledger = open_ledger(address, time.time)
+    ledger = open_ledger(parse_ledger_address(address), time.time)
     try:
         yield ledger
     finally:
@@ -99,8 +100,11 @@ def test_a_graceful_failover_of_sentinel_is_followed_within_seconds() -> None:
     assert len(failed) < 2 * PER_SECOND
 
 
-def test_a_master_that_counts_its_replicas_takes_no_writes_that_are_lost_for_longer_than_they_may_lag() -> None:
-    """With one replica the new master takes no writes until the old one has become its replica."""
+def test_a_master_without_its_replicas_takes_no_writes() -> None:
+    """It counts them, so writes that are lost end with the lag that they may have.
+
+    With one replica the new master takes no writes until the old one has become its replica.
+    """
     bounded = ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "2")
     with sentinel(*bounded) as (address, where, _):
         lost, failed = run(address, 16, lambda: ask(where, "SENTINEL", "FAILOVER", MASTER))
@@ -206,8 +210,8 @@ def test_an_address_whose_server_became_a_replica_is_connected_to_anew_at_once()
         assert asyncio.run(steps(old, new)) == [False, True, True, True, True]
 
 
-def test_a_cluster_that_cannot_be_reached_or_lacks_a_node_is_an_error_of_the_ledger_and_it_is_found_again() -> None:
-    """The client's exceptions for it are no RedisError."""
+def test_a_cluster_that_is_away_is_an_error_and_found_again() -> None:
+    """So is one that lacks a node. The client's exceptions for it are no RedisError."""
 
     async def steps(address: str, node: RedisServer) -> list[set[bool]]:
         async with opened(address) as ledger:

@@ -73,6 +73,7 @@ def instance(folder: Path, settings: dict[str, str]) -> Iterator[Instance]:
 
 @pytest.fixture
 def redis() -> Iterator[RedisServer]:
+    """One for each test, some of which restart it."""
     with RedisServer() as server:
         yield server
 

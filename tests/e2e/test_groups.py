@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lean_client import lean_client
-from processes import EXAMPLE, Running, function, simulator
+from processes import EXAMPLE, Running, function
 from redis_server import RedisServer
 
 GROUP = "5c3de8f1-6a0b-4f55-9f0e-2b6a4f1c7d40"
@@ -20,12 +20,6 @@ HEADERS = {
 }
 HELD_BACK = {("deferred", "backoff"), ("deferred", "group_running"), ("deferred", "in_progress")}
 FAILURE = {"error_code": "TRF.0061", "error_msg": "The destination object storage service is abnormal."}
-
-
-@pytest.fixture(scope="module")
-def oms() -> Iterator[Running]:
-    with simulator() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +61,6 @@ def receipts(pair: tuple[Running, Running]) -> list[dict[str, Any]]:
     return [running.receipt() for running in pair for _ in range(len(MEMBERS) // 2)]
 
 
-def operations(oms: Running) -> Counter[str]:
-    """How often OMS was asked for what."""
-    return Counter(call["operation"] for call in oms.control("GET", "/_sim/calls"))
-
-
 def test_forty_members_that_fail_at_once_make_one_put_and_forty_receipts(
     oms: Running, pair: tuple[Running, Running]
 ) -> None:
@@ -80,7 +69,7 @@ def test_forty_members_that_fail_at_once_make_one_put_and_forty_receipts(
     oms.control("PUT", "/_sim/rules", [{"operation": "retry_group", "action": {"delay": 0.5}}])
     statuses = all_at_once(pair)
     first = receipts(pair)
-    asked = operations(oms)
+    asked = Counter(oms.operations())
     assert (asked["retry_group"], asked["start"]) == (1, 0)
     assert {receipt["task_id"] for receipt in first} == {str(task_id) for task_id in MEMBERS}
     said = Counter((receipt["outcome"], receipt.get("reason")) for receipt in first)
@@ -96,5 +85,5 @@ def test_forty_members_that_fail_at_once_make_one_put_and_forty_receipts(
     assert outcomes.pop("duplicate") == 1
     assert outcomes == {"already_running": 39}
     assert set(again) == {204}
-    asked = operations(oms)
+    asked = Counter(oms.operations())
     assert (asked["retry_group"], asked["start"]) == (1, 0)

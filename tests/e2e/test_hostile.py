@@ -7,7 +7,6 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import httpx
 import pytest
 
 from example import TASK
-from processes import EXAMPLE, Running, function, simulator
+from processes import EXAMPLE, Running, function
 
 TOKEN = f"Authorization: Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}\r\n".encode()
 CALL = json.dumps({"task_id": TASK}).encode()
@@ -23,18 +22,6 @@ TIMEOUT_S = 10.0
 QUIET_S = 0.4  # after a reply, in which a second one would come
 FLOOD_WAIT_S = 0.5
 STALL_S = 2.0  # for which /healthz may wait on a busy machine; what is measured without a network is in test_fuzz.py
-
-
-@pytest.fixture(scope="module")
-def oms() -> Iterator[Running]:
-    with simulator() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def public(oms: Running) -> Iterator[Running]:
-    with function(EXAMPLE | {"OMS_ENDPOINT": oms.url}) as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -46,11 +33,6 @@ def fresh_world(oms: Running, public: Running) -> None:
     while public.receipt().get("trace_id") != trace_id:
         pass
     oms.control("POST", "/_sim/reset")
-
-
-def operations(oms: Running) -> list[str]:
-    """What OMS was asked, in order."""
-    return [call["operation"] for call in oms.control("GET", "/_sim/calls")]
 
 
 def connected(running: Running) -> socket.socket:
@@ -170,7 +152,7 @@ def test_a_trailer_is_no_header(public: Running, oms: Running) -> None:
     chunked = b"%x\r\n%s\r\n0\r\n" % (len(CALL), CALL)
     answered = spoken(public, head + b"Trailer: Authorization\r\n\r\n" + chunked + TOKEN + b"\r\n")
     assert statuses(answered) == [401]
-    assert operations(oms) == []
+    assert oms.operations() == []
     assert public.receipt()["reason"] == "no credentials"
     with_key = b"Idempotency-Key: from-a-trailer\r\n"
     answered = spoken(public, head + TOKEN + b"\r\n" + chunked + with_key + b"\r\n")
@@ -407,7 +389,7 @@ def test_a_post_that_offers_an_upgrade_keeps_its_body_and_gets_its_reply(
     answered = spoken(public, *([head, body] if split else [whole]))
     assert statuses(answered) == [200]
     assert public.receipt()["outcome"] == "started"
-    assert operations(oms) == ["show", "start"]
+    assert oms.operations() == ["show", "start"]
 
 
 @pytest.mark.parametrize("lines", [[], *UPGRADES.values()], ids=["no upgrade", *UPGRADES])
@@ -437,7 +419,7 @@ def test_two_readings_of_where_a_body_ends_are_refused(lines: list[bytes], publi
     head = b"POST / HTTP/1.1\r\nHost: f\r\nContent-Type: application/json\r\n"
     answered = spoken(public, head + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + hidden)
     assert statuses(answered) in ([400], [501])
-    assert operations(oms) == []
+    assert oms.operations() == []
 
 
 # Bytes that are no HTTP

@@ -178,7 +178,8 @@ def test_the_image_starts_a_task_as_user_1003_on_a_read_only_root(image: Image) 
         ]
 
 
-def test_every_module_of_the_image_is_compiled_and_its_bytecode_is_never_compared_with_its_source(image: Image) -> None:
+def test_every_module_of_the_image_is_compiled(image: Image) -> None:
+    """Its bytecode is never compared with its source."""
     tag = sys.implementation.cache_tag
     for folder in ("function", "venv/lib"):
         sources = list((image.root / folder).rglob("*.py"))

@@ -24,6 +24,7 @@ HEADERS = {
 
 @pytest.fixture
 def oms() -> Iterator[Running]:
+    """One for each night, which moves its clock."""
     with simulator() as running:
         yield running
 
@@ -55,14 +56,14 @@ def no_other_clock(seconds: float) -> None:
 EXHAUSTED = [None] * BUDGET + ["budget_exhausted"] * (EVENTS - BUDGET)
 
 
-def test_a_task_that_always_fails_is_started_as_often_as_the_budget_allows_with_a_ledger_in_obs(oms: Running) -> None:
+def test_a_ledger_in_obs_keeps_the_budget(oms: Running) -> None:
+    """A task that always fails is started as often as the budget allows."""
     assert night(oms, {"RESTART_LEDGER": OBS, "OBS_ENDPOINT": oms.url}, no_other_clock) == EXHAUSTED
     assert starts(oms) == BUDGET
 
 
-def test_a_task_that_always_fails_is_started_as_often_as_the_budget_allows_with_one_in_cloud_storage(
-    oms: Running,
-) -> None:
+def test_a_ledger_in_cloud_storage_keeps_the_budget(oms: Running) -> None:
+    """A task that always fails is started as often as the budget allows."""
     clock = [time.time()]
 
     def pass_time(seconds: float) -> None:
@@ -73,9 +74,7 @@ def test_a_task_that_always_fails_is_started_as_often_as_the_budget_allows_with_
     assert starts(oms) == BUDGET
 
 
-def test_a_task_that_always_fails_is_started_without_end_where_each_instance_has_a_memory_of_its_own(
-    oms: Running,
-) -> None:
-    """Why `memory://` is no ledger for a platform that scales to zero."""
+def test_a_ledger_in_memory_keeps_no_budget_between_instances(oms: Running) -> None:
+    """Each of them starts a task that always fails: why `memory://` is no ledger for a platform that scales to zero."""
     assert night(oms, {"RESTART_LEDGER": "memory://"}, no_other_clock) == [None] * EVENTS
     assert starts(oms) == EVENTS

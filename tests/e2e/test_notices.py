@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from example_settings import PROJECT
-from processes import EXAMPLE, Running, function, run_python, simulator
+from processes import EXAMPLE, Running, function, run_python
 from simulator_calls import wait_until
 
 URN = f"urn:smn:cn-north-4:{PROJECT}:oms-failed"
@@ -22,13 +22,6 @@ TASK = {
     "started_ago": 60,
     "smn_config": {"topic_urn": URN, "trigger_conditions": ["FAILURE"], "message_template_name": "restart"},
 }
-
-
-@pytest.fixture(scope="module")
-def oms() -> Iterator[Running]:
-    """The simulator with one running task."""
-    with simulator() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -272,7 +272,7 @@ def test_a_fault_names_the_setting_and_not_its_value(
 
 def test_each_part_of_an_address_is_masked() -> None:
     url = "slack://bot-user-1@T0000000A/B0000000%2FB/a-token-of-24-characters?to=%23channel-1"
-    mask = Mask(settings(notify_urls=url, restart_ledger="memory://"))
+    mask = Mask(settings(notify_urls=url))
     for secret in (
         "bot-user-1",
         "T0000000A",

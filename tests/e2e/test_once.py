@@ -15,7 +15,7 @@ import pytest
 
 from example import TASK
 from lean_client import lean_client
-from processes import EXAMPLE, FUNCTION, TIMEOUT_S, Running, failed_start, function, run_python, simulator
+from processes import EXAMPLE, FUNCTION, TIMEOUT_S, Running, failed_start, function, run_python
 from redis_server import MASTER, RedisServer, cluster, watched_by_sentinel
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
@@ -27,18 +27,6 @@ DEADLINE = 2.5  # of an instance that is to die
 CLAIM_SECONDS = DEADLINE + 5
 
 Reply = tuple[int, str | None]
-
-
-@pytest.fixture(scope="module")
-def oms() -> Iterator[Running]:
-    with simulator() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +101,7 @@ def test_the_same_event_fifty_times_at_once_at_two_processes_is_one_start(
     assert set(replies) == {(204, None), (503, "in_progress")}
     again = all_at_once(pair, [event("e")] * sum(status == 503 for status, _ in replies))
     assert set(again) == {(204, None)}
-    assert [call["operation"] for call in calls(oms)] == ["show", "start"]
+    assert oms.operations() == ["show", "start"]
     receipts = Counter(running.receipt()["outcome"] for running in pair for _ in range((50 + len(again)) // 2))
     assert receipts["started"] == 1
     assert receipts.keys() == {"started", "deferred", "duplicate"}
@@ -125,7 +113,7 @@ def killed_while(settings: dict[str, str], oms: Running, operation: str) -> Iter
     with function(settings | {"RESTART_DEADLINE": str(DEADLINE)}) as doomed, ThreadPoolExecutor(1) as pool:
         started_at = time.monotonic()
         delivery: Future[Reply] = pool.submit(deliver, doomed, "e")
-        while [call["operation"] for call in calls(oms)][-1:] != [operation]:
+        while oms.operations()[-1:] != [operation]:
             assert time.monotonic() < started_at + TIMEOUT_S
             time.sleep(0.005)
         doomed.kill()
@@ -166,7 +154,7 @@ def test_when_an_instance_dies_another_finishes_the_job_once_the_claim_has_run_o
     assert [replies[-1], deliver(survivor, "e")] == [(204, None)] * 2
     outcomes = [survivor.receipt()["outcome"] for _ in range(len(replies) + 1)]
     assert outcomes[-2:] == [outcome, "duplicate"]
-    assert [call["operation"] for call in calls(oms)] == looks
+    assert oms.operations() == looks
     assert accepted(oms) == {TASK: 1}
 
 
@@ -183,9 +171,10 @@ def accepted(oms: Running) -> dict[int, int]:
     return {task["id"]: task["starts"] for task in oms.control("GET", "/_sim/tasks") if task["starts"]}
 
 
-def test_while_redis_is_down_nothing_is_started_and_when_it_is_back_the_function_is_too(
+def test_while_redis_is_down_nothing_is_started(
     oms: Running, redis: RedisServer, pair: tuple[Running, Running]
 ) -> None:
+    """When it is back, so is the function."""
     tasks = list(range(1001, 1201))
     bodies = [event(f"e{task}", task) for task in tasks]
     oms.control("PUT", "/_sim/tasks", [{"id": task, "status": 4} for task in tasks])

@@ -1,6 +1,5 @@
 """The function does what its OpenAPI document says, whatever is sent to it: requests that fit it and that do not."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from schemathesis import checks
 from schemathesis.config import SchemathesisConfig
 
 from example import TASK
-from processes import EXAMPLE, Running, function, simulator
+from processes import EXAMPLE, Running
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 DOCUMENT = Path(__file__).parents[2] / "events" / "schemas" / "openapi.json"
@@ -31,18 +30,6 @@ CHECKS = [
     checks.response_schema_conformance,
 ]
 schema = schemathesis.openapi.from_path(DOCUMENT, config=CONFIG)
-
-
-@pytest.fixture(scope="module")
-def oms() -> Iterator[Running]:
-    with simulator() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def public(oms: Running) -> Iterator[Running]:
-    with function(EXAMPLE | {"OMS_ENDPOINT": oms.url}) as running:
-        yield running
 
 
 @schema.parametrize()

@@ -8,6 +8,7 @@ import json
 import os
 import queue
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -74,6 +75,31 @@ def test_the_ports_are_fixed_unless_others_are_chosen() -> None:
     chosen = read_ports({"PORT": "1", "OMS_PORT": "65535", "PAGE_PORT": "2"})
     assert (fixed.function, fixed.oms, fixed.page, fixed.page_chosen) == (8080, 9090, 9091, False)
     assert (chosen.function, chosen.oms, chosen.page, chosen.page_chosen) == (1, 65535, 2, True)
+
+
+def test_the_operators_command_reads_the_ledger_of_the_run_which_goes_with_it(tmp_path: Path) -> None:
+    """A task that was restarted once and failed again is out of a budget of one."""
+    file = tmp_path / "playground.env"
+    with playing(settings=file) as one:
+        assert httpx.post(one.function, json={"task_id": TASK}, headers=AUTHORIZED).json()["outcome"] == "started"
+        httpx.post(f"{one.oms}/_sim/reset")
+        words = shlex.split(file.read_text("utf-8"))
+        settings = dict(word.split("=", 1) for word in words if word != "export")
+        command = [sys.executable, "-m", "restarter", "failed", "--since", "365d", "--json"]
+        environment = child_environment(**settings | {"RESTART_BUDGET": "1/24h"})
+        ran = subprocess.run(  # noqa: S603
+            command,
+            cwd=ROOT / "function",
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        (row,) = [row for row in map(json.loads, ran.stdout.splitlines()) if row.get("task_id") == str(TASK)]
+        ledger = Path(settings["RESTART_LEDGER"].removeprefix("sqlite://"))
+        assert (row["outcome"], ledger.exists()) == ("exhausted", True)
+    assert not ledger.parent.exists()
 
 
 # -- the calls that documents and the playground tell a person to make
@@ -283,7 +309,8 @@ def test_with_json_stdout_has_the_receipts_as_the_function_writes_them() -> None
     assert one.stdout.empty()
 
 
-def test_with_json_on_a_terminal_control_characters_are_escaped_and_the_json_is_the_same() -> None:
+def test_with_json_control_characters_are_escaped_on_a_terminal() -> None:
+    """The JSON means the same."""
     terminal, its_end = os.openpty()
     with os.fdopen(terminal, encoding="utf-8") as reader, playing("--json", stdout=its_end) as one:
         os.close(its_end)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from redis_server import MASTER, RedisServer, behind_tls, cluster, watched_by_sentinel
 from restarter.ledger import Claim, EventKey, LedgerError, LedgerKeys, open_ledger
+from restarter.settings.ledger_address import parse_ledger_address
 
 PASSWORD = "p@ss/word:?#%"
 ENCODED = quote(PASSWORD, safe="")
@@ -36,7 +37,7 @@ def keep(address: str, events: int = 30) -> None:
     """Claim, settle, count and release: all that the function does, for keys of every slot."""
 
     async def steps() -> None:
-        ledger = open_ledger(address, time.time)
+        ledger = open_ledger(parse_ledger_address(address), time.time)
         for number in range(events):
             key, keys = EventKey(f"e{number}", "t"), LedgerKeys(f"e{number}", f"t{number}")
             first = await ledger.claim(key, 10)
@@ -63,7 +64,7 @@ def fault(address: str) -> str:
     """Why the ledger does not answer."""
 
     async def ask() -> None:
-        ledger = open_ledger(address, time.time)
+        ledger = open_ledger(parse_ledger_address(address), time.time)
         try:
             await ledger.claim(EventKey("e", "t"), 1)
         finally:
@@ -145,7 +146,7 @@ def thaw(address: str, monkeypatch: pytest.MonkeyPatch, server: RedisServer, sec
     """Use a ledger, freeze it, and use it again: the connections that it used both times."""
 
     async def steps() -> set[str]:
-        ledger = open_ledger(address, time.time)
+        ledger = open_ledger(parse_ledger_address(address), time.time)
         assert (await ledger.claim(EventKey("before", "t"), 10)).state is Claim.OURS
         before = connections(server)
         assert before
@@ -161,9 +162,7 @@ def thaw(address: str, monkeypatch: pytest.MonkeyPatch, server: RedisServer, sec
     return asyncio.run(steps())
 
 
-def test_after_ten_minutes_in_which_the_instance_was_frozen_no_connection_is_used_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_after_ten_frozen_minutes_no_connection_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network may have dropped them without a word; a command over one of them would wait for its timeout."""
     with RedisServer(password="other") as server:
         address = f"redis://:other@127.0.0.1:{server.port}"

@@ -125,8 +125,11 @@ async def under_load(deployment: Deployment) -> Heard:
     return heard
 
 
-def test_no_event_is_lost_and_none_starts_twice_while_one_instance_after_the_other_is_replaced() -> None:
-    """Each task fails again soon after its start, and there is no backoff: only the ledger knows of the first start."""
+def test_no_event_is_lost_while_instances_are_replaced() -> None:
+    """None starts twice either, while one instance after the other is replaced.
+
+    Each task fails again soon after its start, and there is no backoff: only the ledger knows of the first start.
+    """
     with RedisServer() as redis, simulator() as oms, ExitStack() as stack:
         failing = {"status": 4, "after_start": 4, "after_seconds": 0.1}
         oms.control("PUT", "/_sim/tasks", [failing | {"id": task} for task in TASKS])

@@ -34,7 +34,7 @@ from standardwebhooks.webhooks import Webhook
 
 from child_processes import child_environment, started
 from example import PROJECT, TASK
-from processes import EXAMPLE, TIMEOUT_S, Running, free_port, function, simulator
+from processes import EXAMPLE, TIMEOUT_S, Running, free_port, function
 from signers import AUDIENCE, EMAIL, KEY_ID, WEBHOOK_SECRET, key_set, rsa_key
 
 # The official SDKs have no types.
@@ -45,12 +45,7 @@ NEXT_SECRET = "whsec_" + b64encode(b"the next secret, while rotating").decode()
 REQUEST = {"task_id": TASK}
 NODE = Path(__file__).parent / "node"
 node = shutil.which("node")
-
-
-@pytest.fixture(scope="module")
-def oms() -> Iterator[Running]:
-    with simulator() as running:
-        yield running
+pytestmark = pytest.mark.usefixtures("fresh_world")
 
 
 @pytest.fixture(scope="module")
@@ -67,18 +62,6 @@ def public(oms: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     unbounded = {"RESTART_BUDGET": "9999/24h", "RESTART_BACKOFF": "0"}
     with function(EXAMPLE | unbounded | callers | {"OMS_ENDPOINT": oms.url}) as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def fresh_world(oms: Running, public: Running) -> None:
-    oms.control("POST", "/_sim/reset")
-    while not public.lines.empty():
-        public.lines.get_nowait()
-
-
-def operations(oms: Running) -> list[str]:
-    """What OMS was asked, in order."""
-    return [call["operation"] for call in oms.control("GET", "/_sim/calls")]
 
 
 # Standard Webhooks, signed by its own library
@@ -113,7 +96,7 @@ def test_what_standardwebhooks_signs_starts_the_task(
     assert httpx.post(public.url, content=body, headers=headers).status_code == status
     receipt = public.receipt()
     assert (receipt["outcome"], receipt["dialect"]) == ("started", dialect)
-    assert operations(oms) == ["show", "start"]
+    assert oms.operations() == ["show", "start"]
 
 
 def test_while_a_secret_is_rotated_a_sender_may_sign_with_both(public: Running) -> None:
@@ -165,7 +148,7 @@ def test_a_message_of_pubsub_with_a_token_of_google_auth_starts_the_task(
     receipt = public.receipt()
     assert (receipt["outcome"], receipt["dialect"]) == ("started", "pubsub")
     assert receipt["event_id"] == document["message"]["messageId"]
-    assert operations(oms) == ["show", "start"]
+    assert oms.operations() == ["show", "start"]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +164,7 @@ def test_a_token_of_google_auth_for_something_else_does_not_get_in(token: Any, o
     headers = {"Authorization": f"Bearer {token()}"}
     assert httpx.post(public.url, json=push(), headers=headers).status_code == 401
     assert public.receipt()["outcome"] == "unauthenticated"
-    assert operations(oms) == []
+    assert oms.operations() == []
 
 
 # Huawei Cloud
@@ -207,7 +190,7 @@ def test_an_event_of_the_model_of_eventgrid_starts_the_task(
     assert httpx.post(public.url + path, json=document, headers=BEARER).status_code == 204
     receipt = public.receipt()
     assert (receipt["outcome"], receipt["dialect"], receipt["event_id"]) == ("started", "cloudevent", made.id)
-    assert operations(oms) == ["show", "start"]
+    assert oms.operations() == ["show", "start"]
 
 
 def test_a_timer_of_the_model_of_functiongraph_starts_the_task(oms: Running, public: Running) -> None:
@@ -227,7 +210,7 @@ def test_a_timer_of_the_model_of_functiongraph_starts_the_task(oms: Running, pub
     assert httpx.post(f"{public.url}/invoke", json=event, headers=BEARER).status_code == 204
     receipt = public.receipt()
     assert (receipt["outcome"], receipt["dialect"]) == ("started", "functiongraph_timer")
-    assert operations(oms) == ["show", "start"]
+    assert oms.operations() == ["show", "start"]
 
 
 def test_whoever_invokes_the_function_by_the_sdk_of_functiongraph_reads_the_receipt(
@@ -244,7 +227,7 @@ def test_whoever_invokes_the_function_by_the_sdk_of_functiongraph_reads_the_rece
         client.invoke_function(FUNCTIONGRAPH.InvokeFunctionRequest(function_urn=urn, body=REQUEST))
         receipt = platform.receipt()
     assert (receipt["outcome"], receipt["dialect"], receipt["intent"]) == ("started", "direct", "requested")
-    assert operations(oms) == ["show", "start"]
+    assert oms.operations() == ["show", "start"]
 
 
 # Libraries of HTTP: a good call, a wrong one and a good one on one connection
@@ -284,7 +267,7 @@ def test_a_library_of_http_sends_direct_calls(send: Any, oms: Running, public: R
     assert public.receipt()["outcome"] == "started"
     assert send(public.url, b"{") == 400
     assert public.receipt()["outcome"] == "malformed"
-    assert operations(oms) == ["show", "start"]
+    assert oms.operations() == ["show", "start"]
 
 
 def test_a_connection_survives_errors(public: Running) -> None:
@@ -347,7 +330,7 @@ def test_each_alert_of_alertmanager_starts_its_task_once(oms: Running, public: R
     first, again = sorted(facts[:3], key=str), sorted(facts[3:], key=str)
     assert first == [other, ("started", None, str(TASK)), ("started", None, str(TASK + 1))]
     assert again == [("duplicate", None, str(TASK)), ("duplicate", None, str(TASK + 1)), other]
-    assert operations(oms).count("start") == 2
+    assert oms.operations().count("start") == 2
 
 
 # JavaScript

@@ -24,6 +24,7 @@ CLAIM_S = 4.0
 WORKER = """
 import asyncio, os, random, sys, time
 from restarter.ledger import Claim, EventKey, LedgerError, LedgerKeys, open_ledger
+from restarter.settings.ledger_address import parse_ledger_address
 
 address, starts, events, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 
@@ -53,7 +54,7 @@ async def deliver(ledger, name):
     return True
 
 async def main():
-    ledger, left = open_ledger(address, time.time), [f"e{number}" for number in range(events)]
+    ledger, left = open_ledger(parse_ledger_address(address), time.time), [f"e{number}" for number in range(events)]
     while left:
         random.shuffle(left)
         left = [name for name in left if not await deliver(ledger, name)]

@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpx
@@ -16,7 +16,7 @@ import pytest
 
 from lean_client import lean_client
 from otlp_collector import Collector, collecting
-from processes import EXAMPLE, TIMEOUT_S, Running, function, simulator
+from processes import EXAMPLE, TIMEOUT_S, Running, function
 from redis_server import RedisServer
 
 # `STOPS=10` repeats the stop under load as often as the figures in tests/README.md say.
@@ -48,18 +48,6 @@ def ctrl_c(running: Running) -> None:
 def all_sigterm(running: Running) -> None:
     """As systemd does it: the first process and its worker."""
     os.killpg(running.process.pid, signal.SIGTERM)
-
-
-@pytest.fixture(scope="module")
-def oms() -> Iterator[Running]:
-    with simulator() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
 
 
 @pytest.fixture
@@ -191,9 +179,10 @@ async def freeze(oms: Running, running: Running, seconds: float) -> None:
     os.killpg(running.process.pid, signal.SIGCONT)
 
 
-def test_a_process_that_is_frozen_beyond_its_deadline_answers_all_and_what_it_refuses_can_come_again(
+def test_a_process_that_was_frozen_beyond_its_deadline_answers_all(
     oms: Running, redis: RedisServer, settings: dict[str, str]
 ) -> None:
+    """What it refuses then can be redelivered."""
     with function(settings | {"RESTART_DEADLINE": "1.5"}) as running:
         frozen = asyncio.run(deliver(running, freeze(oms, running, 2.5)))
         assert set(frozen) <= {200, 204, 503}

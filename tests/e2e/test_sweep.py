@@ -4,12 +4,10 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-import pytest
 
 from processes import EXAMPLE, Running, function, simulator
 from redis_server import RedisServer, wait_for
@@ -17,13 +15,6 @@ from redis_server import RedisServer, wait_for
 TASKS, FAILED, LIMIT = 10_000, 200, 5
 BEARER = {"Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}"}
 DEADLINE_S = 4.5
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[RedisServer]:
-    """One real server for all tests of this file."""
-    with RedisServer() as server:
-        yield server
 
 
 def settings(oms: Running, redis: RedisServer, **changes: str) -> dict[str, str]:

@@ -25,12 +25,6 @@ HEADERS = {
 
 
 @pytest.fixture(scope="module")
-def redis() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def running(redis: RedisServer) -> Iterator[Running]:
     """This release, at a ledger and an OMS where both tasks failed and fail again."""
     with simulator() as oms:
@@ -59,9 +53,8 @@ def deliver(running: Running, event_id: str, task: int) -> tuple[int, str, str |
     return status, receipt["outcome"], receipt.get("reason"), receipt.get("attempt")
 
 
-def test_an_event_that_the_old_release_settled_waits_for_the_backoff_of_the_old_start(
-    redis: RedisServer, running: Running
-) -> None:
+def test_an_event_of_the_old_release_waits_for_its_backoff(redis: RedisServer, running: Running) -> None:
+    """The old release settled it, and its start counts."""
     wrote(redis, 30)
     assert deliver(running, "e7", 7)[:3] == (503, "deferred", "backoff")
 

@@ -231,7 +231,8 @@ def test_prometheus_is_silent_about_what_was_counted_long_ago(line: Receipt) -> 
     assert alerting(grown(line, 7.0)) == set()
 
 
-def test_prometheus_is_silent_about_what_needs_nobody_and_speaks_when_nothing_is_heard() -> None:
+def test_prometheus_alerts_when_nothing_is_heard() -> None:
+    """It does not alert about what needs nobody."""
     # A counter does not tell the first budget_exhausted from later ones, which are at INFO.
     settled = [line for line in OTHERS if line["severity"] == "INFO" and line.get("reason") != "budget_exhausted"]
     assert settled
@@ -241,7 +242,8 @@ def test_prometheus_is_silent_about_what_needs_nobody_and_speaks_when_nothing_is
     assert alerting(newborn(made(Kind.UNAVAILABLE, "oms_error"))) == {"RestartUnavailable"}
 
 
-def test_a_panel_shows_why_tasks_fail_by_class_and_code_after_one_failure_of_a_new_instance() -> None:
+def test_a_panel_shows_why_tasks_fail_by_class_and_code() -> None:
+    """One failure of a new instance is enough."""
     panels = json.loads((INFRA / "observability" / "dashboard.json").read_text("utf-8"))["panels"]
     (query,) = [panel["targets"][0]["expr"] for panel in panels if panel["title"] == "Why tasks fail"]
     failed = made(Kind.REFUSED, "permanent_failure", failure_reason="TRF.0055")
@@ -332,7 +334,8 @@ def test_loki_tells_a_person_the_advice_of_every_receipt_at_error(line: Receipt)
     assert line["outcome"] in said["summary"]
 
 
-def test_loki_is_silent_about_all_others_and_speaks_of_faults_and_of_sweeps_that_started() -> None:
+def test_loki_alerts_about_faults_and_sweeps_that_started() -> None:
+    """It does not alert about any other line."""
     assert told(OTHERS) == {}
     assert told([FAULT])["RestartFault"] == [({"message": FAULT["message"]}, 1)]
     found = told([*OTHERS, SWEPT, SWEPT])

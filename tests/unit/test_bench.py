@@ -139,7 +139,8 @@ def test_the_share_of_the_possible_is_by_the_delay_that_oms_really_made() -> Non
     assert phase.share_of_possible == pytest.approx(0.9)
 
 
-def test_each_call_is_for_a_task_of_its_own_and_has_an_event_id_only_where_it_is_asked_for() -> None:
+def test_each_call_is_for_a_task_of_its_own() -> None:
+    """It has an event id only where one is asked for."""
     plain, named = requests("http://h:1", "token"), requests("http://h:1", "token", named=True)
     texts = [next(plain) for _ in range(3)] + [next(named) for _ in range(3)]
     assert len({text.rpartition(b"\r\n\r\n")[2] for text in texts[:3]}) == 3

@@ -36,8 +36,9 @@ from restarter.ledger import (
 )
 from restarter.ledger.memory import MemoryLedger
 from restarter.model.delivery import AccessKey, Delivery
-from restarter.settings.bucket_address import parse_bucket_address
+from restarter.settings.bucket_address import BucketAddress, parse_bucket_address
 from restarter.settings.errors import SettingsError
+from restarter.settings.ledger_address import parse_ledger_address
 from restarter.settings.model import load
 from simulator import Simulator
 from simulator_calls import FAILED
@@ -200,9 +201,9 @@ def test_a_clock_of_obs_that_is_off_changes_no_age(obs: str, simulator: Simulato
     run(open_obs(obs), steps)
 
 
-def test_every_object_of_obs_ends_by_itself_and_a_restart_is_known_for_the_longest_window(
-    obs: str, simulator: Simulator
-) -> None:
+def test_every_object_of_obs_expires(obs: str, simulator: Simulator) -> None:
+    """A restart is known for the longest window."""
+
     async def steps(ledger: Ledger) -> None:
         await one_event(ledger)
         assert await ledger.mark("m", "e", DAY)
@@ -238,9 +239,9 @@ def test_after_hundreds_of_releases_a_claim_finds_its_round_in_a_few_reads(
     run(open_obs(obs), steps)
 
 
-def test_a_restart_whose_winner_died_before_it_was_written_counts_and_so_does_one_of_which_a_part_was_read(
-    obs: str, simulator: Simulator
-) -> None:
+def test_a_restart_whose_winner_died_before_it_was_written_counts(obs: str, simulator: Simulator) -> None:
+    """So does one of which only a part was read."""
+
     async def steps(ledger: Ledger) -> None:
         simulator.set_rules(
             [{"operation": "put_object", "object_name": "/w$", "count": 1, "action": {"hang": "before"}}]
@@ -269,7 +270,7 @@ def now() -> str:
 def test_without_a_key_or_with_one_that_no_header_can_carry_obs_is_not_asked(obs: str, simulator: Simulator) -> None:
     bad = AccessKey(SecretStr("AK"), SecretStr("SK"), SecretStr("a token\nwith a line break"))
     for key in (None, bad):
-        ledger = open_ledger(OBS, time.time, Stores(key=lambda key=key: key, obs_endpoint=obs))  # type: ignore[misc]
+        ledger = open_ledger(parse_ledger_address(OBS), time.time, Stores(key=lambda key=key: key, obs_endpoint=obs))  # type: ignore[misc]
         with pytest.raises(LedgerError, match="no key for OBS"):
             run(ledger, lambda ledger: ledger.claim(event("e"), 10))
     assert simulator.calls() == []
@@ -280,7 +281,7 @@ def test_a_temporary_key_is_signed_with_its_token(obs: str, simulator: Simulator
     simulator.set_auth({"security_tokens": {known.ak.get_secret_value(): "its-token"}})
     for token, expected in (("its-token", None), ("another", "403 InvalidSecurityToken")):
         lent = AccessKey(known.ak, known.sk, SecretStr(token))
-        ledger = open_ledger(OBS, time.time, Stores(key=lambda lent=lent: lent, obs_endpoint=obs))  # type: ignore[misc]
+        ledger = open_ledger(parse_ledger_address(OBS), time.time, Stores(key=lambda lent=lent: lent, obs_endpoint=obs))  # type: ignore[misc]
         if expected is None:
             assert run(ledger, lambda ledger: ledger.claim(event("e"), 10)).state is Claim.OURS
         else:
@@ -307,10 +308,11 @@ def test_the_bucket_stands_before_a_name_and_in_the_path_of_a_number(endpoint: s
 # ---- Cloud Storage
 
 
-def test_of_claims_that_race_in_cloud_storage_one_wins_and_where_conditions_are_passed_over_several_do(
-    gcs: str,
-) -> None:
-    """The second server knows no conditions: the negative control. It serves one connection, so its claims queue."""
+def test_of_claims_that_race_in_cloud_storage_one_wins(gcs: str) -> None:
+    """In the second server, which knows no conditions, several win: the negative control.
+
+    It serves one connection, so its claims queue.
+    """
 
     async def race(ledger: Ledger) -> int:
         claims = await asyncio.gather(*(ledger.claim(event("raced"), 600) for _ in range(8)))
@@ -436,7 +438,7 @@ def test_a_token_is_asked_for_once_and_renewed_before_it_ends_and_after_a_401(go
             await ledger.settle(event("e"), "token")
 
     stores = Stores(gcs_endpoint=f"http://{host}", metadata_host=host)
-    run(open_ledger(GCS, lambda: clock[0], stores), steps)
+    run(open_ledger(parse_ledger_address(GCS), lambda: clock[0], stores), steps)
 
 
 def test_a_token_that_is_not_given_is_an_error_unless_the_one_before_is_good(google: tuple[type[Google], str]) -> None:
@@ -458,7 +460,7 @@ def test_a_token_that_is_not_given_is_an_error_unless_the_one_before_is_good(goo
             await ledger.settle(event("e"), "token")
 
     stores = Stores(gcs_endpoint=f"http://{host}", metadata_host=host)
-    run(open_ledger(GCS, lambda: clock[0], stores), steps)
+    run(open_ledger(parse_ledger_address(GCS), lambda: clock[0], stores), steps)
 
 
 STAT = b'{"generation": "5", "updated": "%b", "metadata": {"seconds": "soon"}}'
@@ -586,8 +588,10 @@ def test_buckets_are_reached_as_the_settings_say() -> None:
     assert stores(obs_endpoint="http://localhost:1").obs_endpoint == "http://localhost:1"
     assert stores(storage_emulator_host="127.0.0.1:1").gcs_endpoint == "http://127.0.0.1:1"
     assert (stores().gcs_endpoint, stores(gce_metadata_host="m:80").metadata_host) == (None, "m:80")
-    assert parse_bucket_address("gs://bucket") == parse_bucket_address("gs://bucket/") == ("gs", "bucket", "")
-    assert parse_bucket_address("obs://my.bucket/a/b/") == ("obs", "my.bucket", "a/b/")
+    assert (
+        parse_bucket_address("gs://bucket") == parse_bucket_address("gs://bucket/") == BucketAddress("gs", "bucket", "")
+    )
+    assert parse_bucket_address("obs://my.bucket/a/b/") == BucketAddress("obs", "my.bucket", "a/b/")
 
 
 async def deliver(application: Application, name: str, key: AccessKey | None, token: str = BEARER) -> tuple[int, Any]:
@@ -599,9 +603,8 @@ async def deliver(application: Application, name: str, key: AccessKey | None, to
     return reply.status, json.loads(reply.body).get("reason")
 
 
-def test_the_ledger_uses_the_key_that_the_platform_lent_last_with_a_delivery_whose_caller_was_authenticated(
-    obs: str,
-) -> None:
+def test_the_ledger_uses_the_key_that_the_platform_lent_last(obs: str) -> None:
+    """Only a delivery whose caller was authenticated lends one."""
     lending = settings(
         HUAWEICLOUD_SDK_AK=None,
         HUAWEICLOUD_SDK_SK=None,

@@ -49,7 +49,7 @@ OF_THE_IMAGE = {"PATH", "HOME", "TMPDIR", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBU
 SECRET_NAMES = {
     name.upper()
     for name, field in Settings.model_fields.items()
-    if "SecretStr" in f"{field.annotation}{field.metadata}"
+    if "SecretStr" in f"{field.annotation}{field.metadata}" or name == "restart_ledger"  # of Redis: a password
 }
 SHOUTED = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|PORT")
 PROFILE = re.compile(r"OMS_PROFILES__[A-Z0-9_-]+__(SRC|DST|SOURCE)_[A-Z_]+|OMS_PROFILES__")
@@ -286,9 +286,17 @@ def _containers(document: Tree) -> list[Tree]:
     return containers
 
 
+def _patched(component: Tree, what: str) -> list[Tree]:
+    """What the patches of a component add to the lists of that name."""
+    steps = [step for one in component.get("patches", []) for step in yaml.safe_load(one["patch"])]
+    return [step["value"] for step in steps if step["path"].endswith(f"/{what}/-")]
+
+
 def _container_environment(document: Tree) -> dict[str, str]:
-    patched = [step["value"] for one in document.get("patches", []) for step in yaml.safe_load(one["patch"])]
-    given = [*patched, *(one for container in _containers(document) for one in container.get("env", []))]
+    given = [
+        *_patched(document, "env"),
+        *(one for container in _containers(document) for one in container.get("env", [])),
+    ]
     return {one["name"]: one["value"] for one in given}
 
 
@@ -314,7 +322,7 @@ def required(root: Path) -> Faults:
         ),
         ("google", Settings, _sampled([*google["settings"], *google["required_secrets"]])),
         ("knative", Settings, _sampled(keys) | _container_environment(service)),
-        ("compose", Settings, compose),
+        ("compose", Settings, compose | {"RESTART_LEDGER": "memory://"}),
     ]
     return [f"{platform}: {fault}" for platform, kind, values in given for fault in _faults_at_start(kind, values)]
 
@@ -357,7 +365,8 @@ def secrets(root: Path) -> Faults:
         if LOOKS_SECRET.search(text) or KEY_ARGUMENT.search(text):
             faults.append(f"{path.relative_to(root)}: something looks like a secret")
     for path, one in manifests(root):
-        faults += [f"{path.name}: {name} is in clear" for name in _container_environment(one) if _is_secret(name)]
+        clear = {name: value for name, value in _container_environment(one).items() if _is_secret(name)}
+        faults += [f"{path.name}: {name} is in clear" for name in clear if not clear[name].startswith("sqlite:")]
     environment = documents(root / "local" / "compose.yaml")[0]["services"]["function"]["environment"]
     faults += [
         f"compose.yaml: {name} is not the demo's"
@@ -365,8 +374,8 @@ def secrets(root: Path) -> Faults:
         if _is_secret(name) and name != "RESTART_LEDGER" and value != EXAMPLE.get(name)
     ]
     for folder in ("huawei", "google"):
-        clear = {**values_of(root, folder)["settings"], **values_of(root, folder).get("image_settings", {})}
-        faults += [f"{folder}: {name} is a secret among plain settings" for name in clear if _is_secret(name)]
+        plain = {**values_of(root, folder)["settings"], **values_of(root, folder).get("image_settings", {})}
+        faults += [f"{folder}: {name} is a secret among plain settings" for name in plain if _is_secret(name)]
     ignored = {folder: (root / folder / ".gitignore").read_text("utf-8") for folder in ("huawei", "google", "knative")}
     faults += [f"{name}: secrets are not kept out of git" for name, text in ignored.items() if not _keeps(name, text)]
     return faults
@@ -565,9 +574,9 @@ def kustomization(root: Path) -> Faults:
     """It takes every manifest, what it names is there, and secrets become files where the program looks for them."""
     folder = root / "knative"
     kustomize = documents(folder / "kustomization.yaml")[0]
-    faults = [*_resources(folder), *_resources(folder / "sweep")]
+    faults = [*_resources(folder), *_resources(folder / "sweep"), *_resources(folder / "ledger"), *_volume_of(folder)]
     if "components" in kustomize:
-        faults.append("kustomization: sweep is not off by default")
+        faults.append("kustomization: a component is not off by default")
     named = {file for one in kustomize["configMapGenerator"] for file in one["files"]}
     faults += [f"kustomization: {name}: not there" for name in named if not (folder / name).exists()]
     service = documents(folder / "service.yaml")[0]["spec"]["template"]["spec"]
@@ -580,6 +589,19 @@ def kustomization(root: Path) -> Faults:
     images = {one["name"] for one in kustomize["images"] if one.get("newTag") not in {None, "latest"}}
     used = {container["image"] for _, one in manifests(root) for container in _containers(one)}
     return faults + [f"knative: image {name} is not pinned" for name in used - images]
+
+
+def _volume_of(folder: Path) -> Iterator[str]:
+    """What is wrong with the component that keeps the ledger on a volume."""
+    component, claim = (documents(folder / "ledger" / f"{name}.yaml")[0] for name in ("kustomization", "claim"))
+    (mount,), (volume,) = _patched(component, "volumeMounts"), _patched(component, "volumes")
+    if (mount["mountPath"], mount["name"]) != (_folder_of_ledger(_container_environment(component)), volume["name"]):
+        yield "knative: the ledger ends with its pod"
+    if volume["persistentVolumeClaim"]["claimName"] != claim["metadata"]["name"]:
+        yield "knative: nobody makes the volume of the ledger"
+    template = documents(folder / "service.yaml")[0]["spec"]["template"]
+    if template["metadata"]["annotations"]["autoscaling.knative.dev/max-scale"] != "1":
+        yield "knative: several pods would share a file"
 
 
 def _resources(folder: Path) -> Iterator[str]:
@@ -606,6 +628,8 @@ def compose(root: Path) -> Faults:
             faults.append(f"compose: {name}'s image is not pinned")
         if name in {"function", "simulator"} and not (service.get("read_only") and service.get("cap_drop") == ["ALL"]):
             faults.append(f"compose: {name} may do more than it needs")
+        if "RESTART_LEDGER" in service.get("environment", {}) and not _outlives(service["environment"], service):
+            faults.append("compose: the ledger ends with its container")
         faults += [
             f"compose: {name} waits for {other}" for other in service.get("depends_on", []) if other not in services
         ]
@@ -633,11 +657,10 @@ def host(root: Path) -> Faults:
             faults.append(f"{unit.name}: has a user or files of its own")
     service = _unit(folder / "oms-task-restarter.service")
     example = dict(re.findall(r"^(\w+)=(.*)$", (folder / "settings.env.example").read_text("utf-8"), re.MULTILINE))
-    ledger = Path(example["RESTART_LEDGER"].removeprefix("sqlite://"))
-    if [f"/var/lib/{name}" for name in service.get("StateDirectory", [])] != [str(ledger.parent)]:
+    if [f"/var/lib/{name}" for name in service.get("StateDirectory", [])] != [_folder_of_ledger(example)]:
         faults.append("oms-task-restarter.service: the ledger is not in its StateDirectory")
     compose = documents(folder / "compose.yaml")[0]["services"]
-    if f"{ledger.parent}:{ledger.parent}" not in compose["function"].get("volumes", []):
+    if not _outlives(example, compose["function"]):
         faults.append("compose.yaml: the ledger ends with its container")
     for name, one in compose.items():
         if any(not str(port).startswith("127.0.0.1:") for port in one.get("ports", [])):
@@ -649,6 +672,15 @@ def host(root: Path) -> Faults:
     environment = dict(one.split("=", 1) for line in service["Environment"] for one in line.split())
     given = _sampled([*example, *environment]) | {"RESTART_LEDGER": "memory://"}
     return faults + [f"host: {fault}" for fault in _faults_at_start(Settings, given)]
+
+
+def _folder_of_ledger(settings: Mapping[str, str]) -> str:
+    return str(Path(settings["RESTART_LEDGER"].removeprefix("sqlite://")).parent)
+
+
+def _outlives(settings: Mapping[str, str], service: Tree) -> bool:
+    """Whether the file of the ledger is on a volume of the service."""
+    return _folder_of_ledger(settings) in {volume.split(":")[1] for volume in service.get("volumes", [])}
 
 
 def _unit(path: Path) -> dict[str, list[str]]:
@@ -848,7 +880,7 @@ PLANTED = [
         "BUGDET",
     ),
     ("misspelt in a README", settings, "google/README.md", "OMS_DST_AK", "OMS_DTS_AK", "OMS_DTS_AK is no setting"),
-    ("no project", required, "huawei/locals.tf", "OMS_PROJECT_ID =", "OMS_PROJECTS =", "OMS_PROJECT_ID: "),
+    ("no project", required, "huawei/locals.tf", "OMS_PROJECT_ID   =", "OMS_PROJECTS   =", "OMS_PROJECT_ID: "),
     ("no destination", required, "google/locals.tf", '    "OMS_DST_SK",\n  ]', "  ]", "google: OMS_DST_SK"),
     (
         "no authentication",
@@ -863,7 +895,7 @@ PLANTED = [
         "secret in Terraform",
         secrets,
         "huawei/locals.tf",
-        "OMS_REGION     = var.region",
+        "OMS_REGION       = var.region",
         'OMS_DST_SK = "x1"',
         "OMS_DST_SK is",
     ),
@@ -1003,6 +1035,24 @@ PLANTED = [
         "readOnlyRootFilesystem: false",
         "more",
     ),
+    (
+        "volume",
+        kustomization,
+        "knative/ledger/kustomization.yaml",
+        "sqlite:///var/lib",
+        "sqlite:///tmp",
+        "with its pod",
+    ),
+    (
+        "no volume",
+        kustomization,
+        "knative/ledger/claim.yaml",
+        "oms-task-ledger",
+        "oms-ledger",
+        "nobody makes the volume",
+    ),
+    ("pods", kustomization, "knative/service.yaml", 'max-scale: "1"', 'max-scale: "2"', "several pods would share"),
+    ("no such field of a claim", kubernetes, "knative/ledger/claim.yaml", "accessModes", "accessMode", "accessMode"),
     ("left out", kustomization, "knative/kustomization.yaml", "  - trigger.yaml\n", "", "trigger.yaml: left out"),
     ("latest", kustomization, "knative/kustomization.yaml", "newTag: 0.2.0", "newTag: latest", "not pinned"),
     ("simulator not mounted", compose, "local/compose.yaml", "../simulator:", ".:", "simulator.py is not there"),
@@ -1018,6 +1068,14 @@ PLANTED = [
         "StateDirectory=oms",
         "CacheDirectory=oms",
         "the ledger is",
+    ),
+    (
+        "ledger in its container",
+        compose,
+        "local/compose.yaml",
+        "sqlite:///var/lib/",
+        "sqlite:///tmp/",
+        "ledger ends with",
     ),
     ("ledger in the container", host, "host/compose.yaml", "    volumes:", "    devices:", "ledger ends with"),
     ("host to the network", host, "host/compose.yaml", "127.0.0.1:8080:8080", "8080:8080", "listens to the network"),

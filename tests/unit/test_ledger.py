@@ -30,6 +30,7 @@ from restarter.ledger import (
 )
 from restarter.ledger.memory import EVENT_CACHE_SIZE, MemoryLedger
 from restarter.model.request import Event, Intent, RestartRequest
+from restarter.settings.ledger_address import parse_ledger_address
 from simulator import Simulator
 
 
@@ -54,7 +55,7 @@ def server() -> Iterator[RedisServer]:
 
 @asynccontextmanager
 async def opened(address: str, clock: Clock) -> AsyncIterator[Ledger]:
-    ledger = open_ledger(address, clock)
+    ledger = open_ledger(parse_ledger_address(address), clock)
     try:
         yield ledger
     finally:
@@ -86,7 +87,11 @@ class TestSqlite(SharedLedgerSuite):
     @pytest.fixture
     def bench(self, tmp_path: Path) -> Bench:
         clock, address = Clock(), f"sqlite://{tmp_path / 'ledger.db'}"
-        return Bench(lambda: open_ledger(address, clock), clock.advance, partial(open_ledger, address, time.time))
+        return Bench(
+            lambda: open_ledger(parse_ledger_address(address), clock),
+            clock.advance,
+            partial(open_ledger, parse_ledger_address(address), time.time),
+        )
 
 
 class TestRedis(SharedLedgerSuite):
@@ -98,7 +103,7 @@ class TestRedis(SharedLedgerSuite):
             with server.client() as client:
                 client.eval(OLDER, 0, seconds)
 
-        opener = partial(open_ledger, server.address, time.time)
+        opener = partial(open_ledger, parse_ledger_address(server.address), time.time)
         return Bench(opener, pass_time, opener)
 
 
@@ -157,8 +162,8 @@ def test_instances_whose_clocks_differ_see_each_others_restarts(server: RedisSer
     asyncio.run(steps())
 
 
-def test_restarts_that_earlier_releases_recorded_count_and_marks_of_0_1_0_are_passed_over(server: RedisServer) -> None:
-    """Both write the event alone; whose it is is known, and its result is not, so it counts."""
+def test_restarts_that_earlier_releases_recorded_count(server: RedisServer) -> None:
+    """They wrote the event alone: its result is not known, so it counts. The marks of 0.1.0 are passed over."""
 
     async def steps() -> None:
         key, keys = event("old"), LedgerKeys("e" * 40, "old task")
@@ -242,7 +247,9 @@ def test_in_memory_a_clock_that_is_set_back_makes_nothing_longer() -> None:
     asyncio.run(steps())
 
 
-def test_a_server_that_is_gone_is_an_error_in_time_and_one_that_is_back_is_found_again() -> None:
+def test_a_server_that_is_gone_is_an_error_in_time() -> None:
+    """One that is back is found again."""
+
     async def steps() -> None:
         with RedisServer() as server:
             async with opened(server.address, Clock()) as ledger:
@@ -285,6 +292,7 @@ def test_a_server_that_hangs_is_an_error_in_time_and_its_late_answer_is_nobody_e
 MANY_EVENTS = """
 import asyncio, tracemalloc
 from restarter.ledger import Claim, EventKey
+from restarter.settings.ledger_address import parse_ledger_address
 from restarter.ledger.memory import EVENT_CACHE_SIZE, MemoryLedger
 
 def key(n):

@@ -67,7 +67,8 @@ def test_a_task_that_needs_a_person_stands_until_the_end_and_the_advice_is_told(
     assert spans(told(receipt(2, "refused", advice="Make room"), later))[1:] == [("failed", 2, 4), ("ran", 4, 10)]
 
 
-def test_a_deferred_event_leaves_the_task_standing_and_its_redelivery_is_no_second_failure() -> None:
+def test_the_redelivery_of_a_deferred_event_is_no_second_failure() -> None:
+    """The task stays failed in between."""
     night = told(
         receipt(2, "deferred", reason="backoff"), receipt(3, "started", event_age_s=3600), receipt(4, "duplicate")
     )

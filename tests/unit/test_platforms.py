@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
@@ -81,9 +82,8 @@ def test_terraform_finds_every_file_formatted(tmp_path: Path) -> None:
 
 @needs_terraform
 @pytest.mark.parametrize("platform", ALL)
-def test_the_example_of_variables_is_accepted_and_starts_nothing_that_nobody_asked_for(
-    platform: str, tmp_path: Path
-) -> None:
+def test_the_example_of_variables_is_accepted(platform: str, tmp_path: Path) -> None:
+    """It starts nothing that nobody asked for."""
     shutil.copy(INFRA / platform / "terraform.tfvars.example", tmp_path / "terraform.tfvars")
     values = shown(platform, {"secrets": ALL[platform]["secrets"]}, tmp_path)
     assert values["settings"]["RESTART_BUDGET"] == "5/24h"
@@ -99,7 +99,8 @@ def test_a_sweep_is_switched_on_at_both_ends(platform: str, tmp_path: Path) -> N
 
 
 @needs_terraform
-def test_the_longest_name_is_accepted_and_oms_may_publish_unless_somebody_says_otherwise(tmp_path: Path) -> None:
+def test_the_longest_name_is_accepted(tmp_path: Path) -> None:
+    """OMS may publish to the topic unless a variable says otherwise."""
     values = shown("huawei", {**HUAWEI, "name": "oms-task-restarter-of-our"}, tmp_path)
     assert (len(values["name"]), values["publishers"]) == (25, "oms")
 
@@ -206,11 +207,12 @@ def built(folder: Path, *more: str) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(ran.stdout))
 
 
+def service(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    return next(one for one in documents if (one["kind"], one["metadata"]["name"]) == ("Service", "oms-task-restarter"))
+
+
 def environment(documents: list[dict[str, Any]]) -> dict[str, str]:
-    service = next(
-        one for one in documents if (one["kind"], one["metadata"]["name"]) == ("Service", "oms-task-restarter")
-    )
-    container = service["spec"]["template"]["spec"]["containers"][0]
+    container = service(documents)["spec"]["template"]["spec"]["containers"][0]
     return {one["name"]: one["value"] for one in container["env"]}
 
 
@@ -232,6 +234,24 @@ def test_one_line_in_the_kustomization_switches_sweeps_on(tmp_path: Path) -> Non
     given = environment(documents)
     assert (given["RESTART_SWEEP"], given["EVENT_TYPES_FAILED"]) == ("on", "dev.knative.sources.ping")
     assert given["OMS_REGION"] == "cn-north-4"
+
+
+@needs_kubectl
+def test_one_line_in_the_kustomization_keeps_the_ledger_on_a_volume(tmp_path: Path) -> None:
+    """With the sweep, too; and the pod that comes of it is Kubernetes's."""
+    documents = built(tmp_path, "components:\n  - ledger\n  - sweep\n")
+    assert "oms-task-ledger" in {one["metadata"]["name"] for one in documents if one["kind"] == "PersistentVolumeClaim"}
+    given, spec = environment(documents), service(documents)["spec"]["template"]["spec"]
+    assert (given["RESTART_LEDGER"], given["RESTART_SWEEP"]) == ("sqlite:///var/lib/oms-task-restarter/ledger.db", "on")
+    (container,) = spec["containers"]
+    assert spec["securityContext"] == {"fsGroup": container["securityContext"]["runAsGroup"]}
+    assert [one["mountPath"] for one in container["volumeMounts"]] == ["/var/secrets", "/var/lib/oms-task-restarter"]
+    for name in ("readinessProbe", "livenessProbe"):
+        container[name]["httpGet"]["port"] = 8080  # which Knative fills in
+    of_knative = {"containerConcurrency", "timeoutSeconds"}
+    pod = {name: value for name, value in spec.items() if name not in of_knative}
+    document = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, "spec": pod}
+    kubernetes_validate.validate(document, "1.37", strict=True)
 
 
 READMES = [
@@ -288,7 +308,8 @@ def test_pages_and_manifests_name_the_version_that_is_built() -> None:
 
 
 @pytest.mark.parametrize("readme", PLATFORMS, ids=lambda readme: readme.parent.name)
-def test_a_page_of_a_platform_ends_its_first_run_with_an_event_and_says_what_happens_on_failure(readme: Path) -> None:
+def test_a_page_of_a_platform_ends_its_first_run_with_an_event(readme: Path) -> None:
+    """It also says what happens on failure."""
     text = readme.read_text("utf-8")
     assert "check --all" in text
     assert re.search(r"\| what happens \| what [\w ]+ does[\w ]* \| what is left \|", text)

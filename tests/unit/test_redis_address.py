@@ -1,9 +1,10 @@
 """The addresses of Redis that RESTART_LEDGER takes, and what is said of others: never a part of them."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import Secret, ValidationError
 
 from example import settings
 from restarter.settings.redis_address import RedisAddress, Topology, parse_redis_address
@@ -13,8 +14,10 @@ TAKEN = {
     "redis://localhost": RedisAddress(SINGLE, (("localhost", 6379),), tls=False),
     "redis://redis.example.com:6380/7": RedisAddress(SINGLE, (("redis.example.com", 6380),), tls=False, database=7),
     "redis://[::1]:6380/": RedisAddress(SINGLE, (("::1", 6380),), tls=False),
-    "rediss://:p%40ss@h": RedisAddress(SINGLE, (("h", 6379),), tls=True, password="p@ss"),
-    "redis://us%3Aer:p%2F@h": RedisAddress(SINGLE, (("h", 6379),), tls=False, username="us:er", password="p/"),
+    "rediss://:p%40ss@h": RedisAddress(SINGLE, (("h", 6379),), tls=True, user=Secret({"password": "p@ss"})),
+    "redis://us%3Aer:p%2F@h": RedisAddress(
+        SINGLE, (("h", 6379),), tls=False, user=Secret({"username": "us:er", "password": "p/"})
+    ),
     "rediss://h?ssl_ca_certs=%2Fca.pem&ssl_check_hostname=false": RedisAddress(
         SINGLE, (("h", 6379),), tls=True, options={"ssl_ca_certs": "/ca.pem", "ssl_check_hostname": "false"}
     ),
@@ -25,13 +28,14 @@ TAKEN = {
         SENTINEL,
         (("a", 26379),),
         tls=True,
-        username="u",
-        password="p",
+        user=Secret({"username": "u", "password": "p"}),
         master="m",
         database=2,
-        options={"sentinel_username": "s", "sentinel_password": "q"},
+        sentinel_user=Secret({"username": "s", "password": "q"}),
     ),
-    "redis+cluster://:p@a:7000,b": RedisAddress(CLUSTER, (("a", 7000), ("b", 6379)), tls=False, password="p"),
+    "redis+cluster://:p@a:7000,b": RedisAddress(
+        CLUSTER, (("a", 7000), ("b", 6379)), tls=False, user=Secret({"password": "p"})
+    ),
     "rediss+cluster://a/0": RedisAddress(CLUSTER, (("a", 6379),), tls=True),
 }
 
@@ -40,7 +44,7 @@ TAKEN = {
 def test_an_address_is_taken_apart(text: str) -> None:
     assert parse_redis_address(text) == TAKEN[text]
     if "ssl_ca_certs" not in text:
-        assert settings(restart_ledger=text).restart_ledger == SecretStr(text)
+        assert settings(restart_ledger=text).restart_ledger == TAKEN[text]
 
 
 NOT_ONE = "is not an address of Redis"
@@ -85,6 +89,8 @@ def test_a_file_that_is_no_certificate_is_not_taken(tmp_path: Path) -> None:
         settings(restart_ledger=f"rediss://h?ssl_ca_certs={tmp_path / 'ca.pem'}")
 
 
-def test_user_password_and_options_stay_out_of_repr() -> None:
-    address = parse_redis_address("redis+sentinel://the-user:the-secret@h/m?sentinel_password=the-secret")
-    assert "the-" not in repr(address)
+def test_users_and_passwords_stay_out_of_repr() -> None:
+    address = parse_redis_address(
+        "redis+sentinel://the-user:the-secret@h/m?sentinel_username=the-other&sentinel_password=the-secret"
+    )
+    assert "the-" not in f"{address} {address!r} {settings(restart_ledger=address)!r} {asdict(address)}"

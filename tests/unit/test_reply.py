@@ -38,9 +38,8 @@ def entry(outcome: Outcome) -> Entry:
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_each_outcome_has_its_status_for_a_direct_call_and_for_an_event_its_severity_and_its_sentence(
-    kind: Kind,
-) -> None:
+def test_each_outcome_has_its_statuses_severity_and_sentence(kind: Kind) -> None:
+    """One status is for a direct call, one for an event."""
     direct, event, severity = TABLE[kind]
     outcome = Outcome(kind=kind)
     assert status_of(outcome, direct=True) == direct

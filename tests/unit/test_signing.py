@@ -54,7 +54,8 @@ def test_the_literal_header_of_a_start() -> None:
     }
 
 
-def test_the_order_of_query_pairs_does_not_change_the_signature_and_the_call_keeps_its_own() -> None:
+def test_the_order_of_query_pairs_does_not_change_the_signature() -> None:
+    """The call keeps its own order."""
     one = Call("GET", CALL.origin, "/v2/p/tasks", (("b", "2"), ("a", "x y/~")))
     other = Call("GET", CALL.origin, "/v2/p/tasks", (("a", "x y/~"), ("b", "2")))
     assert sign(one, KEY, NOW) == sign(other, KEY, NOW)

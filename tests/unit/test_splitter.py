@@ -159,9 +159,10 @@ class LooksOnce(ObsLedger):
 
 
 @pytest.mark.parametrize(("ledger", "most"), [(ObsLedger, 0), (LooksOnce, 1)])
-def test_an_event_is_never_held_twice_where_a_claim_expires_at_any_moment_nor_after_it_was_settled(
+def test_an_event_is_never_held_twice_nor_after_it_was_settled(
     tokens: Callable[[int], None], ledger: type[ObsLedger], most: int
 ) -> None:
+    """A claim may expire at any moment."""
     explorer = Explorer(claims(tokens, "settle", "release", ledger=ledger), 2, jump_s=SECONDS + 1)
     held_and_settled = 0
     for state in explorer.states():
@@ -192,9 +193,10 @@ def reservations(tokens: Callable[[int], None]) -> Callable[[int], Coroutine[Any
 
 
 @pytest.mark.parametrize(("number", "losing"), [(2, 1), (3, 0)])
-def test_of_reservations_by_one_history_at_most_one_is_taken_and_it_counts_from_then_on(
+def test_of_reservations_by_one_history_at_most_one_is_taken(
     tokens: Callable[[int], None], number: int, losing: int
 ) -> None:
+    """It counts from then on."""
     explorer = Explorer(reservations(tokens), number, losing=losing)
     most = 0
     for state in explorer.states():

@@ -20,6 +20,7 @@ from restarter.ledger import Claim, Ledger, LedgerError, LedgerKeys, open_ledger
 from restarter.ledger.sqlite import PURGED_AT_ONCE, SqliteLedger
 from restarter.settings import sqlite_address
 from restarter.settings.errors import SettingsError
+from restarter.settings.ledger_address import parse_ledger_address
 from restarter.settings.model import load
 
 
@@ -32,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 def opened(path: Path) -> Iterator[Callable[[Any], Any]]:
     """Runs what is asked of a ledger in that file."""
     with asyncio.Runner() as runner:
-        ledger = open_ledger(f"sqlite://{path}", time.time)
+        ledger = open_ledger(parse_ledger_address(f"sqlite://{path}"), time.time)
         try:
             yield lambda question: runner.run(question(ledger))
         finally:
@@ -218,9 +219,8 @@ def test_what_was_recorded_is_in_the_file_before_the_answer_is_given(path: Path)
         assert ask(claim).state is Claim.HELD
 
 
-def test_a_file_that_another_locks_is_an_error_in_time_and_is_used_again_when_it_is_free(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_another_locks_is_an_error_in_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is used again when it is free."""
     monkeypatch.setattr("restarter.ledger.sqlite_file.BUSY_S", 0.3)
     with opened(path) as ask, closing(sqlite3.connect(path, isolation_level=None)) as other:
         ask(claim)
@@ -302,9 +302,10 @@ def test_a_file_that_was_replaced_or_removed_is_not_written_to_any_more(path: Pa
 FULL = """
 import asyncio, resource, signal, sys, time
 from restarter.ledger import LedgerError, EventKey, open_ledger
+from restarter.settings.ledger_address import parse_ledger_address
 
 async def main():
-    ledger = open_ledger("sqlite://" + sys.argv[1], time.time)
+    ledger = open_ledger(parse_ledger_address("sqlite://" + sys.argv[1]), time.time)
     await ledger.claim(EventKey("first", "t"), 600)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
@@ -343,9 +344,10 @@ def test_a_full_disk_is_an_error_and_what_was_claimed_before_is_kept(path: Path)
 READ_ONLY = """
 import asyncio, os, sys, time
 from restarter.ledger import LedgerError, EventKey, open_ledger
+from restarter.settings.ledger_address import parse_ledger_address
 
 async def main():
-    ledger = open_ledger("sqlite://" + sys.argv[1], time.time)
+    ledger = open_ledger(parse_ledger_address("sqlite://" + sys.argv[1]), time.time)
     if os.getuid() == 0:
         os.setuid(65534)
     try:

@@ -65,7 +65,8 @@ def test_a_start_that_could_not_be_settled_counts_for_its_redelivery(make_simula
     assert said(third) == "refused budget_exhausted"
 
 
-def test_the_only_report_of_a_used_budget_is_made_again_to_its_own_event_when_it_was_lost(make_simulated: Make) -> None:
+def test_a_lost_report_of_a_used_budget_is_made_again(make_simulated: Make) -> None:
+    """It is the only one within the window, and is repeated to its own event alone."""
     world = make_simulated(restart_budget="1/1h")
     world.deliver("e")
     world.break_ledger("mark", done=True, times=1)
@@ -150,10 +151,8 @@ def test_a_reservation_whose_answer_was_lost_is_taken_back(make_simulated: Make)
     assert said(world.deliver("f")[1]) == "started"
 
 
-def test_an_instance_that_was_frozen_within_a_delivery_starts_nothing_after_its_deadline(
-    make_simulated: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its monotonic clock stopped; by the wall clock its claim has long expired."""
+def test_an_instance_that_was_frozen_starts_nothing_late(make_simulated: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing after its deadline: its monotonic clock stopped; by the wall clock its claim has long expired."""
     world = make_simulated()
     reserve, ahead = world.application.ledger.reserve, [0.0]
 
@@ -163,7 +162,7 @@ def test_an_instance_that_was_frozen_within_a_delivery_starts_nothing_after_its_
         return reserved
 
     clock = SimpleNamespace(monotonic=time.monotonic, time=lambda: time.time() + ahead[0])
-    monkeypatch.setattr("restarter.model.time", clock)
+    monkeypatch.setattr("restarter.model.delivery.time", clock)
     monkeypatch.setattr("restarter.pipeline.time", clock)
     monkeypatch.setattr(world.application.ledger, "reserve", freeze)
     assert said(world.deliver("e")[1]) == "unavailable deadline"
@@ -200,9 +199,10 @@ def test_a_gateways_error_leaves_the_start_behind_it_open(
     assert said(world.deliver("f")[1]) == ("refused budget_exhausted" if counted or status == 2 else "started")
 
 
-def test_a_sweeps_task_that_another_delivery_holds_makes_it_come_again_when_that_claim_has_expired(
+def test_a_sweep_comes_again_when_another_deliverys_claim_has_expired(
     make_function: Callable[..., Function], httpx_mock: HTTPXMock, tmp_path: Any
 ) -> None:
+    """The other delivery holds one of the sweep's tasks."""
     function = make_function(RESTART_SWEEP="on", RESTART_LEDGER=f"sqlite://{tmp_path / 'ledger'}")
     listed = {"tasks": [shown(start_time=1000 * int(time.time() - 60))], "count": 1}
     httpx_mock.add_response(url=f"{TASKS}?limit=100&offset=0&status=4", json=listed, is_reusable=True)
@@ -230,14 +230,14 @@ def test_a_sweeps_task_that_another_delivery_holds_makes_it_come_again_when_that
     ],
     ids=["key", "login"],
 )
-def test_a_wait_for_a_key_that_is_not_known_yet_or_for_a_login_ends_with_the_delivery(
+def test_a_wait_for_a_key_ends_with_the_delivery(
     changes: dict[str, Any],
     outcome: str,
     make_simulated: Make,
     httpx_mock: HTTPXMock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A younger delivery tries the key first, or logs in, for longer than the older one has time."""
+    """A younger one tries a key that is not known yet, or logs in, for longer than the older one has time."""
     world = make_simulated(restart_deadline=1.5, **changes)
     claim, claims = world.application.ledger.claim, []
 

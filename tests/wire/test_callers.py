@@ -39,9 +39,9 @@ from signers import (
     compact,
     id_token,
     key_set,
-    look_alikes,
     rsa_key,
     sign_smn,
+    six_look_alikes,
     smn_message,
     string_to_sign,
     webhook_headers,
@@ -1411,7 +1411,7 @@ def test_nobody_else_gets_in(attempt: Attempt, pinned_app: Any, httpx_mock: HTTP
     refused(function, function.request("POST", headers=headers, content=body), attempt.tried)
 
 
-@pytest.mark.parametrize("url", look_alikes(CERTIFICATE_URL)[::12], ids=ascii)
+@pytest.mark.parametrize("url", six_look_alikes(CERTIFICATE_URL), ids=ascii)
 def test_a_certificate_is_fetched_from_nowhere_else(url: str, fetching_app: Any, httpx_mock: HTTPXMock) -> None:
     """With its certificate in a file the message would get in. All look-alikes are in unit/."""
     function = Function(fetching_app)
@@ -1425,9 +1425,7 @@ def test_an_address_that_is_no_text_is_none(url: Any, fetching: Function) -> Non
     refused(fetching, fetching.request("POST", content=json.dumps(message | {"signing_cert_url": url})), "smn")
 
 
-@pytest.mark.parametrize(
-    "url", [url for url in look_alikes(CONFIRM_URL) if not {"\n", "\r"} & set(url)][::12], ids=ascii
-)
+@pytest.mark.parametrize("url", six_look_alikes(CONFIRM_URL), ids=ascii)
 def test_a_signed_subscription_to_elsewhere_is_not_followed(url: str, pinned_app: Any, httpx_mock: HTTPXMock) -> None:
     """SMN would not sign it; if it did, the address would still not be followed. All look-alikes are in unit/."""
     function = Function(pinned_app)

@@ -944,9 +944,7 @@ async def test_a_call_cancelled_while_it_connects_was_not_sent() -> None:
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh"])
 @in_loop
-async def test_a_call_cancelled_later_may_have_been_sent(
-    said: bytes,
-) -> None:
+async def test_a_call_cancelled_later_may_have_been_sent(said: bytes) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.say(said)

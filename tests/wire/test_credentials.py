@@ -171,9 +171,7 @@ def test_each_start_carries_the_keys_of_its_own_profile_and_no_other_key(
         assert json.loads(start.content) == BODIES[profile or "default"] | {"migrate_failed_object": False}
 
 
-def test_an_unknown_profile_is_malformed(
-    make_function: Callable[..., Function],
-) -> None:
+def test_an_unknown_profile_is_malformed(make_function: Callable[..., Function]) -> None:
     """And those that are configured are not named."""
     function = make_function(**PROFILES)
     reply = function.post(json={"task_id": TASK, "credentials": "aws"})
@@ -207,9 +205,7 @@ def test_a_refused_key_is_tried_once_and_no_event_is_lost(at_once: int, make_wor
     assert len(world.asked) == 1 + 9
 
 
-def test_after_the_cooldown_a_refused_key_is_tried_by_one_request_alone(
-    make_world: Callable[..., World],
-) -> None:
+def test_after_the_cooldown_a_refused_key_is_tried_by_one_request_alone(make_world: Callable[..., World]) -> None:
     world = make_world(oms_cooldown=300)
     world.oms = refusing(401, "")
     for calls in (1, 2, 3):
@@ -339,9 +335,7 @@ def test_a_key_without_a_cool_down_is_always_tried(make_world: Callable[..., Wor
     assert [world.said() for _ in range(3)] == [REFUSED] * 3
 
 
-def test_of_many_at_once_one_proves_a_new_key(
-    make_world: Callable[..., World],
-) -> None:
+def test_of_many_at_once_one_proves_a_new_key(make_world: Callable[..., World]) -> None:
     """After a start a hundred calls of 100 ms in a row would miss every deadline."""
     world = make_world()
     world.pause = 0.2
@@ -374,9 +368,7 @@ def lent(number: int = 0) -> AccessKey:
 # -- settings that changed meanwhile
 
 
-def test_an_event_comes_again_where_the_key_was_replaced_meanwhile(
-    make_world: Callable[..., World],
-) -> None:
+def test_an_event_comes_again_where_the_key_was_replaced_meanwhile(make_world: Callable[..., World]) -> None:
     world = make_world()
 
     def replace(request: httpx.Request) -> httpx.Response:
@@ -474,9 +466,7 @@ def test_a_hundred_deliveries_at_once_are_one_login(before: timedelta | None, ma
     assert tokens(world)[-1] == f"{TOKEN}-{len(world.logins)}"
 
 
-def test_while_one_delivery_renews_the_token_the_others_use_the_old_one(
-    make_world: Callable[..., World],
-) -> None:
+def test_while_one_delivery_renews_the_token_the_others_use_the_old_one(make_world: Callable[..., World]) -> None:
     world = make_world(**NO_KEY, **IAM)
     assert world.said() == GOOD
     world.now += timedelta(hours=23, minutes=55)

@@ -228,9 +228,7 @@ def test_only_a_function_told_so_trusts_its_platform(
     assert make_function(**changes).request("POST", json={"task_id": TASK}).status_code == status
 
 
-def test_a_body_that_does_not_arrive_in_time_is_503(
-    make_function: Callable[..., Function],
-) -> None:
+def test_a_body_that_does_not_arrive_in_time_is_503(make_function: Callable[..., Function]) -> None:
     async def stalled() -> AsyncIterator[bytes]:
         yield b"{"
         await asyncio.sleep(5)

@@ -20,14 +20,14 @@ from signing_keys import SigningKeys, signing_keys
 pytestmark = pytest.mark.usefixtures("unmeasured")
 SAMPLES = list(read_all())
 FAILED_GROUP: dict[str, object] = {"status": 5, "task_type": "PREFIX", "error_reason": {"error_code": "TRF.0061"}}
-# The task that OMS has, and the group, whether the task is a member of it or the sample names a group.
+# The task that OMS has, and the group, whether the task is a member of it or the sample names a group. One is started,
+# of the other the group is asked, and the receipt has advice. The rules' other rows are those of `unit/test_decide.py`.
 WORLDS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "failed": (shown(), FAILED_GROUP),
-    "paused": (shown(3), {"status": 3}),
-    "running": (shown(2), {"status": 6}),
-    "out of space": (shown(error_reason={"error_code": "TRF.0055"}), FAILED_GROUP | {"enable_restore": True}),
-    "member of a failed group": (shown(group_id="g-1"), FAILED_GROUP),
-    "member of a running group": (shown(group_type="GROUP_TASK", group_id="g-1"), {"status": 2}),
+    "member of a group without space": (
+        shown(group_id="g-1"),
+        FAILED_GROUP | {"error_reason": {"error_code": "TRF.0055"}},
+    ),
 }
 
 

@@ -281,7 +281,7 @@ def test_options_narrow_the_list_and_what_is_left_out_is_said(oms: Oms, environm
     environment.setenv("RESTART_SWEEP_PREFIX", "other-")
     environment.setenv("RESTART_SWEEP_AGE", "2d")
     assert [one["task_id"] for one in listed()] == ["2"]
-    assert "Left out: 2 whose names do not begin with other-.\n" in run().stderr
+    assert "Left out: 3 whose names do not begin with other-.\n" in run().stderr
     assert [one["task_id"] for one in listed("--prefix", "", "--since", "365d")] == ["4", "3", "1", "2"]
 
 

@@ -503,9 +503,7 @@ def agency_simulator() -> Simulator:
     return simulator
 
 
-def test_the_key_of_the_agency_signs(
-    make_instance: Callable[..., Instance],
-) -> None:
+def test_the_key_of_the_agency_signs(make_instance: Callable[..., Instance]) -> None:
     """The simulator refuses a session token that is missing, another one, or not signed."""
     simulator = agency_simulator()
     with simulator.serving() as url:
@@ -658,9 +656,7 @@ def test_a_thousand_calls_leave_nothing_behind(make_instance: Callable[..., Inst
     assert len(simulator.clients) <= 2
 
 
-def test_eight_threads_may_call_an_instance_at_once(
-    make_instance: Callable[..., Instance],
-) -> None:
+def test_eight_threads_may_call_an_instance_at_once(make_instance: Callable[..., Instance]) -> None:
     """Even for the first time."""
     simulator = Counting()
     with simulator.serving() as url, ThreadPoolExecutor(8) as pool:

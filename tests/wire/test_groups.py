@@ -188,9 +188,10 @@ def test_a_row_of_the_table_for_both_intents(
         ({"group_type": None}, "refused paused", "refused paused_group", 2),
     ],
 )
-def test_the_rows_of_the_member_come_first_and_a_group_is_asked_only_by_an_id_that_is_safe(
+def test_the_rows_of_the_member_come_first(
     task: dict[str, Any], failed: str, requested: str, group_asked: int, function: Function, httpx_mock: HTTPXMock
 ) -> None:
+    """A group is asked about only by an id that is safe in a path."""
     httpx_mock.add_response(url=SHOW, json=MEMBER | task, is_reusable=True)
     httpx_mock.add_response(url=SHOW_GROUP, json=group(3), is_reusable=True, is_optional=True)
     function.post(json=event(), headers=STRUCTURED)
@@ -295,9 +296,10 @@ def test_the_answer_to_the_retry_decides_and_there_is_no_second_one(
         ({"status_code": 503}, "unavailable oms_error"),
     ],
 )
-def test_a_group_whose_state_forbids_a_retry_is_looked_at_once_more_and_its_row_decides(
+def test_a_group_whose_state_forbids_a_retry_is_looked_at_again(
     then: dict[str, Any], outcome: str, code: str, function: Function, httpx_mock: HTTPXMock
 ) -> None:
+    """Once more, and the row of its state decides."""
     httpx_mock.add_response(method="GET", url=SHOW_GROUP, json=group())
     httpx_mock.add_response(method="PUT", url=RETRY, status_code=400, json={"error_code": code})
     httpx_mock.add_response(method="GET", url=SHOW_GROUP, **then)

@@ -553,6 +553,14 @@ def test_passwords_of_the_ledger_are_masked_as_written_and_as_meant(address: str
     assert mask.text("host user main 6379") == "host user main 6379"
 
 
+@pytest.mark.parametrize(
+    "secret", ["{no-document-000000000000", "abc://not-of-the-ledger-", '"quoted-0000000000000000"']
+)
+def test_a_secret_that_looks_like_a_document_or_an_address_is_masked_whole(secret: str) -> None:
+    mask = Mask(settings(oms_dst_sk=secret, caller_bearer_tokens=secret))
+    assert mask.text(f"x {secret} y") == "x *** y"
+
+
 @pytest.mark.parametrize("before", [0, 236, 250, 900, 1010, 1023])
 def test_a_secret_is_masked_before_a_name_is_cut(before: int, make_function: Make, httpx_mock: HTTPXMock) -> None:
     """No head of it is left, wherever the cut falls: in the receipt, in its message and in the reply."""

@@ -40,9 +40,10 @@ def test_an_id_is_one_with_its_source_and_a_direct_call_without_an_id_has_no_twi
     assert outcomes == ["already_running"] * 6 + ["duplicate"]
 
 
-def test_a_settled_id_that_names_another_task_is_a_duplicate_and_is_logged_as_a_warning(
+def test_a_settled_id_that_names_another_task_is_a_duplicate(
     function: Function, httpx_mock: HTTPXMock, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """It is logged as a warning."""
     httpx_mock.add_response(url=SHOW, json=shown(2))
     function.post(json=event("é"), headers=STRUCTURED)
     assert function.post(json=event("é"), headers=STRUCTURED).status_code == 204
@@ -106,9 +107,8 @@ class Countdown:
         return answer
 
 
-def test_the_same_event_many_times_at_once_is_one_start_and_the_others_are_told_to_come_again(
-    function: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_the_same_event_many_times_at_once_is_one_start(function: Function, httpx_mock: HTTPXMock) -> None:
+    """The other senders are told to redeliver."""
     others = Countdown(49)
 
     async def all_at_once() -> list[int]:
@@ -192,9 +192,8 @@ def test_a_dry_run_does_everything_but_the_start_and_forgets_the_event(
         assert (line["outcome"], line["start_called"], line["severity"]) == ("would_start", False, "INFO")
 
 
-def test_what_only_a_person_can_cure_is_refused_loudly_and_started_when_a_person_asks(
-    function: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_what_only_an_operator_can_cure_is_refused_at_error(function: Function, httpx_mock: HTTPXMock) -> None:
+    """It is started when the operator asks."""
     task = shown(error_reason={"error_code": "TRF.0055", "error_msg": "no space"})
     httpx_mock.add_response(url=SHOW, json=task, is_reusable=True)
     httpx_mock.add_response(method="POST", url=START)
@@ -216,10 +215,11 @@ def test_archived_objects_are_not_paid_for_again_unless_the_operator_says_so(
     assert function.receipt()["outcome"] == outcome
 
 
-def test_a_task_that_fails_after_every_restart_for_a_day_ends_within_budget_and_backoff_and_says_so_once(
-    make_simulated: Callable[..., Simulated],
-) -> None:
-    """It fails again ten seconds after each start; each failure is an event, redelivered on 503 as Retry-After says."""
+def test_a_task_that_fails_for_a_day_ends_within_the_budget(make_simulated: Callable[..., Simulated]) -> None:
+    """The backoff is kept, and the end is reported once.
+
+    It fails again ten seconds after each start; each failure is an event, redelivered on 503 as Retry-After says.
+    """
     world = make_simulated()
     begin, number, receipts = world.now, 0, []
     while world.now < begin + timedelta(days=1):
@@ -281,9 +281,10 @@ def test_a_ledger_that_hangs_does_not_make_a_delivery_late(make_simulated: Calla
         ("purge", "started", 1),
     ],
 )
-def test_a_ledger_that_cannot_be_asked_starts_nothing_and_one_that_cannot_be_told_changes_nothing(
+def test_a_ledger_that_cannot_be_asked_starts_nothing(
     question: str, outcome: str, starts: int, make_simulated: Callable[..., Simulated]
 ) -> None:
+    """One that cannot be told changes nothing."""
     world = make_simulated()
     world.break_ledger(question)
     status, receipt = world.deliver("e")

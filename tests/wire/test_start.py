@@ -47,9 +47,8 @@ def listing(name: str, offset: int = 0) -> httpx.URL:
     return httpx.URL(TASKS, params={"limit": "50", "offset": str(offset), "task_name": name})
 
 
-def test_a_direct_call_makes_exactly_one_post_with_every_key_and_answers_with_the_receipt(
-    function: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_a_direct_call_makes_one_post_with_every_key(function: Function, httpx_mock: HTTPXMock) -> None:
+    """The reply is the receipt."""
     httpx_mock.add_response(method="GET", url=SHOW, json=shown())
     httpx_mock.add_response(method="POST", url=START, headers={"X-Request-Id": "0a-1"})
     reply = function.post(json={"task_id": TASK, "reason": "nightly run"})
@@ -123,10 +122,10 @@ def test_an_event_that_started_a_task_is_answered_204_without_a_body(function: F
     assert receipt["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
-def test_a_notice_with_only_a_name_lists_shows_and_starts_the_task_of_exactly_this_name(
+def test_a_notice_with_only_a_name_starts_the_task_of_that_name(
     make_function: Callable[..., Function], httpx_mock: HTTPXMock
 ) -> None:
-    """ListTasks matches fuzzily: a longer name that holds this one is another task."""
+    """Of exactly that name. ListTasks matches fuzzily: a longer name that holds this one is another task."""
     longer = shown(id=1, name="other-" + TASK_NAME)
     httpx_mock.add_response(method="GET", url=listing(TASK_NAME), json=page(longer, shown()))
     httpx_mock.add_response(method="GET", url=SHOW, json=shown())
@@ -441,7 +440,8 @@ def test_two_records_in_one_delivery_are_two_requests_with_a_receipt_each(
     assert [receipt["outcome"] for receipt in function.receipts()] == ["started", "unavailable"]
 
 
-def test_the_bearer_of_a_token_of_another_length_or_none_gets_401_and_no_call_is_made(function: Function) -> None:
+def test_a_token_of_another_length_gets_401(function: Function) -> None:
+    """So does no token, and no call is made."""
     for header in (None, "Bearer", "Bearer ", "Bearer x", f"Basic {BEARER}", f"Bearer {BEARER}x", f"Bearer {BEARER}é"):
         headers = {} if header is None else {"Authorization": header.encode("latin-1")}
         reply = function.request("POST", "/", json={"task_id": TASK}, headers=headers)

@@ -101,9 +101,8 @@ def make_world(httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch) -> Callab
     return lambda **changes: World(httpx_mock, **changes)
 
 
-def test_failed_tasks_are_started_the_longest_failed_first_with_a_receipt_each_and_a_summary(
-    make_world: Callable[..., World],
-) -> None:
+def test_failed_tasks_are_started_the_longest_failed_first(make_world: Callable[..., World]) -> None:
+    """Each has a receipt, and the sweep a summary."""
     world = make_world()
     world.tasks = {n: task(n, hours=n) for n in (1, 3, 2)} | {4: task(4, status=2)}
     reply = world.sweep("tick")
@@ -142,9 +141,8 @@ def test_old_tasks_and_those_of_others_are_counted_and_left_alone(make_world: Ca
     assert world.started() == ["3", "4"]
 
 
-def test_a_tick_that_comes_again_starts_nothing_again_and_another_one_keeps_the_backoff(
-    make_world: Callable[..., World],
-) -> None:
+def test_a_tick_that_comes_again_starts_nothing_again(make_world: Callable[..., World]) -> None:
+    """Another tick keeps the backoff."""
     world = make_world()
     world.tasks = {1: task(1)}
     world.sweep("tick")

@@ -22,9 +22,8 @@ SHARE_IT = (
 
 async def check_ledger(settings: Settings, *, everything: bool) -> AsyncIterator[Finding]:
     """The ledger's findings; with `everything` a probe is written, read and removed."""
-    address = settings.restart_ledger.get_secret_value()
-    scheme = address.partition(":")[0]
-    ledger = open_ledger(address, time.time, Stores.of(settings, settings.access_key))
+    scheme = settings.restart_ledger.scheme
+    ledger = open_ledger(settings.restart_ledger, time.time, Stores.of(settings, settings.access_key))
     try:
         await ledger.history(LedgerKeys("check", "check"), 1)
         written = everything and await _probe(ledger)

@@ -21,6 +21,7 @@ from restarter.model.task import Start, Task, TaskGroup
 from restarter.reporting.reasons import rule_behind
 from restarter.reporting.redaction import Mask
 from restarter.reporting.reply import Reply
+from restarter.settings.ledger_address import MemoryAddress
 from restarter.settings.model import Settings
 from restarter.telemetry.observer import NoObserver
 
@@ -201,7 +202,7 @@ async def _reply(
     delivery: Delivery, settings: Settings, transport: OfflineTransport, explanation: Explanation
 ) -> Reply:
     """One pass through the real pipeline with an empty ledger."""
-    offline = settings.model_copy(update={"restart_ledger": SecretStr("memory://"), "notify_urls": ()})
+    offline = settings.model_copy(update={"restart_ledger": MemoryAddress(), "notify_urls": ()})
     application = Application(lambda: offline, observer=explanation, transport=transport, write=lambda _: None)
     pipeline = application.pipeline()
     lent = None if isinstance(transport, LookingTransport) else PLACEHOLDER_KEY

@@ -93,7 +93,7 @@ def _print_notes(found: Found, settings: Settings, wanted: Wanted, options: Opti
         )
     if listed.error is not None:
         notes.append(f"NOT ALL WAS READ: the list of failed tasks could not be read to its end: {_words(listed.error)}")
-    if found.rows and settings.restart_ledger.get_secret_value() == "memory://":
+    if found.rows and settings.restart_ledger.scheme == "memory":
         notes.append(MEMORY)
     for note in notes:
         click.echo(plain(note), err=True)

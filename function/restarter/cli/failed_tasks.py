@@ -134,7 +134,7 @@ class Operator:
         self._wanted = wanted
         self._transport = Transport()
         stores = Stores.of(settings, settings.access_key)
-        self._ledger: Ledger = open_ledger(settings.restart_ledger.get_secret_value(), time.time, stores)
+        self._ledger: Ledger = open_ledger(settings.restart_ledger, time.time, stores)
         self._credentials = CredentialProvider(self._transport, _now)
         self._stack = AsyncExitStack()
         self._at_once = asyncio.Semaphore(AT_ONCE)

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from restarter.decide.case import refused
+from restarter.decide.case import first, refused
 from restarter.decide.policy import Policy
 from restarter.model.outcome import Outcome, Reason
 from restarter.model.request import Event
 
-MAX_CLOCK_SKEW_S = 300.0  # that a sender's clock may be ahead
+MAX_CLOCK_SKEW_S = 300.0  # a sender's clock may be this far ahead
 AdmissionRule = Callable[[Event, Policy, datetime], Outcome | None]
 
 
@@ -30,4 +30,4 @@ ADMISSION_RULES: tuple[AdmissionRule, ...] = (disabled, stale_event)
 
 def admit(event: Event, policy: Policy, now: datetime) -> Outcome | None:
     """The outcome that ends a request before OMS or the ledger is asked; None when there is none. `now`: UTC."""
-    return next((found for rule in ADMISSION_RULES if (found := rule(event, policy, now)) is not None), None)
+    return first(ADMISSION_RULES, event, policy, now)

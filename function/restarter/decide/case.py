@@ -1,8 +1,8 @@
 """What the rules look at, and what they may say. No I/O here."""
 
 import math
-from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Generic, NamedTuple, ParamSpec, TypeVar
 
 from restarter.decide.policy import Policy
 from restarter.model.outcome import Kind, Outcome, Reason
@@ -10,6 +10,10 @@ from restarter.model.request import Event, Intent
 from restarter.model.task import Restart, Task, TaskGroup
 
 Target_co = TypeVar("Target_co", bound=Task | TaskGroup, covariant=True)
+
+
+P = ParamSpec("P")
+Said = TypeVar("Said")
 
 
 class AskGroup(NamedTuple):
@@ -44,6 +48,14 @@ GroupRule = Callable[[Case[TaskGroup]], Outcome | None]
 AnyCase = Case[Task | TaskGroup]
 TargetRule = Callable[[AnyCase], Outcome | None]
 """The same for both."""
+
+
+def first(rules: Iterable[Callable[P, Said | None]], *args: P.args, **kwargs: P.kwargs) -> Said | None:
+    """What the first rule says that says anything."""
+    for rule in rules:
+        if (said := rule(*args, **kwargs)) is not None:
+            return said
+    return None
 
 
 def refused(reason: Reason) -> Outcome:

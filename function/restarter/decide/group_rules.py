@@ -39,7 +39,7 @@ def pausing(case: Case[TaskGroup]) -> Outcome | None:
 
 
 def deleted(case: Case[TaskGroup]) -> Outcome | None:
-    """8, 9, or OMS answers 404."""
+    """8, 9, or OMS responds 404."""
     return Outcome(kind=Kind.NOT_FOUND, reason=Reason.NO_SUCH_GROUP) if case.target.status in (8, 9) else None
 
 

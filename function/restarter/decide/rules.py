@@ -3,7 +3,7 @@
 from restarter.decide import group_rules as group
 from restarter.decide import restart_rules as shared
 from restarter.decide import task_rules as task
-from restarter.decide.case import AnyCase, AskGroup, Case, GroupRule, TargetRule, TaskRule
+from restarter.decide.case import AnyCase, AskGroup, Case, GroupRule, TargetRule, TaskRule, first
 from restarter.model.outcome import Outcome
 from restarter.model.task import Start, Task, TaskGroup
 
@@ -41,24 +41,24 @@ GROUP_RULES: tuple[GroupRule, ...] = (
 
 def decide_task(case: Case[Task]) -> Start | Outcome | AskGroup:
     """Start the task, ask its group, or the outcome of the first rule that forbids a start."""
-    found = next((found for rule in TASK_RULES if (found := rule(case)) is not None), None)
+    found = next((said for rule in TASK_RULES if (said := rule(case)) is not None), None)
     return _start(case) if found is None else found
 
 
 def decide_group(case: Case[TaskGroup]) -> Start | Outcome:
     """Retry the group, or the outcome of the first rule that forbids it."""
-    found = next((found for rule in GROUP_RULES if (found := rule(case)) is not None), None)
+    found = first(GROUP_RULES, case)
     return _start(case) if found is None else found
 
 
 def group_status(case: Case[TaskGroup]) -> Outcome | None:
     """What the group's status alone says."""
-    return next((found for rule in GROUP_STATUS_RULES if (found := rule(case)) is not None), None)
+    return first(GROUP_STATUS_RULES, case)
 
 
 def limit(case: AnyCase) -> Outcome | None:
     """What the restarts within the window say of one more."""
-    return next((found for rule in BUDGET_RULES if (found := rule(case)) is not None), None)
+    return first(BUDGET_RULES, case)
 
 
 def _start(case: AnyCase) -> Start:

@@ -31,7 +31,11 @@ from typing import NamedTuple, Protocol, Self
 from restarter.model.delivery import AccessKey
 from restarter.model.request import Event
 from restarter.model.task import Restart
+from restarter.settings.bucket_address import BucketAddress
+from restarter.settings.ledger_address import LedgerAddress, MemoryAddress
 from restarter.settings.model import Settings
+from restarter.settings.redis_address import RedisAddress
+from restarter.settings.sqlite_address import SqliteAddress
 
 SETTLED_TTL_S = 7 * 24 * 3600
 """As long as any sender may redeliver (Pub/Sub keeps a message for seven days)."""
@@ -203,25 +207,25 @@ class Stores(NamedTuple):
         return cls(key, obs, settings.storage_emulator_host, settings.gce_metadata_host)
 
 
-def open_ledger(address: str, clock: Callable[[], float], stores: Stores = Stores()) -> Ledger:  # noqa: B008  # a value
-    """The ledger at an address that the settings have checked; it connects later.
+def open_ledger(address: LedgerAddress, clock: Callable[[], float], stores: Stores = Stores()) -> Ledger:  # noqa: B008  # a value
+    """The ledger at an address; it connects later.
 
     `clock`: seconds since 1970, for a ledger that has no clock of its own, and for signatures and tokens.
     """
-    if address == "memory://":
-        from restarter.ledger.memory import MemoryLedger  # noqa: PLC0415  # one of them is enough
+    match address:
+        case MemoryAddress():
+            from restarter.ledger.memory import MemoryLedger  # noqa: PLC0415  # one of them is enough
 
-        return MemoryLedger(clock)
-    if address.startswith("sqlite:"):
-        from restarter.ledger.sqlite import SqliteLedger  # noqa: PLC0415  # the same
-        from restarter.settings.sqlite_address import parse_sqlite_address  # noqa: PLC0415  # the same
+            return MemoryLedger(clock)
+        case SqliteAddress():
+            from restarter.ledger.sqlite import SqliteLedger  # noqa: PLC0415  # the same
 
-        return SqliteLedger(parse_sqlite_address(address), clock)
-    if address.startswith(("gs:", "obs:")):
-        from restarter.ledger.buckets import open_bucket  # noqa: PLC0415  # the same
+            return SqliteLedger(address.path, clock)
+        case BucketAddress():
+            from restarter.ledger.buckets import open_bucket  # noqa: PLC0415  # the same
 
-        return open_bucket(address, clock, stores)
-    from restarter.ledger.redis import RedisLedger  # noqa: PLC0415  # an extra: only where it is configured
-    from restarter.settings.redis_address import parse_redis_address  # noqa: PLC0415  # the same
+            return open_bucket(address, clock, stores)
+        case RedisAddress():
+            from restarter.ledger.redis import RedisLedger  # noqa: PLC0415  # an extra: only where it is configured
 
-    return RedisLedger(parse_redis_address(address))
+            return RedisLedger(address)

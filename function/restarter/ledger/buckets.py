@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 from restarter.http.transport import Transport
 from restarter.ledger import Ledger, Stores
-from restarter.settings.bucket_address import parse_bucket_address
+from restarter.settings.bucket_address import BucketAddress
 
 
-def open_bucket(text: str, clock: Callable[[], float], stores: Stores) -> Ledger:
+def open_bucket(address: BucketAddress, clock: Callable[[], float], stores: Stores) -> Ledger:
     """The ledger in a bucket. `clock`: seconds since 1970."""
-    address, transport = parse_bucket_address(text), Transport()
+    transport = Transport()
     if address.scheme == "gs":
         from restarter.ledger.gcs import GcsLedger  # noqa: PLC0415  # one of the two is enough
         from restarter.ledger.gcs_store import GcsStore  # noqa: PLC0415  # the same

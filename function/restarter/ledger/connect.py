@@ -1,5 +1,6 @@
 """Clients of Redis for each kind of address. They connect when first used, and again after a connection broke."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from redis.asyncio import Redis, RedisCluster, Sentinel
@@ -7,7 +8,7 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from restarter.settings.redis_address import SENTINEL_OPTIONS, RedisAddress, Topology
+from restarter.settings.redis_address import RedisAddress, Topology
 
 # Short, because nodes that do not answer are tried one after the other within the time of one command.
 CONNECT_TIMEOUT_S = 0.5
@@ -28,14 +29,12 @@ ASK_SENTINEL = {"socket_timeout": CONNECT_TIMEOUT_S}
 def connect(address: RedisAddress) -> tuple[Any, ...]:
     """The client that takes commands, and then those that it asks for the way."""
     tls = _tls(address)
-    user: dict[str, Any] = {"username": address.username, "password": address.password}
+    user: Mapping[str, Any] = address.user.get_secret_value()
     if address.topology is Topology.CLUSTER:
         nodes = [ClusterNode(host, port) for host, port in address.nodes]
         return (RedisCluster(startup_nodes=nodes, **COMMON, **user, **tls),)
     if address.topology is Topology.SENTINEL:
-        names = zip(("username", "password"), SENTINEL_OPTIONS, strict=True)
-        own_user = {name: address.options.get(option) for name, option in names}
-        options = COMMON | ASK_SENTINEL | own_user | tls
+        options = {**COMMON, **ASK_SENTINEL, **address.sentinel_user.get_secret_value(), **tls}
         sentinel = Sentinel(address.nodes, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
         found = sentinel.master_for(address.master, db=address.database, **COMMON, **user, **tls)
         return found, *sentinel.sentinels
@@ -46,5 +45,4 @@ def connect(address: RedisAddress) -> tuple[Any, ...]:
 def _tls(address: RedisAddress) -> dict[str, Any]:
     if not address.tls:
         return {}
-    files = {name: value for name, value in address.options.items() if name not in SENTINEL_OPTIONS}
-    return {**files, "ssl": True, "ssl_check_hostname": address.options.get("ssl_check_hostname") != "false"}
+    return {**address.options, "ssl": True, "ssl_check_hostname": address.options.get("ssl_check_hostname") != "false"}

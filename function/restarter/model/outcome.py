@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from restarter.model.text import Text
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepCounts:
@@ -147,7 +145,5 @@ class Outcome(NamedTuple):
     """Which restart of the task within the window this is."""
     restarts: int | None = None
     """How many restarts were made within the window, where they are as many as the budget allows."""
-    notice: Text | None = None
-    """Of a task that a sweep found: why OMS sent no notice."""
     repeated: bool = False
     """The same was already reported within the budget's window; the receipt is INFO instead of ERROR."""

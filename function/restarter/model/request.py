@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic_core import PydanticCustomError
 
 from restarter.model.outcome import Reason
+from restarter.model.text import Text
 
 
 class Intent(StrEnum):
@@ -135,6 +136,8 @@ class Event(NamedTuple):
     occurred_at: datetime | None = None
     vendor_time: bool = False
     """`occurred_at` is SMN's own time, so it can be compared with the times of OMS."""
+    notice: Text | None = None
+    """Of what a sweep found: why OMS sent no notice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ class Task(NamedTuple):
     notice_error: str | None = None
     """OMS's code for why it did not, `OMS.` and four digits."""
     without_topic: bool = False
-    """The task was made without `smn_config`, so OMS sends no notice of it."""
+    """The task has no `smn_config`, so OMS sends no notice of it."""
 
 
 class TaskGroup(NamedTuple):

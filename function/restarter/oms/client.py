@@ -1,6 +1,6 @@
 """OMS as the flow sees it: each request is built, sent and interpreted, and ends with the delivery's deadline."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Generic, NamedTuple, TypeVar
 
@@ -21,7 +21,7 @@ from restarter.settings.model import Settings, StorageCredentials
 T_co = TypeVar("T_co", bound=Task | TaskGroup, covariant=True)
 
 
-class Kindred(NamedTuple, Generic[T_co]):
+class TargetApi(NamedTuple, Generic[T_co]):
     """How OMS is asked about targets of one kind, tasks or task groups, and how one is started."""
 
     build_show: Callable[[str, str, str], Call]
@@ -33,10 +33,10 @@ class Kindred(NamedTuple, Generic[T_co]):
     """Statuses in which it waits or runs."""
 
 
-TASKS = Kindred[Task](
+TASKS = TargetApi[Task](
     tasks.show, tasks.interpret_show, start_task.start_body, start_task.build, start_task.interpret, tasks.ACTIVE
 )
-GROUPS = Kindred[TaskGroup](
+GROUPS = TargetApi[TaskGroup](
     task_groups.show,
     task_groups.interpret_show,
     task_groups.retry_body,
@@ -99,13 +99,13 @@ class Oms:
 
         return await read_all(read)
 
-    async def show(self, project_id: str, task_id: str, context: DeliveryContext) -> Task | Outcome:
+    def show(self, project_id: str, task_id: str, context: DeliveryContext) -> Awaitable[Task | Outcome]:
         """The task as ShowTask answers it now."""
-        return await self._show(TASKS, project_id, task_id, context, READ)
+        return self._show(TASKS, project_id, task_id, context, READ)
 
-    async def show_group(self, project_id: str, group_id: str, context: DeliveryContext) -> TaskGroup | Outcome:
+    def show_group(self, project_id: str, group_id: str, context: DeliveryContext) -> Awaitable[TaskGroup | Outcome]:
         """The task group as ShowTaskGroup answers it now."""
-        return await self._show(GROUPS, project_id, group_id, context, READ)
+        return self._show(GROUPS, project_id, group_id, context, READ)
 
     async def start(self, event: Event, start: Start, context: DeliveryContext) -> Outcome:
         """The one POST, or PUT of a group. It is never sent twice, nor with too little time left for its response."""
@@ -130,14 +130,14 @@ class Oms:
 
     async def _look_again(self, project_id: str, start: Start, lost: Outcome, context: DeliveryContext) -> Outcome:
         """After a start without a response of OMS: what is active now was started, anything else is unconfirmed."""
-        kind: Kindred[Task | TaskGroup] = GROUPS if start.of_group else TASKS
+        kind: TargetApi[Task | TaskGroup] = GROUPS if start.of_group else TASKS
         found = await self._show(kind, project_id, start.target_id, context, LOOK_AGAIN)
         is_active = not isinstance(found, Outcome) and found.status in kind.active
         outcome, reason = (Kind.STARTED, None) if is_active else (Kind.UNCONFIRMED, lost.reason)
         return start_task.called(lost._replace(kind=outcome, reason=reason), start)
 
     async def _show(
-        self, kind: Kindred[T_co], project_id: str, target_id: str, context: DeliveryContext, timing: Timing
+        self, kind: TargetApi[T_co], project_id: str, target_id: str, context: DeliveryContext, timing: Timing
     ) -> T_co | Outcome:
         call = kind.build_show(self._settings.endpoint_of(project_id), project_id, target_id)
         answer = await self._call(call, project_id, context, timing)

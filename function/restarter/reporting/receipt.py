@@ -90,6 +90,7 @@ def _facts_of_event(event: Event, context: DeliveryContext, settings: Settings) 
         "region": settings.region_of(event.project_id),
         "credentials": request.credentials,
         "reason": request.reason,
+        "notice": event.notice,
     }
 
 
@@ -107,7 +108,8 @@ def _sentence(outcome: Outcome, facts: Mapping[str, Any], language: Language) ->
         text += (FAILED_ONLY if outcome.migrate_failed_object else ALL_OBJECTS).in_(language)
     why = _why(outcome, language)
     text += "" if why is None else Text(": ", "：").in_(language) + why
-    return text + (NOTICE.in_(language) + outcome.notice.in_(language) if outcome.notice else "")
+    notice = facts.get("notice")
+    return text if notice is None else text + NOTICE.in_(language) + notice.in_(language)
 
 
 def _target(facts: Mapping[str, Any], language: Language) -> str:

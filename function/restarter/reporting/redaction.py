@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote, unquote_plus
@@ -11,6 +12,7 @@ from pydantic_core import from_json
 
 from restarter.model.delivery import AccessKey
 from restarter.settings.model import Settings
+from restarter.settings.redis_address import RedisAddress
 
 MASK = "***"
 MIN_SECRET_LENGTH = 8  # a shorter one would hide words
@@ -19,7 +21,6 @@ MAX_TEXT_BYTES = 1024  # of one field: half a dozen can be as long, so a receipt
 UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
-LEDGER = re.compile(r"(?:memory|sqlite|gs|obs|rediss?(?:\+sentinel|\+cluster)?)://")
 # What OMS sends in these fields has this form; anything else is left out.
 SHAPES = {
     "oms_error_code": re.compile(r"[A-Z]{2,8}\.[0-9]{3,8}"),
@@ -80,6 +81,8 @@ def _secrets_of(value: Any) -> Iterator[str]:
     match value:
         case SecretStr():
             yield from _spellings(value.get_secret_value())
+        case RedisAddress():
+            yield from value.passwords.get_secret_value()
         case BaseModel():
             yield from secrets_in(value)
         case tuple():
@@ -92,19 +95,12 @@ def _secrets_of(value: Any) -> Iterator[str]:
 
 def _spellings(secret: str) -> Iterator[str]:
     """A secret, and the secret parts of one that is a document, a connection string or an address."""
-    address = LEDGER.match(secret)
-    if address:  # its passwords are secrets, as they are written there and as the server knows them
-        server, _, query = secret[address.end() :].partition("?")
-        user = server.rpartition("@")[0]
-        for written in (user.partition(":")[2], *re.findall(r"(?:^|&)sentinel_password=([^&]+)", query)):
-            yield from (written, unquote(written), unquote_plus(written))
-        return
     yield secret
-    if "://" in secret:  # of a service that tells people: any part of it may be a token
-        yield from (way(part) for part in re.split(r"[/:@?&=]+", secret) for way in (str, unquote, unquote_plus))
+    if re.match(r"[A-Za-z0-9+.-]{1,32}://", secret):  # of a service that tells people: any part of it may be a token
+        yield from (read(part) for part in re.split(r"[/:@?&=]+", secret) for read in (str, unquote, unquote_plus))
     yield secret.removeprefix("whsec_")
     yield from re.findall(r"(?:AccountKey|SharedAccessSignature)=([^;]{1,2048})", secret)
-    if secret.lstrip().startswith("{"):
+    with suppress(ValueError, TypeError):  # of what is no document
         document = from_json(secret)
         yield from (str(document[name]) for name in ("private_key", "private_key_id") if name in document)
 

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 from restarter.model.delivery import AccessKey
 from restarter.settings.errors import CheckedTogether, Fault, SettingsError, messages_of
 from restarter.settings.files import Environment, SecretFiles, Unreadable
+from restarter.settings.ledger_address import MemoryAddress
 from restarter.settings.likenesses import likenesses
 from restarter.settings.types import (
     Budget,
@@ -30,7 +31,6 @@ from restarter.settings.types import (
     Key,
     KeySet,
     KmsKeyId,
-    LedgerAddress,
     NotifyUrl,
     Origin,
     Password,
@@ -38,6 +38,7 @@ from restarter.settings.types import (
     ProjectId,
     Region,
     RestartBudget,
+    RestartLedger,
     Text,
     Token,
     TopicUrn,
@@ -137,7 +138,7 @@ class Settings(BaseSettings, CheckedTogether):
     restart_archived: bool = False
     restart_budget: RestartBudget = Budget(5, DAY_S)
     restart_backoff: float = Field(60.0, ge=0, le=3600, allow_inf_nan=False)
-    restart_ledger: LedgerAddress = SecretStr("memory://")
+    restart_ledger: RestartLedger = MemoryAddress()
     storage_emulator_host: EmulatorHost | None = None
     gce_metadata_host: HostAndPort | None = None
     obs_endpoint: Endpoint | None = None
@@ -207,7 +208,7 @@ class Settings(BaseSettings, CheckedTogether):
             yield "iam_endpoint", "required with IAM_USER unless OMS_REGION is set"
         if not given & {"huaweicloud_sdk_ak", "huaweicloud_sdk_sk", "oms_auth_token", "iam_user", "oms_agency"}:
             yield "huaweicloud_sdk_ak", "required unless OMS_AUTH_TOKEN, IAM_USER or OMS_AGENCY is set"
-        if self.restart_ledger.get_secret_value().startswith("obs:"):
+        if self.restart_ledger.scheme == "obs":
             if not given & {"oms_region", "obs_endpoint"}:
                 yield "obs_endpoint", "required with a ledger in OBS unless OMS_REGION is set"
             if not given & {"huaweicloud_sdk_ak", "oms_agency"}:
@@ -218,7 +219,7 @@ class Settings(BaseSettings, CheckedTogether):
         """What the function needs, and a person who asks OMS does not."""
         if not given & CALLERS:
             yield "caller_bearer_tokens", "no authentication method is configured; set this or another CALLER_ setting"
-        if self.restart_sweep == "on" and self.restart_ledger.get_secret_value() == "memory://":
+        if self.restart_sweep == "on" and self.restart_ledger.scheme == "memory":
             yield "restart_sweep", "needs a shared ledger; set RESTART_LEDGER to another than memory://"
 
     def access_key(self) -> AccessKey | None:

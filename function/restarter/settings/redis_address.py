@@ -11,13 +11,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from pydantic import Secret
 
 TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 TLS_OPTIONS = (*TLS_FILES, "ssl_check_hostname")
 SENTINEL_OPTIONS = ("sentinel_username", "sentinel_password")
 SCHEME = re.compile(r"redis(s?)(?:\+(sentinel|cluster))?")
 NODE = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,64})\]|([A-Za-z0-9._-]{1,253}))(?::([0-9]{1,5}))?")
+NOBODY: Secret[Mapping[str, str]] = Secret({})
 
 
 class Topology(Enum):
@@ -30,18 +33,29 @@ class Topology(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """An address taken apart; user, password and options stay out of `repr`."""
+    """An address taken apart; users and passwords stay out of `repr`."""
 
     topology: Topology
     nodes: tuple[tuple[str, int], ...]
     """Host and port of the server, of the Sentinels, or of some nodes of the cluster."""
     tls: bool
-    username: str | None = field(default=None, repr=False)
-    password: str | None = field(default=None, repr=False)
+    user: Secret[Mapping[str, str]] = NOBODY
+    """`username` and `password`, as far as they are given."""
     master: str = ""
     """The master's name in Sentinel."""
+    sentinel_user: Secret[Mapping[str, str]] = NOBODY
+    """The same, for the Sentinels."""
     database: int = 0
-    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Of TLS."""
+    passwords: Secret[tuple[str, ...]] = field(default=Secret(()), compare=False)
+    """As the servers know them, and as the address spells them."""
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of the address."""
+        plus = "" if self.topology is Topology.SINGLE else f"+{self.topology.value}"
+        return f"redis{'s' if self.tls else ''}{plus}"
 
 
 def parse_redis_address(text: str) -> RedisAddress:
@@ -50,6 +64,30 @@ def parse_redis_address(text: str) -> RedisAddress:
     Raises:
         ValueError: It means none; the text says what is wrong, without a value.
     """
+    parts, scheme = _split(text)
+    topology, tls = Topology(scheme[2] or "single"), bool(scheme[1])
+    user, _, hosts = parts.netloc.rpartition("@")
+    username, _, password = user.partition(":")
+    nodes, (master, database) = _nodes(hosts, topology), _path(parts.path, topology)
+    options = _options(parts.query, topology, tls=tls)
+    sentinel_user = _user(*(options.pop(name, "") for name in SENTINEL_OPTIONS))
+    spelled = (password, *re.findall(r"(?:^|&)sentinel_password=([^&]+)", parts.query))
+    meant = (unquote(password), sentinel_user.get("password", ""))
+    return RedisAddress(
+        topology=topology,
+        nodes=nodes,
+        tls=tls,
+        user=Secret(_user(unquote(username), unquote(password))),
+        master=master,
+        sentinel_user=Secret(sentinel_user),
+        database=database,
+        options=options,
+        passwords=Secret((*spelled, *meant)),
+    )
+
+
+def _split(text: str) -> tuple[SplitResult, re.Match[str]]:
+    """The parts of an address, and its scheme."""
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -57,20 +95,11 @@ def parse_redis_address(text: str) -> RedisAddress:
     scheme = SCHEME.fullmatch(parts.scheme)
     if scheme is None or parts.fragment:
         raise ValueError("is not an address of Redis")
-    topology, tls = Topology(scheme[2] or "single"), bool(scheme[1])
-    user, _, hosts = parts.netloc.rpartition("@")
-    username, _, password = map(unquote, user.partition(":"))
-    master, database = _path(parts.path, topology)
-    return RedisAddress(
-        topology=topology,
-        nodes=_nodes(hosts, topology),
-        tls=tls,
-        username=username or None,
-        password=password or None,
-        master=master,
-        database=database,
-        options=_options(parts.query, topology, tls=tls),
-    )
+    return parts, scheme
+
+
+def _user(username: str, password: str) -> dict[str, str]:
+    return {name: value for name, value in (("username", username), ("password", password)) if value}
 
 
 def _nodes(hosts: str, topology: Topology) -> tuple[tuple[str, int], ...]:

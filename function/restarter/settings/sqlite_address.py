@@ -4,9 +4,10 @@ The file is never opened but by SQLite: when a process closes a file, all its lo
 (https://sqlite.org/howtocorrupt.html, «Posix advisory locks»), and settings are read while the ledger is in use.
 """
 
-import sqlite3
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import quote
 
 SCHEME = "sqlite://"
@@ -19,11 +20,19 @@ NETWORK = frozenset(
 )
 
 
-def parse_sqlite_address(text: str) -> Path:
-    """The file that an address names, if it can be a ledger: one of ours, an empty file, or none yet.
+@dataclass(frozen=True, slots=True)
+class SqliteAddress:
+    """A file that can be a ledger: one of ours, an empty one, or none yet."""
+
+    path: Path
+    scheme: ClassVar[str] = "sqlite"
+
+
+def parse_sqlite_address(text: str) -> SqliteAddress:
+    """The address that a text means.
 
     Raises:
-        ValueError: It cannot; the text says why, without a value.
+        ValueError: The file cannot be a ledger; the text says why, without a value.
     """
     path = Path(text.removeprefix(SCHEME))
     if not path.is_absolute() or "\0" in text:
@@ -39,7 +48,7 @@ def parse_sqlite_address(text: str) -> Path:
             raise ValueError("names a file that is no ledger of this program")
     except OSError as error:
         raise ValueError(f"names a file that cannot be read ({type(error).__name__})") from None
-    return path
+    return SqliteAddress(path)
 
 
 def file_uri(path: Path) -> str:
@@ -49,6 +58,8 @@ def file_uri(path: Path) -> str:
 
 def _is_ledger(path: Path) -> bool:
     """Whether the file is one of ours; a file that is locked, or may not be read now, is judged when it is used."""
+    import sqlite3  # noqa: PLC0415  # not every deployment needs it
+
     try:
         with closing(sqlite3.connect(file_uri(path), uri=True, timeout=0.1)) as file:
             return bool(file.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,))

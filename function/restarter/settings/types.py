@@ -3,16 +3,18 @@
 import ipaddress
 import re
 from base64 import b64decode
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, GetPydanticSchema, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError, from_json
+from pydantic_core.core_schema import no_info_plain_validator_function
 from pydantic_settings import NoDecode
+
+from restarter.settings.ledger_address import LedgerAddress, parse_ledger_address
 
 # The 21 regions of OmsRegion in the official SDK (huaweicloudsdkoms 3.1.219).
 REGIONS = (
@@ -212,55 +214,11 @@ def _notify_url(value: SecretStr) -> SecretStr:
     return value
 
 
-LEDGERS = "must be memory://, sqlite:///path, gs://, obs://, redis:// or rediss:// (+sentinel, +cluster)"
-
-
-def _ledger(value: SecretStr) -> SecretStr:
-    """`memory://`, a file of SQLite, a bucket, or an address of Redis, which may hold a password."""
-    text = value.get_secret_value()
-    if text == "memory://":
-        return value
-    if not re.match(r"sqlite://|gs://|obs://|rediss?(\+sentinel|\+cluster)?://", text):
-        raise PydanticCustomError("ledger", LEDGERS)
+def _ledger(value: Any) -> LedgerAddress:
     try:
-        if text.startswith("sqlite:"):
-            from restarter.settings.sqlite_address import parse_sqlite_address  # noqa: PLC0415  # only where it is used
-
-            parse_sqlite_address(text)
-            return value
-        if text.startswith(("gs:", "obs:")):
-            from restarter.settings.bucket_address import parse_bucket_address  # noqa: PLC0415  # the same
-
-            parse_bucket_address(text)
-            return value
-        import redis.asyncio.connection  # noqa: F401, PLC0415  # an extra: only where it is configured
-
-        from restarter.settings.redis_address import parse_redis_address  # noqa: PLC0415  # the same
-
-        _check_tls_files(parse_redis_address(text).options)
-    except ImportError:
-        raise PydanticCustomError("ledger", "needs the package redis: install the extra of that name") from None
+        return value if isinstance(value, LedgerAddress) else parse_ledger_address(str(value))
     except ValueError as error:
         raise PydanticCustomError("ledger", "{fault}", {"fault": str(error)}) from None
-    return value
-
-
-def _check_tls_files(options: Mapping[str, str]) -> None:
-    """Read the files as the client will.
-
-    Raises:
-        ValueError: They cannot be used.
-    """
-    import ssl  # noqa: PLC0415  # heavy, and not every deployment needs it
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        if "ssl_ca_certs" in options:
-            context.load_verify_locations(cafile=options["ssl_ca_certs"])
-        if "ssl_certfile" in options or "ssl_keyfile" in options:
-            context.load_cert_chain(options.get("ssl_certfile", ""), options.get("ssl_keyfile"))
-    except OSError:
-        raise ValueError("ssl_ca_certs, ssl_certfile and ssl_keyfile must be readable PEM files") from None
 
 
 def _matches(pattern: re.Pattern[str], said: str) -> AfterValidator:
@@ -333,6 +291,8 @@ Origin = Annotated[str, _matches(re.compile(r"\*|[A-Za-z0-9.:-]{1,253}"), "each 
 RestartBudget = Annotated[Budget, NoDecode, BeforeValidator(_budget)]
 Duration = Annotated[float, BeforeValidator(_duration)]
 NotifyUrl = Annotated[SecretStr, AfterValidator(_notify_url)]
-LedgerAddress = Annotated[SecretStr, AfterValidator(_ledger)]
+# Its own check is enough: pydantic's for each class of address would cost each start 2 ms.
+LEDGER_SCHEMA = GetPydanticSchema(lambda _type, _handler: no_info_plain_validator_function(_ledger))
+RestartLedger = Annotated[LedgerAddress, NoDecode, LEDGER_SCHEMA]
 CryptoType = Literal["DEFAULT", "KMS"]
 KmsKeyId = Annotated[str, _matches(re.compile(r"[!-~]{36}"), "must have 36 printable characters")]
