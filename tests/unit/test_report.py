@@ -227,7 +227,12 @@ def test_more_tasks_than_are_kept_are_said(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_page_has_the_night_the_causes_and_who_has_to_do_what(tmp_path: Path) -> None:
     """All text is text, and nothing is loaded: no address of another place, no script."""
     at = datetime.now(UTC).replace(microsecond=0)
-    failed = {"intent": "failed", "event_age_s": 600, "failure_reason": "TRF.0055", "dialect": "<script>"}
+    failed: dict[str, Any] = {
+        "intent": "failed",
+        "event_age_s": 600,
+        "failure_reason": "TRF.0055",
+        "dialect": "<script>",
+    }
     night = [
         receipt("2", "refused", reason="permanent_failure", advice="Free <b>the</b> bucket.", **failed),
         receipt("3", task_name='"><img src=x>', **failed),
