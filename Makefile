@@ -19,7 +19,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run operator night test test-any-day check lock upgrade package fuzz bench clean anew
+.PHONY: help demo run operator night test test-any-day prove check lock upgrade package fuzz bench clean anew
 
 help: ## this list
 	@echo "Targets; all that they write is in this folder, but for the caches of pip and uv:"
@@ -46,6 +46,9 @@ test: .venv/dev check ## everything that the gate runs: make check, then the tes
 
 test-any-day: .venv/dev ## the tests with the clock moved: 400 days, midnights, time zones; after make test
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python tests/any_day.py --workers $(WORKERS)
+
+prove: .venv/dev ## every order of the steps of deliveries, with faults: README's promises on each, some 20 minutes
+	PYTHONPATH=tests:infra/demo $(BIN)/python tests/proving.py
 
 check: .venv/dev ## locks, dates, words, format, lint, docstrings, workflows, layers, types; without the network
 	$(BIN)/python tests/locks.py

@@ -508,7 +508,7 @@ def test_nothing_that_is_made_of_the_settings_shows_a_secret_when_it_is_printed(
         "settings": settings,
         "dump": settings.model_dump(),
         "schema": settings.model_json_schema(),
-        "json": settings.model_dump_json(),
+        "json": settings.model_dump_json(fallback=repr),
         "profiles": settings.profiles(),
         "context": pipeline.begin(),
         "start": repr(start),
@@ -579,7 +579,7 @@ LOG = logging.getLogger("restarter")
 async def restart(request):
     settings = main.settings.current()
     key = settings.oms_dst_sk.get_secret_value()
-    match request.url.path:
+    match request.scope[main.worker.ASKED][1]:
         case "/log":
             LOG.debug("body %s", {{"dst_sk": b64encode(b"{{" + key.encode() + b"}}").decode()}})
         case "/reply":

@@ -81,7 +81,8 @@ def test_the_operators_command_reads_the_ledger_of_the_run_which_goes_with_it(tm
     """A task that was restarted once and failed again is out of a budget of one."""
     file = tmp_path / "playground.env"
     with playing(settings=file) as one:
-        assert httpx.post(one.function, json={"task_id": TASK}, headers=AUTHORIZED).json()["outcome"] == "started"
+        event = {"task_id": TASK, "intent": "failed", "id": "1"}
+        assert httpx.post(one.function, json=event, headers=AUTHORIZED).json()["outcome"] == "started"
         httpx.post(f"{one.oms}/_sim/reset")
         words = shlex.split(file.read_text("utf-8"))
         settings = dict(word.split("=", 1) for word in words if word != "export")
@@ -98,7 +99,7 @@ def test_the_operators_command_reads_the_ledger_of_the_run_which_goes_with_it(tm
         )
         (row,) = [row for row in map(json.loads, ran.stdout.splitlines()) if row.get("task_id") == str(TASK)]
         ledger = Path(settings["RESTART_LEDGER"].removeprefix("sqlite://"))
-        assert (row["outcome"], ledger.exists()) == ("exhausted", True)
+        assert (row["reason"], ledger.exists()) == ("budget_exhausted", True)
     assert not ledger.parent.exists()
 
 

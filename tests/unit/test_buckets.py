@@ -223,9 +223,9 @@ def test_every_object_of_obs_expires(obs: str, simulator: Simulator) -> None:
     run(open_obs(obs), steps)
 
 
-def test_after_hundreds_of_releases_a_claim_finds_its_round_in_a_few_reads(
-    obs: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_claim_finds_its_round_in_a_few_reads(obs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after hundreds of releases."""
+
     async def steps(ledger: Ledger) -> None:
         for _ in range(100):
             claimed = await ledger.claim(event("e"), 10)
@@ -643,9 +643,8 @@ def test_the_ledger_uses_the_key_in_the_settings_before_one_that_is_lent(obs: st
 
 
 @pytest.mark.parametrize("kind", ["obs", "gs"])
-def test_check_races_sixteen_claims_of_a_probe_in_the_bucket_and_says_how_many_won(
-    kind: str, obs: str, gcs: str
-) -> None:
+def test_check_races_sixteen_claims_in_the_bucket(kind: str, obs: str, gcs: str) -> None:
+    """They are those of a probe, and it says how many won."""
     addresses = {"obs": {"restart_ledger": OBS, "obs_endpoint": obs}, "gs": {"restart_ledger": GCS}}
     reached = settings(storage_emulator_host=gcs, **addresses[kind])
 

@@ -226,9 +226,10 @@ def test_a_task_that_was_started_since_the_notice_is_a_duplicate(
         (MEMBER._replace(group_id="g", group_type="SYNC_TASK"), None, None),
     ],
 )
-def test_the_group_is_asked_about_a_failed_member_whose_group_id_is_safe_in_a_path(
+def test_only_a_group_id_that_is_safe_in_a_path_is_asked_about(
     task: Task, failed: str | None, asked: str | None
 ) -> None:
+    """The group decides about its failed member."""
     for event, expected in ((EVENT, failed), (ASKED, asked)):
         decision = decide(event, task, (), POLICY)
         assert (decision.group_id if isinstance(decision, AskGroup) else None) == expected

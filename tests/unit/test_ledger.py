@@ -268,9 +268,9 @@ def test_a_server_that_is_gone_is_an_error_in_time() -> None:
     asyncio.run(steps())
 
 
-def test_a_server_that_hangs_is_an_error_in_time_and_its_late_answer_is_nobody_elses(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_server_that_hangs_is_an_error_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its late response is not taken for another request's."""
+
     async def steps(server: RedisServer) -> None:
         async with opened(server.address, Clock()) as ledger:
             assert await state(ledger, "before") is Claim.OURS

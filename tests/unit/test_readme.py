@@ -188,9 +188,9 @@ def test_both_languages_have_the_same_headings(languages: tuple[Document, Docume
     assert [level for level, _ in chinese.headings] == [level for level, _ in english.headings]
 
 
-def test_both_languages_have_tables_of_the_same_shape_with_the_same_links_and_code(
-    languages: tuple[Document, Document],
-) -> None:
+def test_both_languages_have_the_same_tables(languages: tuple[Document, Document]) -> None:
+    """They have the same shape, the same links and the same code."""
+
     def shapes(document: Document) -> list[list[int]]:
         return [[len(row) for row in table] for table in document.tables]
 

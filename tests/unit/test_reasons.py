@@ -221,9 +221,8 @@ def test_every_error_says_what_to_do_next_without_a_placeholder(
 
 
 @pytest.mark.parametrize(("dialect", "severity"), [("cloudevent", "ERROR"), ("direct", "WARNING"), (None, "WARNING")])
-def test_a_malformed_event_needs_a_person_and_a_direct_caller_hears_it_himself(
-    dialect: str | None, severity: str
-) -> None:
+def test_a_malformed_event_needs_an_operator(dialect: str | None, severity: str) -> None:
+    """A direct caller learns of it from the reply."""
     error = Malformed("task_id: must be 1 to 15 digits", dialect=dialect)
     receipt = build(Outcome(kind=Kind.MALFORMED, fault=error.fault), error, CONTEXT, settings(), None)
     assert receipt["severity"] == severity

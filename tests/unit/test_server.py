@@ -162,9 +162,8 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
     ],
     ids=lambda value: ascii(value)[:60],
 )
-def test_chunks_are_read_at_once_and_what_is_none_is_the_applications_to_refuse(
-    parts: list[bytes], said: list[bytes]
-) -> None:
+def test_chunks_are_read_at_once(parts: list[bytes], said: list[bytes]) -> None:
+    """What is no chunk is for the application to refuse."""
     answered = asyncio.run(say(CHUNKED, *parts, idle_s=0.4, pause=0.02, app=measure))
     assert [part.partition(b"\r\n\r\n")[2] for part in answered.split(b"HTTP/1.1 200")[1:]] == said
 

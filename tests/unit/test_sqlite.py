@@ -61,9 +61,8 @@ def accepted(monkeypatch: pytest.MonkeyPatch, address: str) -> str:
     return ""
 
 
-def test_a_missing_file_and_an_empty_one_become_a_ledger_that_nobody_else_reads(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_or_empty_file_becomes_a_ledger(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else may read it."""
     for exists in (False, True):
         if exists:
             path.touch(0o644)
@@ -113,9 +112,10 @@ def a_link_to_itself(path: Path) -> None:
         (a_database, "names a file that is no ledger of this program"),
     ],
 )
-def test_what_is_no_ledger_is_a_fault_of_the_settings_and_is_left_as_it_was(
+def test_what_is_no_ledger_is_a_fault_of_the_settings(
     make: Callable[[Path], None], said: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It is left as it was."""
     make(path)
     before = path.read_bytes() if path.is_file() else b""
     assert accepted(monkeypatch, f"sqlite://{path}") == f"RESTART_LEDGER: {said}"
@@ -247,9 +247,8 @@ def test_a_new_file_that_stays_locked_is_an_error_in_time(path: Path, monkeypatc
         assert fault(path) == "OperationalError"
 
 
-def test_a_file_that_is_locked_while_the_settings_are_read_is_judged_when_it_is_used(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_locked_is_judged_when_it_is_used(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locked while the settings are read, it does not keep the function from starting."""
     a_database(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

@@ -75,10 +75,8 @@ def test_a_lost_report_of_a_used_budget_is_made_again(make_simulated: Make) -> N
     assert [receipt["severity"] for receipt in receipts] == ["WARNING", "ERROR", "INFO", "ERROR"]
 
 
-def test_an_event_waits_while_the_restart_that_uses_up_the_budget_is_under_way(
-    make_simulated: Make, httpx_mock: HTTPXMock
-) -> None:
-    """That restart is not made: an event that had been refused by it would never have come again."""
+def test_an_event_waits_while_the_last_restart_is_under_way(make_simulated: Make, httpx_mock: HTTPXMock) -> None:
+    """It would use up the budget, and is not made: an event that had been refused by it would never have come again."""
     world = make_simulated(restart_budget="1/24h")
     at_oms, go_on = asyncio.Event(), asyncio.Event()
 
@@ -326,7 +324,7 @@ def notice(started_since_s: int) -> tuple[dict[str, Any], dict[str, object]]:
         ("false", 1, ["started", "duplicate"]),
     ],
 )
-def test_a_failure_before_the_tasks_last_start_is_over_where_the_time_is_smns_own(
+def test_a_failure_before_the_last_start_is_over_by_smns_time(
     trusted: str, since: int, outcomes: list[str], make_function: Callable[..., Function], httpx_mock: HTTPXMock
 ) -> None:
     """A caller with a token can write any time; SMN's has seconds, so only a later second tells."""

@@ -394,9 +394,10 @@ def test_a_key_that_is_refused_too_is_not_said_to_have_changed(make_world: Calla
     assert len(world.asked) == 2
 
 
-def test_the_function_reads_a_secret_file_that_changed_while_its_key_was_refused(
+def test_a_secret_file_that_changed_is_read_after_a_refusal(
     make_function: Callable[..., Function], httpx_mock: HTTPXMock, tmp_path: Path
 ) -> None:
+    """Its key was refused, and the new one is used."""
     key = tmp_path / "HUAWEICLOUD_SDK_SK"
     key.write_text("revoked-sk")
     function = make_function(SECRETS_DIR=str(tmp_path))
@@ -476,9 +477,8 @@ def test_while_one_delivery_renews_the_token_the_others_use_the_old_one(make_wor
 
 
 @pytest.mark.parametrize("iam", [refusing(500, ""), refusing(401, "")], ids=["away", "another password"])
-def test_a_token_that_cannot_be_renewed_is_used_until_half_a_minute_before_its_end(
-    iam: Answers, make_world: Callable[..., World]
-) -> None:
+def test_a_token_that_cannot_be_renewed_is_used_on(iam: Answers, make_world: Callable[..., World]) -> None:
+    """Until half a minute before its end."""
     world = make_world(**NO_KEY, **IAM)
     assert world.said() == GOOD
     world.iam = iam
@@ -489,10 +489,8 @@ def test_a_token_that_cannot_be_renewed_is_used_until_half_a_minute_before_its_e
     assert tokens(world) == [f"{TOKEN}-1"]
 
 
-def test_a_token_that_oms_no_longer_takes_is_dropped_and_the_next_delivery_logs_in(
-    make_world: Callable[..., World],
-) -> None:
-    """It ends early when the user's password or rights change."""
+def test_a_token_that_oms_no_longer_takes_is_dropped(make_world: Callable[..., World]) -> None:
+    """The next delivery logs in. A token ends early when the user's password or rights change."""
     world = make_world(**NO_KEY, **IAM)
     assert world.said() == GOOD
     world.oms = refusing(401, "APIGW.0307")
@@ -552,9 +550,8 @@ def test_a_login_that_is_forbidden_for_one_project_keeps_no_other_waiting(make_w
     assert world.said() == GOOD
 
 
-def test_a_token_that_is_refused_at_the_start_is_told_as_a_start_that_was_called(
-    make_world: Callable[..., World],
-) -> None:
+def test_a_token_that_is_refused_at_the_start_was_called(make_world: Callable[..., World]) -> None:
+    """The receipt tells of a start that was called."""
     world = make_world(**NO_KEY, **IAM)
     world.oms = lambda request: refusing()(request) if request.method == "POST" else httpx.Response(200, json=shown(4))
     (reply,) = world.deliver()
@@ -628,9 +625,8 @@ UNUSABLE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("answer", UNUSABLE)
-def test_an_iam_that_is_not_well_makes_the_event_come_again_and_locks_nothing(
-    answer: str, make_world: Callable[..., World]
-) -> None:
+def test_an_iam_that_fails_makes_the_event_come_again(answer: str, make_world: Callable[..., World]) -> None:
+    """It opens no breaker."""
     world = make_world(**NO_KEY, **IAM)
     world.iam = lambda _request: httpx.Response(**UNUSABLE[answer])
     assert [world.said() for _ in range(3)] == [(503, "unavailable", "iam")] * 3
@@ -729,12 +725,13 @@ def proof(request: httpx.Request) -> tuple[str | None, str | None, str | None]:
     ],
     ids=["key", "key without a token", "token", "login", "agency"],
 )
-def test_a_key_comes_before_a_token_before_a_login_before_the_key_of_the_agency(
+def test_keys_are_used_in_their_order(
     without: dict[str, str | None],
     used: tuple[str | None, str | None, str | None],
     make_function: Callable[..., Function],
     httpx_mock: HTTPXMock,
 ) -> None:
+    """A key comes before a token, before a login, before the key of the agency."""
     expires_at = (datetime.now(UTC) + timedelta(hours=24)).isoformat()
     granted: dict[str, Any] = {"headers": {"X-Subject-Token": TOKEN}, "json": {"token": {"expires_at": expires_at}}}
     if without == NO_TOKEN:
@@ -805,9 +802,7 @@ def test_a_key_in_headers_is_taken_by_oms_agency_alone(
     assert [key and key.ak.get_secret_value() for key in lent] == [taken]
 
 
-def test_without_a_key_of_its_own_the_function_starts_only_with_oms_agency(
-    make_function: Callable[..., Function],
-) -> None:
+def test_without_a_key_the_function_starts_only_with_oms_agency(make_function: Callable[..., Function]) -> None:
     with pytest.raises(SystemExit, match="HUAWEICLOUD_SDK_AK: required unless OMS_AUTH_TOKEN, IAM_USER or OMS_AGENCY"):
         make_function(**UNSIGNED, CALLER_TRUST_PLATFORM="true")
     make_function(OMS_AGENCY="true")

@@ -158,9 +158,8 @@ def test_the_id_of_a_direct_call_is_its_header(
     assert function.receipt().get("event_id") == shown_id
 
 
-def test_an_eventgrid_event_is_known_by_its_members_whatever_its_content_type(
-    function: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_an_eventgrid_event_is_known_by_its_members(function: Function, httpx_mock: HTTPXMock) -> None:
+    """Whatever its content type."""
     httpx_mock.add_response(url=SHOW, json=shown(2))
     event = {"specversion": "1.0", "type": "oms.task.failed", "source": "eg", "id": "1", "data": {"task_id": TASK}}
     event |= {"ttl": "4000", "dataschema": ""}

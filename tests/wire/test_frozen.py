@@ -78,9 +78,8 @@ def test_a_token_that_expired_meanwhile_is_renewed_and_costs_no_delivery(make: C
     assert instance.tokens == ["token-1", "token-1", "token-2", "token-2"]
 
 
-def test_the_event_that_was_settled_before_is_a_duplicate_and_the_backoff_has_passed(
-    make: Callable[..., Instance],
-) -> None:
+def test_an_event_that_was_settled_before_is_a_duplicate(make: Callable[..., Instance]) -> None:
+    """For another event the backoff has passed."""
     instance = make()
     assert instance.deliver("a") == (204, "started", None)
     assert instance.deliver("b") == (503, "deferred", "backoff")

@@ -55,9 +55,8 @@ def said(receipt: dict[str, Any]) -> str:
     return f"{receipt['outcome']} {receipt.get('reason', '')}".strip()
 
 
-def test_a_failed_member_is_one_look_at_the_task_one_at_the_group_and_one_put(
-    function: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_a_failed_member_makes_two_looks_and_one_put(function: Function, httpx_mock: HTTPXMock) -> None:
+    """One look at the task, and one at the group."""
     httpx_mock.add_response(method="GET", url=SHOW, json=MEMBER)
     httpx_mock.add_response(method="GET", url=SHOW_GROUP, json=group(failed_object_record={"list_file_key": LIST_KEY}))
     httpx_mock.add_response(method="PUT", url=RETRY, headers={"X-Request-Id": "0a-1"})
@@ -335,9 +334,10 @@ def test_a_retry_that_oms_refused_does_not_count_in_the_budget(function: Functio
         ({"html": "<html>"}, "unconfirmed timeout"),
     ],
 )
-def test_a_retry_without_an_answer_is_looked_at_again_and_never_sent_again(
+def test_a_retry_without_an_answer_is_never_sent_again(
     seen_afterwards: dict[str, Any], outcome: str, function: Function, httpx_mock: HTTPXMock
 ) -> None:
+    """The group is looked at again."""
     httpx_mock.add_response(method="GET", url=SHOW_GROUP, json=group())
     httpx_mock.add_exception(httpx.ReadTimeout("no answer"), method="PUT", url=RETRY)
     httpx_mock.add_response(method="GET", url=SHOW_GROUP, **seen_afterwards)
@@ -347,9 +347,8 @@ def test_a_retry_without_an_answer_is_looked_at_again_and_never_sent_again(
     assert methods(httpx_mock) == ["GET group", "PUT retry", "GET group"]
 
 
-def test_without_a_connection_nothing_was_retried_and_nothing_is_looked_at_again(
-    function: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_without_a_connection_no_group_was_retried(function: Function, httpx_mock: HTTPXMock) -> None:
+    """Nothing is looked at again."""
     httpx_mock.add_response(method="GET", url=SHOW_GROUP, json=group())
     httpx_mock.add_exception(httpx.ConnectError("refused"), method="PUT", url=RETRY)
     assert function.post(json={"group_id": GROUP}).status_code == 503
@@ -388,9 +387,8 @@ def test_forty_notices_of_forty_members_at_once_make_one_put(function: Function,
     assert set(counted) <= {"deferred backoff", "deferred in_progress"}
 
 
-def test_the_budget_and_the_backoff_are_the_groups_whichever_member_failed(
-    make_function: Make, httpx_mock: HTTPXMock
-) -> None:
+def test_the_budget_and_the_backoff_are_the_groups(make_function: Make, httpx_mock: HTTPXMock) -> None:
+    """Whichever member failed."""
     httpx_mock.add_response(url=SHOW, json=MEMBER, is_reusable=True)
     httpx_mock.add_response(url=f"{TASKS}/7", json=MEMBER | {"id": 7}, is_reusable=True)
     document = group(failed_object_record={"result": True, "list_file_key": LIST_KEY})
@@ -532,9 +530,8 @@ def test_a_key_that_the_gateway_refuses_for_a_group_is_not_used_again(
     assert said(function.receipts()[1]) == "deferred credentials"
 
 
-def test_a_notice_that_came_while_the_group_ran_restarts_it_when_it_comes_again(
-    function: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_a_notice_that_came_while_the_group_ran_restarts_it(function: Function, httpx_mock: HTTPXMock) -> None:
+    """When it comes again."""
     httpx_mock.add_response(url=SHOW, json=MEMBER, is_reusable=True)
     for status in (2, 5, 2):
         httpx_mock.add_response(method="GET", url=SHOW_GROUP, json=group(status))

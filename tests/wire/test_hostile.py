@@ -208,9 +208,7 @@ UNSIGNED_HEADERS: list[dict[str, str]] = [
 ]
 
 
-def test_a_signed_body_that_comes_again_with_other_headers_starts_nothing_again(
-    every_method: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_a_signed_body_with_other_headers_starts_nothing_again(every_method: Function, httpx_mock: HTTPXMock) -> None:
     """It started four times: by another Idempotency-Key, by other ce- headers, by another Content-Type."""
     httpx_mock.add_response(method="GET", url=SHOW, json=shown(), is_reusable=True)
     httpx_mock.add_response(method="POST", url=START)

@@ -26,9 +26,8 @@ def test_an_event_that_comes_again_after_it_was_settled_is_a_duplicate(
     assert [receipt["outcome"] for receipt in function.receipts()] == ["started", "duplicate", "duplicate"]
 
 
-def test_an_id_is_one_with_its_source_and_a_direct_call_without_an_id_has_no_twin(
-    function: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_an_id_is_one_with_its_source(function: Function, httpx_mock: HTTPXMock) -> None:
+    """A direct call without an id has no twin."""
     httpx_mock.add_response(url=SHOW, json=shown(2), is_reusable=True)
     key = {"Idempotency-Key": "e"}
     function.post(json=event("e"), headers=STRUCTURED)
@@ -205,9 +204,10 @@ def test_what_only_an_operator_can_cure_is_refused_at_error(function: Function, 
 
 
 @pytest.mark.parametrize(("setting", "outcome"), [("false", "refused"), ("true", "started")])
-def test_archived_objects_are_not_paid_for_again_unless_the_operator_says_so(
+def test_archived_objects_are_not_restored_again(
     setting: str, outcome: str, make_function: Callable[..., Function], httpx_mock: HTTPXMock
 ) -> None:
+    """Restoring them costs money. The operator may allow it."""
     httpx_mock.add_response(url=SHOW, json=shown(enable_restore=True))
     httpx_mock.add_response(method="POST", url=START, is_optional=True)
     function = make_function(RESTART_ARCHIVED=setting)
@@ -299,9 +299,7 @@ def test_a_refusal_that_cannot_be_remembered_as_told_is_not_told(make_simulated:
     assert world.deliver("b")[1]["reason"] == "ledger"
 
 
-def test_a_restart_that_others_are_always_faster_with_is_tried_again_later(
-    make_simulated: Callable[..., Simulated],
-) -> None:
+def test_a_restart_that_others_always_outrun_is_deferred(make_simulated: Callable[..., Simulated]) -> None:
     async def never(*_arguments: Any) -> bool:
         return False
 

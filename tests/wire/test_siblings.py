@@ -79,9 +79,10 @@ def test_two_failed_members_of_one_group_make_one_put(backoff: str, make_functio
         (204, shown(2), "already_running"),
     ],
 )
-def test_a_second_part_has_the_outcome_of_the_first_where_nothing_was_started(
+def test_a_second_part_has_the_outcome_of_the_first(
     status: int, answer: dict[str, Any], said: str, function: Function, httpx_mock: HTTPXMock
 ) -> None:
+    """Where nothing was started."""
     httpx_mock.add_callback(slowly(json=answer), url=SHOW)
     assert batch(function, event("e-1"), event("e-1"), event("e-2")) == (status, [(said, False)] * 3)
 

@@ -281,7 +281,7 @@ def test_the_answer_to_the_start_decides(
         (None, "unconfirmed", "timeout", 503),
     ],
 )
-def test_a_start_without_an_answer_is_looked_at_again_and_never_sent_again(
+def test_a_start_without_an_answer_is_never_sent_again(
     seen_afterwards: dict[str, object] | None,
     outcome: str,
     reason: str | None,
@@ -289,6 +289,7 @@ def test_a_start_without_an_answer_is_looked_at_again_and_never_sent_again(
     function: Function,
     httpx_mock: HTTPXMock,
 ) -> None:
+    """The task is looked at again."""
     httpx_mock.add_response(url=SHOW, json=shown())
     httpx_mock.add_exception(httpx.ReadTimeout("no answer"), method="POST", url=START)
     if seen_afterwards:
@@ -300,9 +301,8 @@ def test_a_start_without_an_answer_is_looked_at_again_and_never_sent_again(
     assert (receipt["outcome"], receipt.get("reason"), receipt["start_called"]) == (outcome, reason, True)
 
 
-def test_without_a_connection_nothing_was_started_and_nothing_is_looked_at_again(
-    function: Function, httpx_mock: HTTPXMock
-) -> None:
+def test_without_a_connection_nothing_was_started(function: Function, httpx_mock: HTTPXMock) -> None:
+    """Nothing is looked at again."""
     httpx_mock.add_response(url=SHOW, json=shown())
     httpx_mock.add_exception(httpx.ConnectError("refused"), method="POST", url=START)
     assert function.post(json=FAILED_EVENT, headers=STRUCTURED).status_code == 503
@@ -366,7 +366,7 @@ LISTED: dict[str, Any] = {
         ("true", False, shown(**LISTED), False),
     ],
 )
-def test_failed_objects_only_where_somebody_says_so_or_the_task_has_a_list_of_them(
+def test_when_only_failed_objects_are_migrated(
     setting: str | None,
     asked: bool | None,  # noqa: FBT001  # a column of the table
     task: dict[str, object],
@@ -374,6 +374,7 @@ def test_failed_objects_only_where_somebody_says_so_or_the_task_has_a_list_of_th
     make_function: Callable[..., Function],
     httpx_mock: HTTPXMock,
 ) -> None:
+    """Where a request says so, or the task has a list of them."""
     httpx_mock.add_response(url=SHOW, json=task)
     httpx_mock.add_response(method="POST", url=START)
     function = make_function(OMS_MIGRATE_FAILED_OBJECT=setting)

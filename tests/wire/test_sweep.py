@@ -188,9 +188,8 @@ def test_a_task_that_is_deleted_between_list_and_look_is_left_alone(make_world: 
     assert [one["outcome"] for one in world.written] == ["not_found", "swept"]
 
 
-def test_a_row_that_stands_on_two_pages_counts_once_and_garbage_is_passed_over(
-    make_world: Callable[..., World],
-) -> None:
+def test_a_row_that_stands_on_two_pages_counts_once(make_world: Callable[..., World]) -> None:
+    """Garbage is passed over."""
     world = make_world()
     world.tasks = {1: task(1)}
     garbage: list[Any] = [None, 7, [], {}, {"id": "x"}, {"id": True}, {"id": 9, "start_time": "soon", "name": 5}]
@@ -231,9 +230,8 @@ def test_a_list_that_cannot_be_read_is_answered_503(
     assert world.counts() == (0, 0, 0, 0, 0, 0)
 
 
-def test_after_a_task_that_is_unavailable_the_rest_goes_on_and_the_reply_is_503(
-    make_world: Callable[..., World],
-) -> None:
+def test_after_a_task_that_is_unavailable_the_rest_goes_on(make_world: Callable[..., World]) -> None:
+    """The reply is 503."""
     world = make_world()
     world.tasks = {n: task(n, hours=9 - n) for n in (1, 2)}
     world.answers = {"GET 1": httpx.Response(503)}

@@ -199,13 +199,14 @@ def test_every_sender_starts_the_same_task_in_the_same_way(
         (shown(4, group_type="SYNC_TASK"), "refused", "refused"),
     ],
 )
-def test_the_outcome_for_a_task_depends_on_what_was_said_and_not_on_who_said_it(
+def test_the_outcome_depends_on_what_was_said(
     task: dict[str, object],
     intent_failed: str,
     requested: str,
     make_function: Callable[..., Function],
     httpx_mock: HTTPXMock,
 ) -> None:
+    """It does not depend on who said it."""
     httpx_mock.add_response(method="GET", url=SHOW, json=task, is_reusable=True)
     httpx_mock.add_response(method="POST", url=START, is_reusable=True, is_optional=True)
     for sender, (deliver, _) in SENDERS.items():

@@ -143,9 +143,8 @@ def test_the_trace_is_the_senders_if_it_told_of_one(mode: str, watched: Watched,
     assert context_of(show).trace_id == context_of(delivery).trace_id
 
 
-def test_requests_are_counted_by_outcome_dialect_and_reason_and_calls_are_timed(
-    watched: Watched, httpx_mock: HTTPXMock
-) -> None:
+def test_requests_are_counted_by_outcome_dialect_and_reason(watched: Watched, httpx_mock: HTTPXMock) -> None:
+    """Calls are timed."""
     httpx_mock.add_response(url=SHOW, json=shown(2))
     httpx_mock.add_response(url=SHOW, status_code=503)
     httpx_mock.add_exception(httpx.ConnectError("no"), url=SHOW)
@@ -193,9 +192,10 @@ def test_a_watched_transport_closes_the_one_that_it_watches(watched: Watched, ht
     assert inner._connections is None  # noqa: SLF001
 
 
-def test_without_the_variable_nothing_is_told_and_nothing_of_it_is_imported(
+def test_without_the_variable_nothing_is_exported(
     make_function: Callable[..., Function], httpx_mock: HTTPXMock
 ) -> None:
+    """Nothing of it is imported either."""
     code = "import sys, main; sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
 
     def imported(**settings: str) -> int:
@@ -242,10 +242,8 @@ def test_each_instance_has_counters_of_its_own() -> None:
         ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", None),
     ],
 )
-def test_an_export_takes_two_seconds_at_most_unless_the_environment_says_otherwise(
-    name: str, seconds: float | None, environment: pytest.MonkeyPatch
-) -> None:
-    """Then the exporter gets None, and reads the variable itself."""
+def test_an_export_takes_two_seconds_at_most(name: str, seconds: float | None, environment: pytest.MonkeyPatch) -> None:
+    """Unless the environment says otherwise: then the exporter gets None, and reads the variable itself."""
     given: list[float | None] = []
 
     def exporter(*, timeout: float | None) -> InMemorySpanExporter:

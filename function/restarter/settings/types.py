@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetPydanticSchema, SecretStr, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetPydanticSchema,
+    SecretStr,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError, from_json
 from pydantic_core.core_schema import no_info_plain_validator_function
 from pydantic_settings import NoDecode
@@ -292,7 +300,7 @@ RestartBudget = Annotated[Budget, NoDecode, BeforeValidator(_budget)]
 Duration = Annotated[float, BeforeValidator(_duration)]
 NotifyUrl = Annotated[SecretStr, AfterValidator(_notify_url)]
 # Its own check is enough: pydantic's for each class of address would cost each start 2 ms.
-LEDGER_SCHEMA = GetPydanticSchema(lambda _type, _handler: no_info_plain_validator_function(_ledger))
-RestartLedger = Annotated[LedgerAddress, NoDecode, LEDGER_SCHEMA]
+LEDGER_SCHEMA = GetPydanticSchema(lambda *_: no_info_plain_validator_function(_ledger))
+RestartLedger = Annotated[LedgerAddress, NoDecode, LEDGER_SCHEMA, WithJsonSchema({"type": "string"})]
 CryptoType = Literal["DEFAULT", "KMS"]
 KmsKeyId = Annotated[str, _matches(re.compile(r"[!-~]{36}"), "must have 36 printable characters")]
