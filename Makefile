@@ -9,6 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 RUNTIME := function/requirements.txt
 SHARED := function/requirements-redis.txt
 WATCHED := function/requirements-otel.txt
+TOLD := function/requirements-notify.txt
 DEMO := infra/demo/requirements.txt
 DEV := tests/requirements.txt
 BENCH := tests/bench/requirements.txt
@@ -66,7 +67,8 @@ lock: .venv/dev ## make the requirement files anew from pyproject.toml; pins cha
 	$(LOCK) --extra redis --constraint $(RUNTIME) --output-file $(SHARED)
 	$(LOCK) --extra otel --constraint $(RUNTIME) --output-file $(WATCHED)
 	$(LOCK) --extra demo --constraint $(RUNTIME) --output-file $(DEMO)
-	$(LOCK) --extra redis --extra otel --extra demo --extra operator --extra dev --constraint $(RUNTIME) --output-file $(DEV)
+	$(LOCK) --extra redis --extra otel --extra notify --extra demo --extra operator --extra dev --constraint $(RUNTIME) --output-file $(DEV)
+	$(LOCK) --extra notify --constraint $(DEV) --output-file $(TOLD)
 	$(LOCK) --extra bench --constraint $(DEV) --output-file $(BENCH)
 
 upgrade: ## make lock, with the newest of everything

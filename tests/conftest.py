@@ -28,6 +28,7 @@ OURS: tuple[str, ...] = (
     "HUAWEICLOUD_",
     "CLOUD_SDK_",
     "IAM_",
+    "NOTIFY_",
     "EVENT_TYPES",
     "SECRETS_DIR",
     "LOG_LEVEL",

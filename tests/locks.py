@@ -22,8 +22,9 @@ LOCKS = {
     "function/requirements.txt": (),
     "function/requirements-redis.txt": ("redis",),
     "function/requirements-otel.txt": ("otel",),
+    "function/requirements-notify.txt": ("notify",),
     "infra/demo/requirements.txt": ("demo",),
-    "tests/requirements.txt": ("redis", "otel", "demo", "operator", "dev"),
+    "tests/requirements.txt": ("redis", "otel", "notify", "demo", "operator", "dev"),
     "tests/bench/requirements.txt": ("bench",),
 }
 # What only `make bench` installs: without it the check stops there instead of calling it missing.

@@ -21,6 +21,7 @@ from restarter.model.request import Event, Ignored
 from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
 from restarter.reporting import receipt
+from restarter.reporting.notify import Notifier
 from restarter.reporting.redaction import Mask
 from restarter.reporting.reply import Entry, Reply, reply_to
 from restarter.restart import Restarter
@@ -75,6 +76,7 @@ class Pipeline:
         self._options = DecodeOptions.of(settings)
         oms = Oms(settings, resources.transport, resources.credentials, resources.now)
         self._restarter = Restarter(settings, oms, resources.ledger, resources.now, resources.observer)
+        self._notifier = Notifier(settings, resources.ledger)
         self._sweeper = Sweeper(settings, oms, self._restarter, resources.now)
 
     def begin(self, seconds: float | None = None, platform_key: AccessKey | None = None) -> DeliveryContext:
@@ -106,8 +108,11 @@ class Pipeline:
                         siblings = Siblings()
                         results = await asyncio.gather(*(self._act_once(part, context, siblings) for part in read))
             except DeliveryError as error:
-                return self.error_reply(error, context, trace_id)
-            return self._reply([result for of_part in results for result in of_part], context, trace_id)
+                reply = self.error_reply(error, context, trace_id)
+            else:
+                reply = self._reply([result for of_part in results for result in of_part], context, trace_id)
+            await self._notifier.tell(reply.receipts, context)
+            return reply
 
     def _read(
         self, authenticated: AuthenticatedDelivery, outer: AuthenticatedDelivery | None

@@ -1,7 +1,7 @@
 """Every block of function/README.md that shows the operator's command on the playground, run as it stands.
 
 Such a block begins with `make operator …`; an empty line and the output follow. The list of `failed` is what a
-terminal shows. Times are not compared, nor are blanks at the end of a row.
+terminal shows. Times and ports are not compared, nor are blanks at the end of a row.
 """
 
 import fcntl
@@ -25,6 +25,7 @@ from readmes import Document
 FUNCTION = Document.read("function/README.md")
 WIDTH = 104
 TIME = re.compile(r"(?:\d{4}-)?\d\d-\d\d[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|\+00:00)")
+PORT = re.compile(r"(?<=http://127\.0\.0\.1:)\d+")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 MAKE = shutil.which("make") or "make"
 # What the report in README tells of.
@@ -101,7 +102,11 @@ def on_terminal(made: str, settings: Path) -> str:
 
 
 def comparable(text: str) -> list[str]:
-    return [TIME.sub("<time>", COLOUR.sub("", line)).strip() for line in text.splitlines() if line.strip()]
+    return [
+        PORT.sub("<port>", TIME.sub("<time>", COLOUR.sub("", line))).strip()
+        for line in text.splitlines()
+        if line.strip()
+    ]
 
 
 def test_there_are_such_blocks() -> None:

@@ -1,6 +1,7 @@
 """`report` tells what happened to each task from receipts, however they were exported, in bounded memory."""
 
 import json
+import re
 import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -221,3 +222,60 @@ def test_more_tasks_than_are_kept_are_said(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(report, "MAX_TASKS", 2)
     _, output = run(lines([receipt(str(n)) for n in range(4)]))
     assert output.endswith("2 receipts are about further tasks; read fewer files at once to see them\n")
+
+
+def test_a_page_has_the_night_the_causes_and_who_has_to_do_what(tmp_path: Path) -> None:
+    """All text is text, and nothing is loaded: no address of another place, no script."""
+    at = datetime.now(UTC).replace(microsecond=0)
+    failed: dict[str, Any] = {
+        "intent": "failed",
+        "event_age_s": 600,
+        "failure_reason": "TRF.0055",
+        "dialect": "<script>",
+    }
+    night = [
+        receipt("2", "refused", reason="permanent_failure", advice="Free <b>the</b> bucket.", **failed),
+        receipt("3", task_name='"><img src=x>', **failed),
+        receipt("", "refused", reason="paused", group_id="8a1f"),
+    ]
+    told = [one | {"time": (at + timedelta(minutes=number)).isoformat()} for number, one in enumerate(night)]
+    page = tmp_path / "night.html"
+    status, output = run(lines([*told, receipt("4")]), "--html", str(page), "--since", "1d")
+    text = page.read_text("utf-8")
+    assert (status, output) == (0, f"Wrote {page}\n")
+    assert "<p>4 receipts, 0 other lines</p>" in text
+    assert "<tr><td>TRF.0055</td><td>2</td><td>1</td><td>600 s</td><td>1</td></tr>" in text
+    assert "<tr><td>2</td><td>TRF.0055</td><td>Free &lt;b&gt;the&lt;/b&gt; bucket.</td></tr>" in text
+    assert text.count("<svg ") == 1
+    assert "&lt;img src=x&gt;" in text
+    assert not re.search(r"<(script|img|link|iframe)|(src|href)=\"|url\((?!#)|@import|<b>", text)
+    assert set(re.findall(r"https?://[^\"' <]+", text)) == {"http://www.w3.org/2000/svg"}
+
+
+def test_a_page_says_what_it_leaves_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("restarter.cli.command.MOST_OF_NIGHT", 2)
+    monkeypatch.setattr("restarter.cli.report_page.MOST_ROWS", 1)
+    monkeypatch.setattr(report, "MAX_TASKS", 2)
+    at = datetime.now(UTC).isoformat()
+    refused = [receipt(str(number), "refused", advice="Do it.", intent="failed", time=at) for number in range(3)]
+    page = tmp_path / "night.html"
+    old = receipt(time=(datetime.now(UTC) - timedelta(days=2)).isoformat())
+    run(lines([*refused, old]), "--html", str(page), "--since", "1d")
+    text = page.read_text("utf-8")
+    assert "<p>3 receipts, 0 other lines, 1 older ones left out</p>" in text
+    assert "<p>Not shown: 1 tasks more; without --html all are listed.</p>" in text
+    assert "<p>1 receipts are about further tasks; read fewer files at once to see them.</p>" in text
+
+
+def test_a_page_without_times_and_tasks_has_no_picture(tmp_path: Path) -> None:
+    page = tmp_path / "night.html"
+    run(lines([{"severity": "WARNING", "message": "m", "outcome": "unauthenticated"}]), "--html", str(page))
+    text = page.read_text("utf-8")
+    assert "<svg" not in text
+    assert text.count("<p>none</p>") == 2
+
+
+def test_without_a_receipt_there_is_no_page(tmp_path: Path) -> None:
+    status, _ = run("hello\n", "--html", str(tmp_path / "night.html"))
+    assert status == 1
+    assert not (tmp_path / "night.html").exists()

@@ -196,6 +196,7 @@ def test_no_secret_is_in_a_repr_or_in_a_traceback(environment: pytest.MonkeyPatc
         "oms_connection_string": f"AccountName={canary}",
         "oms_json_auth_file": f'{{"key": "{canary}"}}',
         "restart_ledger": f"redis://:{canary}@localhost",
+        "notify_urls": f"json://user:{canary}@localhost/{canary}",
         "oms_profiles": f'{{"aws": {{"dst_ak": "{canary}", "dst_sk": "{canary}"}}}}',
         "iam_user": "u",
         "iam_domain": "d",

@@ -10,7 +10,7 @@ import click
 from restarter import callers
 from restarter.cli.check_keys import Asked, check_keys
 from restarter.cli.check_ledger import check_ledger
-from restarter.cli.check_surroundings import ClockWatch, check_sources_of_keys, platform
+from restarter.cli.check_surroundings import ClockWatch, check_notify, check_sources_of_keys, platform
 from restarter.cli.output import Finding
 from restarter.http.transport import Transport
 from restarter.model.delivery import DeliveryContext
@@ -34,13 +34,14 @@ WITHOUT_GROUPS = "without oms:taskgroup:get and oms:taskgroup:update failed task
 TRY_AGAIN = "try again later; if it stays so, look the code up in OMS's list of error codes"
 
 
-async def check(*, everything: bool = False, as_json: bool = False, keys_of: str | None = None) -> int:
+async def check(keys_of: str | None, *, everything: bool, notify: bool, as_json: bool) -> int:
     """Print each finding.
 
     Args:
-        everything: Also the rights for each call, the clock, and what lies around the function.
-        as_json: One object a line.
         keys_of: The id of a task whose buckets are opened with the storage keys.
+        everything: Also the rights for each call, the clock, and what lies around the function.
+        notify: Send a test message to each address of NOTIFY_URLS.
+        as_json: One object a line.
 
     Returns:
         The exit status: 0 when all is well, 1 when not, 2 when the settings do not load.
@@ -53,7 +54,7 @@ async def check(*, everything: bool = False, as_json: bool = False, keys_of: str
     for name in misspelt_names() if not faults else ():
         _print(Finding(check="settings", found=name, to_do=RENAME_IT), as_json=as_json)
     all_well = True
-    async for finding in _findings(settings, keys_of, everything=everything):
+    async for finding in _findings(settings, keys_of, everything=everything, notify=notify):
         _print(finding, as_json=as_json)
         all_well &= finding.ok
     if faults:
@@ -73,7 +74,9 @@ def _load() -> tuple[Settings | None, list[str]]:
         return None, faults
 
 
-async def _findings(settings: Settings, keys_of: str | None, *, everything: bool) -> AsyncIterator[Finding]:
+async def _findings(
+    settings: Settings, keys_of: str | None, *, everything: bool, notify: bool
+) -> AsyncIterator[Finding]:
     profiles = sum(keys.dst_ak is not None for keys in settings.profiles().values())
     yield Finding(
         check="settings", found=f"project {settings.oms_project_id}, {profiles} set(s) of storage credentials"
@@ -87,6 +90,9 @@ async def _findings(settings: Settings, keys_of: str | None, *, everything: bool
             yield finding
     if keys_of is not None:
         async for finding in check_keys(Asked(settings, oms, _context, _failed), keys_of):
+            yield finding
+    if notify:
+        async for finding in check_notify(settings):
             yield finding
     if everything:
         yield watch.finding()

@@ -8,6 +8,7 @@ from restarter.callers.google_oidc import KEYS_URL
 from restarter.cli.output import Finding
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import Sender
+from restarter.reporting.notify import TEST, send
 from restarter.settings.model import Settings
 
 TIMEOUT_S = 5.0  # for one server
@@ -15,6 +16,7 @@ MAX_SKEW_S = 60.0
 SET_CLOCK = "set the clock of this machine (NTP); OMS accepts signatures within 15 minutes"
 REACH_SMN = "let the function reach it, or give the certificate in CALLER_SMN_CERTIFICATE"
 REACH_GOOGLE = "let the function reach it, or give the keys in CALLER_OIDC_KEYS"
+NAME_THEM = "set NOTIFY_URLS to addresses as Apprise documents them for each service, and let the function reach them"
 # Variables that only one platform sets, and what it does with a delivery that is answered 503.
 PLATFORMS = (
     (
@@ -58,6 +60,18 @@ class ClockWatch:
         ok = abs(self._skew_s) <= MAX_SKEW_S
         text = f"{abs(self._skew_s):.0f} s {'ahead of' if self._skew_s > 0 else 'behind'} OMS's"
         return Finding(check="clock", found=text, ok=ok, to_do=None if ok else SET_CLOCK)
+
+
+async def check_notify(settings: Settings) -> AsyncIterator[Finding]:
+    """Whether each address of NOTIFY_URLS takes a test message. Only its scheme is shown."""
+    if not settings.notify_urls:
+        yield Finding(check="notify", found="NOTIFY_URLS is not set", ok=False, to_do=NAME_THEM)
+        return
+    took = await send(settings.notify_urls, *(text.in_(settings.restart_language) for text in TEST))
+    for number, (url, ok) in enumerate(zip(settings.notify_urls, took, strict=True), 1):
+        about = f"address {number} ({url.get_secret_value().partition(':')[0]})"
+        said = "took a test message" if ok else "did not take a test message"
+        yield Finding(check="notify", found=f"{about}: {said}", ok=ok, to_do=None if ok else NAME_THEM)
 
 
 async def check_sources_of_keys(settings: Settings, sender: Sender) -> AsyncIterator[Finding]:

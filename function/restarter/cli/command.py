@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import sys
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -14,6 +15,7 @@ from restarter import __version__
 from restarter.cli.output import interruptible, plain
 
 if TYPE_CHECKING:
+    from restarter.cli.report import Report
     from restarter.model.delivery import Delivery
     from restarter.settings.model import Settings
 
@@ -21,6 +23,7 @@ PATH = click.Path(exists=True, allow_dash=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 NOT_WELL, WRONG_USAGE = 1, 2
 A_RECEIPT = 'expected is one JSON object a line, with "outcome" and "severity"'
+MOST_OF_NIGHT = 3_000  # receipts in the picture of report --html
 MAX_DAYS = 365  # of --since
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 as_json_option = click.option("--json", "as_json", is_flag=True, help="One object a line, for scripts.")
@@ -43,8 +46,9 @@ def cli(context: click.Context) -> None:
     "--all", "everything", is_flag=True, help="Also rights, clock, servers of keys, and a probe in the ledger."
 )
 @click.option("--keys", "keys_of", metavar="TASK_ID", help="Also open this task's buckets with each set of keys.")
+@click.option("--notify", is_flag=True, help="Also send a test message to each address of NOTIFY_URLS.")
 @as_json_option
-def check(keys_of: str | None, *, everything: bool, as_json: bool) -> None:
+def check(keys_of: str | None, **options: bool) -> None:
     """Prove settings and keys, and start nothing.
 
     Reads every setting, asks OMS for the tasks of each project by a name that none has and for a task group that is
@@ -55,7 +59,7 @@ def check(keys_of: str | None, *, everything: bool, as_json: bool) -> None:
 
     if keys_of is not None and not re.fullmatch(r"[0-9]{1,15}", keys_of):
         raise click.BadParameter("is not a task's id: up to 15 digits", param_hint="--keys")
-    raise SystemExit(asyncio.run(checks.check(everything=everything, as_json=as_json, keys_of=keys_of)))
+    raise SystemExit(asyncio.run(checks.check(keys_of, **options)))
 
 
 @cli.command(short_help="Say what the function would do with a saved delivery.")
@@ -140,7 +144,12 @@ def failed(project: str | None, credentials: str, since: str | None, **options: 
 @click.argument("files", metavar="[FILE...]", type=click.File("r", encoding="utf-8", errors="replace"), nargs=-1)
 @click.option("--json", "as_json_lines", is_flag=True, help="One object a line: the totals, then each task.")
 @click.option("--since", metavar="DURATION", help="Leave out receipts that are older, like 12h.")
-def report_command(files: tuple[TextIO, ...], *, as_json_lines: bool, since: str | None) -> None:
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write it as one page into this file.",
+)
+def report_command(files: tuple[TextIO, ...], html: Path | None, *, as_json_lines: bool, since: str | None) -> None:
     """Tell what happened last night, from receipts in FILE... or on standard input.
 
     Reads plain receipts and exports of Cloud Logging and LTS: for each task when it failed and was started, how often,
@@ -152,7 +161,7 @@ def report_command(files: tuple[TextIO, ...], *, as_json_lines: bool, since: str
     from restarter.cli import report  # noqa: PLC0415  # as above
 
     earliest = datetime.now(UTC) - timedelta(seconds=_seconds(since)) if since is not None else None
-    found = report.Report()
+    found = report.Report(latest=deque(maxlen=MOST_OF_NIGHT if html else 0))
     for file in files or (sys.stdin,):
         name = plain(str(getattr(file, "name", "<stdin>"))).replace("<stdin>", "standard input")
         before = found.receipts + found.too_old
@@ -163,9 +172,24 @@ def report_command(files: tuple[TextIO, ...], *, as_json_lines: bool, since: str
             click.echo(f"{name}: no line is a receipt; {A_RECEIPT}", err=True)
     if earliest is not None and found.receipts and not found.timed:
         click.echo("No receipt has a time, so --since left nothing out.", err=True)
-    for text in report.as_json(found) if as_json_lines else report.as_lines(found):
-        click.echo(text)
+    if html and found.receipts:
+        _write_page(found, html)
+    else:
+        for text in report.as_json(found) if as_json_lines else report.as_lines(found):
+            click.echo(text)
     raise SystemExit(0 if found.receipts + found.too_old else NOT_WELL)
+
+
+def _write_page(found: "Report", html: Path) -> None:
+    """Write the page of `report --html`, and say so on stderr."""
+    from restarter.cli.night import night_of  # noqa: PLC0415  # as above
+    from restarter.cli.report_page import page  # noqa: PLC0415  # as above
+
+    kept = len(found.latest)
+    note = f"The picture shows the last {kept} receipts." if kept == MOST_OF_NIGHT else ""
+    with html.open("w", encoding="utf-8") as file:
+        file.writelines(line + "\n" for line in page(found, night_of(found.latest), note))
+    click.echo(f"Wrote {plain(str(html))}", err=True)
 
 
 def _settings() -> "Settings":

@@ -202,7 +202,7 @@ async def _reply(
     delivery: Delivery, settings: Settings, transport: OfflineTransport, explanation: Explanation
 ) -> Reply:
     """One pass through the real pipeline with an empty ledger."""
-    offline = settings.model_copy(update={"restart_ledger": MemoryAddress()})
+    offline = settings.model_copy(update={"restart_ledger": MemoryAddress(), "notify_urls": ()})
     application = Application(lambda: offline, observer=explanation, transport=transport, write=lambda _: None)
     pipeline = application.pipeline()
     lent = None if isinstance(transport, LookingTransport) else PLACEHOLDER_KEY

@@ -1,7 +1,7 @@
 """`report`: what happened to each task, told from receipts. It reads line by line and keeps one entry for each task."""
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ from typing import Any
 
 from restarter.cli.output import number, plain
 
-MAX_TASKS = 50_000
+MAX_TASKS = 20_000  # OMS lists 10,000
 # Where exports keep the line that the function wrote: Cloud Logging, LTS, container logs.
 WRAPPERS = ("jsonPayload", "content", "message", "log", "textPayload")
 TIMES = ("timestamp", "time", "collectTime")
@@ -79,6 +79,12 @@ class TaskReport:
 
 
 Key = tuple[str, str]
+OF_NIGHT = (
+    *("task_id", "task_name", "group_id", "outcome", "reason", "intent"),
+    "event_age_s",
+    "failure_reason",
+    "advice",
+)
 
 
 @dataclass(slots=True)
@@ -98,6 +104,8 @@ class Report:
     """By what a receipt is about: `group_id`, `task_id` or `task_name`, and its value."""
     ids: dict[str, str | None] = field(default_factory=dict)
     """The id of each name; None where several have it."""
+    latest: deque[Mapping[str, Any]] = field(default_factory=deque)
+    """The receipts for the picture of the night; none are kept by default."""
 
     def add(self, line: str, since: datetime | None) -> None:
         """Take one line into account. `since`: lines with an earlier time are only counted."""
@@ -116,6 +124,9 @@ class Report:
         key = key_of(receipt)
         if key is None:
             return
+        if at is not None and self.latest.maxlen:
+            kept = {name: receipt[name] for name in OF_NIGHT if name in receipt}
+            self.latest.append(kept | {"time": at.isoformat()})
         if key not in self.entries and len(self.entries) >= MAX_TASKS:
             self.tasks_not_kept += 1
             return

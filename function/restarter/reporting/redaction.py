@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from enum import StrEnum
 from typing import Any
+from urllib.parse import unquote, unquote_plus
 
 from pydantic import BaseModel, Secret, SecretStr
 from pydantic_core import from_json
@@ -93,8 +94,10 @@ def _secrets_of(value: Any) -> Iterator[str]:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """A secret, and the secret parts of one that is a document or a connection string."""
+    """A secret, and the secret parts of one that is a document, a connection string or an address."""
     yield secret
+    if re.match(r"[A-Za-z0-9+.-]{1,32}://", secret):  # of a service that tells people: any part of it may be a token
+        yield from (read(part) for part in re.split(r"[/:@?&=]+", secret) for read in (str, unquote, unquote_plus))
     yield secret.removeprefix("whsec_")
     yield from re.findall(r"(?:AccountKey|SharedAccessSignature)=([^;]{1,2048})", secret)
     with suppress(ValueError, TypeError):  # of what is no document

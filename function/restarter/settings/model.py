@@ -31,6 +31,7 @@ from restarter.settings.types import (
     Key,
     KeySet,
     KmsKeyId,
+    NotifyUrl,
     Origin,
     Password,
     ProfileName,
@@ -161,6 +162,8 @@ class Settings(BaseSettings, CheckedTogether):
     caller_oidc_keys: KeySet | None = None
     caller_trust_platform: bool = False
     caller_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(comma_separated)] = ("*",)
+
+    notify_urls: Annotated[tuple[NotifyUrl, ...], NoDecode, BeforeValidator(comma_separated)] = ()
 
     event_types_failed: Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)] = ()
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(upper_case)] = "INFO"

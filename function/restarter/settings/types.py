@@ -4,6 +4,7 @@ import ipaddress
 import re
 from base64 import b64decode
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -212,6 +213,15 @@ def _budget(value: Any) -> Any:
     raise PydanticCustomError("budget", "must be like 5/24h: restarts in a window of s, m, h or d, up to 31d")
 
 
+def _notify_url(value: SecretStr) -> SecretStr:
+    """An address of Apprise, which looks at the rest of it when it sends the first message."""
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]{0,31}://.", value.get_secret_value()):
+        raise PydanticCustomError("notify", "must be addresses of Apprise, like mailto://… or json://…")
+    if find_spec("apprise") is None:
+        raise PydanticCustomError("notify", "needs the package apprise: install the extra notify")
+    return value
+
+
 def _ledger(value: Any) -> LedgerAddress:
     try:
         return value if isinstance(value, LedgerAddress) else parse_ledger_address(str(value))
@@ -288,6 +298,7 @@ Email = Annotated[
 Origin = Annotated[str, _matches(re.compile(r"\*|[A-Za-z0-9.:-]{1,253}"), "each must be a host, or * for any")]
 RestartBudget = Annotated[Budget, NoDecode, BeforeValidator(_budget)]
 Duration = Annotated[float, BeforeValidator(_duration)]
+NotifyUrl = Annotated[SecretStr, AfterValidator(_notify_url)]
 # Its own check is enough: pydantic's for each class of address would cost each start 2 ms.
 LEDGER_SCHEMA = GetPydanticSchema(lambda *_: no_info_plain_validator_function(_ledger))
 RestartLedger = Annotated[LedgerAddress, NoDecode, LEDGER_SCHEMA, WithJsonSchema({"type": "string"})]

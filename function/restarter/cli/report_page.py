@@ -1,0 +1,77 @@
+"""The report as one page that loads nothing: the night, totals, causes, who has to do what. No I/O here."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+
+from restarter.cli.night import Night
+from restarter.cli.night_picture import draw
+from restarter.cli.output import number, plain
+from restarter.cli.report import Report, TaskReport
+
+MOST_ROWS = 1000
+STYLE = """
+:root { color-scheme: light dark } svg { max-width: 100%; height: auto }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1180px; padding: 0 1em }
+table { border-collapse: collapse; width: 100% }
+th, td { border-bottom: 1px solid #8886; padding: .3em .6em; text-align: left; vertical-align: top }
+td { overflow-wrap: anywhere }
+"""
+NOTHING_ELSE = "default-src 'none'; style-src 'unsafe-inline'"
+HEAD = f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Restarts of OMS tasks</title>
+<meta http-equiv="Content-Security-Policy" content="{NOTHING_ELSE}"><style>{STYLE}</style></head>
+<body><h1>Restarts of OMS tasks</h1>"""
+
+
+def page(report: Report, night: Night, note: str) -> Iterator[str]:
+    """The lines of the document. `note`: what the picture leaves out."""
+    yield HEAD
+    left_out = f", {report.too_old} older ones left out" if report.too_old else ""
+    yield f"<p>{number(report.receipts, 'receipt')}, {number(report.passed_over, 'other line')}{left_out}</p>"
+    if night.tasks:
+        yield draw([(f"{night.begins:%Y-%m-%d %H:%M} to {night.ends:%Y-%m-%d %H:%M}", night)], note)
+    for title, counter in (("Outcomes", report.outcomes), ("Senders", report.senders)):
+        yield from _table(title, (title[:-1], "receipts"), counter.most_common(MOST_ROWS))
+    tasks = report.tasks()
+    yield from _table("Causes", ("cause", "tasks", "starts", "failed for", "need a person"), _causes(tasks))
+    told = [task for task in tasks if task.advice]
+    rows = [(_name(task), task.failure_reason or task.reason or task.outcome, task.advice) for task in told[:MOST_ROWS]]
+    yield from _table("Who has to do what", ("task or group", "cause", "to do"), rows)
+    if len(told) > MOST_ROWS:
+        yield f"<p>Not shown: {len(told) - MOST_ROWS} tasks more; without --html all are listed.</p>"
+    if report.tasks_not_kept:
+        yield f"<p>{report.tasks_not_kept} receipts are about further tasks; read fewer files at once to see them.</p>"
+    yield "</body></html>"
+
+
+def _causes(tasks: Sequence[TaskReport]) -> list[tuple[str, int, int, str, int]]:
+    """A row for each cause, the most frequent first."""
+    found: dict[str, list[TaskReport]] = {}
+    for task in tasks:
+        found.setdefault(task.failure_reason or "no reason given", []).append(task)
+    return [
+        (
+            cause,
+            len(of),
+            sum(one.starts for one in of),
+            f"{sum(one.stood_s or 0 for one in of):.0f} s",
+            sum(one.advice is not None for one in of),
+        )
+        for cause, of in sorted(found.items(), key=lambda item: -len(item[1]))[:MOST_ROWS]
+    ]
+
+
+def _name(task: TaskReport) -> str:
+    return f"group {task.group_id}" if task.group_id else " ".join(filter(None, (task.task_id, task.task_name)))
+
+
+def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """A heading and its table; "none" where there are no rows."""
+    lines = ["".join(f"<td>{escape(plain(str(cell)))}</td>" for cell in row) for row in rows]
+    yield f"<h2>{escape(title)}</h2>"
+    if not lines:
+        yield "<p>none</p>"
+        return
+    yield f"<table><tr>{''.join(f'<th>{escape(head)}</th>' for head in heads)}</tr>"
+    yield from (f"<tr>{line}</tr>" for line in lines)
+    yield "</table>"

@@ -1,0 +1,137 @@
+"""Tells people of receipts at ERROR: once for each task and reason, those that come together in one message.
+
+Apprise knows the services (chats, mail, webhooks). It is an extra, and is imported at the first message only.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from restarter.ledger import Ledger, LedgerError, new_token
+from restarter.model.delivery import DeliveryContext
+from restarter.model.text import Language, Text
+from restarter.reporting.outcomes import Severity
+from restarter.settings.model import Settings
+
+if TYPE_CHECKING:
+    from apprise import Apprise
+
+MOST_S = 2.0  # for a delivery
+GATHER_S, QUIET_S = 1.0, 0.25  # for which others may join a message, and after which without another it is sent
+MOST_A_MINUTE, MINUTE_S = 10, 60.0  # messages of this instance
+MOST_WAITING = 1000  # receipts
+MOST_NAMES = 20  # in a message, of one cause
+MOST_OF_NAME = 80  # characters
+TITLE = Text("OMS migration: a person is needed ({count})", "OMS 迁移：需要人工处理（{count}）")
+TO_DO = Text("To do: {advice}", "处理：{advice}")
+MORE = Text("The same for {count} more: {names}", "另有 {count} 个相同：{names}")
+TEST = (Text("OMS migration: a test", "OMS 迁移：测试"), Text("This is where people are told.", "告警会发送到这里。"))
+LOG = logging.getLogger(__name__)
+Receipt = Mapping[str, Any]
+
+
+class Notifier:
+    """Tells people by one set of settings. Nothing that goes wrong here is raised; it is logged, without an address."""
+
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        self._urls, self._language = settings.notify_urls, settings.restart_language
+        self._window_s = settings.restart_budget.window_s
+        self._ledger = ledger
+        self._waiting: deque[Receipt] = deque(maxlen=MOST_WAITING)
+        self._sent: deque[float] = deque(maxlen=MOST_A_MINUTE)
+        self._sending: asyncio.Task[None] | None = None
+
+    async def tell(self, receipts: Sequence[Receipt], context: DeliveryContext) -> None:
+        """Tell of those at ERROR that nobody was told of yet, within MOST_S and the delivery's deadline."""
+        due = [one for one in receipts if one["severity"] is Severity.ERROR] if self._urls else []
+        if not due:
+            return
+        try:
+            async with asyncio.timeout(min(MOST_S, context.remaining())):
+                is_new = await asyncio.gather(*(self._is_new(one) for one in due))
+                self._waiting += [one for one, new in zip(due, is_new, strict=True) if new]
+                if self._waiting:
+                    self._sending = self._sending or asyncio.create_task(self._send())
+                    await asyncio.shield(self._sending)
+        except TimeoutError:
+            LOG.error("NOTIFY_URLS: not every address took the message in time")  # noqa: TRY400  # where is known
+
+    async def _is_new(self, receipt: Receipt) -> bool:
+        """Whether nobody was told of this task and reason in the window; also where the ledger does not answer."""
+        parts = (receipt.get("project_id"), _name(receipt), receipt["outcome"], receipt.get("reason"))
+        name = sha256("\0".join(map(str, parts)).encode()).hexdigest()[:40]
+        try:
+            return await self._ledger.mark(f"told:{name}", new_token(), self._window_s)
+        except LedgerError:
+            return True
+
+    async def _send(self) -> None:
+        """One message about all that wait, after a moment in which others may join them."""
+        before, until = 0, time.monotonic() + GATHER_S
+        try:
+            while len(self._waiting) > before and time.monotonic() < until:
+                before = len(self._waiting)
+                await asyncio.sleep(QUIET_S)
+        finally:
+            self._sending = None
+        now = time.monotonic()
+        if len(self._sent) == MOST_A_MINUTE and now - self._sent[0] < MINUTE_S:
+            LOG.warning("NOTIFY_URLS: %d messages in a minute; the rest waits for the next one", MOST_A_MINUTE)
+            return
+        self._sent.append(now)
+        told = [*self._waiting]
+        self._waiting.clear()
+        for number, took in enumerate(await send(self._urls, *message(told, self._language)), 1):
+            if not took:
+                LOG.error("NOTIFY_URLS: address %d of %d did not take the message", number, len(self._urls))
+
+
+def message(receipts: Sequence[Receipt], language: Language) -> tuple[str, str]:
+    """Title and text, a paragraph for each cause, the most frequent first."""
+    causes: dict[tuple[Any, ...], list[Receipt]] = {}
+    for one in receipts:
+        cause = tuple(one.get(name) for name in ("project_id", "credentials", "outcome", "reason", "failure_reason"))
+        causes.setdefault(cause, []).append(one)
+    paragraphs = [_paragraph(alike, language) for alike in sorted(causes.values(), key=len, reverse=True)]
+    return TITLE.in_(language).format(count=len(receipts)), "\n\n".join(paragraphs)
+
+
+def _paragraph(receipts: Sequence[Receipt], language: Language) -> str:
+    """What happened to the first, what to do, and to which others it happened, too."""
+    first, *others = receipts
+    lines = [first["message"], TO_DO.in_(language).format(advice=first["advice"])]
+    if others:
+        names = ", ".join(_name(one)[:MOST_OF_NAME] for one in others[:MOST_NAMES])
+        more = MORE.in_(language).format(count=len(others), names=names)
+        lines.append(more + (" …" if len(others) > MOST_NAMES else ""))
+    return "\n".join(lines)
+
+
+def _name(receipt: Receipt) -> str:
+    found = (receipt.get(name) for name in ("group_id", "task_id", "task_name", "event_id"))
+    return next(filter(None, found), "?")
+
+
+async def send(urls: Sequence[SecretStr], title: str, text: str) -> list[bool]:
+    """Send to all addresses side by side; whether each took it."""
+    services = await asyncio.to_thread(_services, urls)
+    sent = (one.async_notify(title=title, body=text, body_format="text", timeout=MOST_S) for one in services)
+    return [bool(result) for result in await asyncio.gather(*sent)]
+
+
+def _services(urls: Sequence[SecretStr]) -> "list[Apprise]":
+    """One for each address; one that Apprise does not know sends nothing. Takes half a second at first: a thread."""
+    import apprise  # noqa: PLC0415  # an extra
+
+    for name in ("apprise", "urllib3", "requests_oauthlib"):  # they log addresses
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    services = [apprise.Apprise() for _ in urls]
+    for service, url in zip(services, urls, strict=True):
+        service.add(url.get_secret_value())
+    return services
