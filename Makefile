@@ -68,7 +68,7 @@ lock: .venv/dev ## make the requirement files anew from pyproject.toml; pins cha
 	$(LOCK) --extra otel --constraint $(RUNTIME) --output-file $(WATCHED)
 	$(LOCK) --extra demo --constraint $(RUNTIME) --output-file $(DEMO)
 	$(LOCK) --extra redis --extra otel --extra notify --extra demo --extra operator --extra dev --constraint $(RUNTIME) --output-file $(DEV)
-	$(LOCK) --extra notify --constraint $(DEV) --output-file $(TOLD)
+	$(LOCK) --extra redis --extra notify --constraint $(DEV) --output-file $(TOLD)
 	$(LOCK) --extra bench --constraint $(DEV) --output-file $(BENCH)
 
 upgrade: ## make lock, with the newest of everything

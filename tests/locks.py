@@ -22,7 +22,7 @@ LOCKS = {
     "function/requirements.txt": (),
     "function/requirements-redis.txt": ("redis",),
     "function/requirements-otel.txt": ("otel",),
-    "function/requirements-notify.txt": ("notify",),
+    "function/requirements-notify.txt": ("redis", "notify"),
     "infra/demo/requirements.txt": ("demo",),
     "tests/requirements.txt": ("redis", "otel", "notify", "demo", "operator", "dev"),
     "tests/bench/requirements.txt": ("bench",),

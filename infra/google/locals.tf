@@ -26,7 +26,10 @@ locals {
     var.settings,
   )
 
-  requirements = contains(local.given_secrets, "RESTART_LEDGER") ? "requirements-redis.txt" : "requirements.txt"
+  # What tells people brings the client of Redis, too.
+  requirements = contains(local.given_secrets, "NOTIFY_URLS") ? "requirements-notify.txt" : local.own_requirements
+
+  own_requirements = contains(local.given_secrets, "RESTART_LEDGER") ? "requirements-redis.txt" : "requirements.txt"
 
   # A ledger among the secrets goes before the bucket.
   own_ledger    = contains(local.given_secrets, "RESTART_LEDGER")
@@ -53,6 +56,7 @@ locals {
     "HUAWEICLOUD_SDK_SECURITY_TOKEN",
     "HUAWEICLOUD_SDK_SK",
     "IAM_PASSWORD",
+    "NOTIFY_URLS",
     "OMS_AUTH_TOKEN",
     "OMS_CONNECTION_STRING",
     "OMS_DST_AK",

@@ -138,6 +138,8 @@ def test_a_shared_ledger_brings_its_client_and_each_secret_its_file(tmp_path: Pa
     assert values["files"]["OMS_PROFILES__ARCHIVE__DST_AK"] == "OMS_PROFILES/archive/DST_AK"
     assert "/var/secrets/oms-dst-ak" in values["settings"]["SECRETS_DIR"].split(":")
     assert shown("google", GOOGLE, tmp_path)["requirements"] == "requirements.txt"
+    told = {**GOOGLE, "secrets": {**KEYS, **CALLS, **LEDGER, "NOTIFY_URLS": "json://example.com"}}
+    assert shown("google", told, tmp_path)["requirements"] == "requirements-notify.txt"
 
 
 @needs_terraform
