@@ -47,4 +47,4 @@ def playground_world(url: str) -> Document:
     world: Document = json.loads(WORLD.read_text("utf-8"))
     names = ("photos", "invoices", "raw-video", "backups", "logs", "maps")
     tasks = [running(FIRST_ID + number, name, pause_seconds=0.25) for number, name in enumerate(names)]
-    return world | {"tasks": [*tasks, *world["tasks"]], "smn": smn(url, pause_seconds=3)}
+    return world | {"tasks": [*tasks, *world["tasks"]], "smn": smn(url, pause_seconds=4)}

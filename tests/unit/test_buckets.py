@@ -269,8 +269,8 @@ def now() -> str:
 
 def test_without_a_key_or_with_one_that_no_header_can_carry_obs_is_not_asked(obs: str, simulator: Simulator) -> None:
     bad = AccessKey(SecretStr("AK"), SecretStr("SK"), SecretStr("a token\nwith a line break"))
-    for key in (None, bad):
-        ledger = open_ledger(parse_ledger_address(OBS), time.time, Stores(key=lambda key=key: key, obs_endpoint=obs))  # type: ignore[misc]
+    for stores in (Stores(obs_endpoint=obs), Stores(key=lambda: bad, obs_endpoint=obs)):
+        ledger = open_ledger(parse_ledger_address(OBS), time.time, stores)
         with pytest.raises(LedgerError, match="no key for OBS"):
             run(ledger, lambda ledger: ledger.claim(event("e"), 10))
     assert simulator.calls() == []

@@ -54,6 +54,17 @@ def test_a_quick_stop_of_gunicorn_is_the_stop_that_uvicorn_knows(worker: http_wo
     assert heard == [signal.SIGTERM]
 
 
+def test_what_is_no_request_goes_to_the_framework_as_it_came() -> None:
+    came: list[Any] = []
+
+    async def framework(scope: Any, _receive: Any, _send: Any) -> None:
+        came.append(scope)
+
+    lifespan = {"type": "lifespan", "asgi": {"version": "3.0"}}
+    asyncio.run(http_worker.EveryRequest(framework)(lifespan, None, None))
+    assert came == [{"type": "lifespan", "asgi": {"version": "3.0"}}]
+
+
 async def hello(_scope: Any, _receive: Any, send: Any) -> None:
     """An application that begins its reply at once, and ends it when it is too late."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})

@@ -9,14 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ledger_suite import DAY, event, reserve
-from restarter.ledger import Claim, Ledger, LedgerError, LedgerKeys, open_ledger
+from restarter.ledger import Claim, Ledger, LedgerError, LedgerKeys, open_ledger, sqlite_file
 from restarter.ledger.sqlite import PURGED_AT_ONCE, SqliteLedger
 from restarter.settings import sqlite_address
 from restarter.settings.errors import SettingsError
@@ -49,6 +49,26 @@ def fault(path: Path) -> str:
     with opened(path) as ask, pytest.raises(LedgerError) as raised:
         ask(claim)
     return str(raised.value)
+
+
+def test_a_file_in_which_another_process_makes_the_ledger_meanwhile_is_no_foreign_one(path: Path) -> None:
+    class Meanwhile(sqlite3.Connection):
+        """Between its question what the file is and the next one, somebody else makes the ledger, if it can."""
+
+        def execute(self, sql: str, /, *values: Any) -> sqlite3.Cursor:
+            found = super().execute(sql, *values)
+            if sql != "PRAGMA application_id":
+                return found
+            (application_id,) = found.fetchone()
+            found.close()
+            with closing(sqlite3.connect(path, timeout=0)) as other, suppress(sqlite3.OperationalError):
+                other.executescript(sqlite_file.TABLES)
+            return super().execute("SELECT ?", (application_id,))
+
+    with closing(sqlite3.connect(path, isolation_level=None, factory=Meanwhile)) as file:
+        sqlite_file._prepare(file)  # noqa: SLF001  # `opened` makes the connection itself
+    with opened(path) as ask:
+        assert ask(claim).state is Claim.OURS
 
 
 def accepted(monkeypatch: pytest.MonkeyPatch, address: str) -> str:

@@ -34,7 +34,6 @@ from restarter.model.task import Restart
 from restarter.settings.bucket_address import BucketAddress
 from restarter.settings.ledger_address import LedgerAddress, MemoryAddress
 from restarter.settings.model import Settings
-from restarter.settings.redis_address import RedisAddress
 from restarter.settings.sqlite_address import SqliteAddress
 
 SETTLED_TTL_S = 7 * 24 * 3600
@@ -225,7 +224,7 @@ def open_ledger(address: LedgerAddress, clock: Callable[[], float], stores: Stor
             from restarter.ledger.buckets import open_bucket  # noqa: PLC0415  # the same
 
             return open_bucket(address, clock, stores)
-        case RedisAddress():
+        case _:
             from restarter.ledger.redis import RedisLedger  # noqa: PLC0415  # an extra: only where it is configured
 
             return RedisLedger(address)

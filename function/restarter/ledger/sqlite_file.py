@@ -50,8 +50,11 @@ def opened(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(file: sqlite3.Connection) -> None:
+    file.execute("BEGIN")  # both are read of one state: another process may make the tables in between
     (application_id,) = file.execute("PRAGMA application_id").fetchone()
-    if application_id == 0 and not file.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall():
+    is_empty = not file.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+    file.execute("COMMIT")
+    if application_id == 0 and is_empty:
         file.executescript(TABLES)
     elif application_id != APPLICATION_ID:
         raise sqlite3.DatabaseError("no ledger")
