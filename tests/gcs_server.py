@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import formatdate
 from pathlib import Path
+from threading import Lock
 from urllib.parse import quote
 
 import httpx
@@ -82,6 +83,7 @@ class MovedClock:
     def __init__(self, url: str, clock: Callable[[], float]) -> None:
         # What comes here is http alone, and a client with TLS takes longer to make than all that it does.
         self._client = httpx.Client(base_url=url, verify=False)  # noqa: S501  # there is no TLS
+        self._one_at_a_time = Lock()  # threads that share the client close each other's connections
         self._clock = clock
         self._written_at: dict[str, float] = {}
         self.calls = 0
@@ -99,15 +101,17 @@ class MovedClock:
         self.calls += 1
         headers = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
         url = request.path + (f"?{request.query}" if request.query else "")
-        answer = await asyncio.to_thread(
-            self._client.request, request.method, url, content=request.body, headers=headers
-        )
+        answer = await asyncio.to_thread(self._asked, request.method, url, request.body, headers)
         body = self._moved(request.method, answer)
         kept = {name: value for name, value in answer.headers.items() if name in ("content-type", "x-goog-generation")}
         kept |= {"date": formatdate(self._clock(), usegmt=True), "content-length": str(len(body))}
         raw = [(name.encode(), value.encode()) for name, value in kept.items()]
         await send({"type": "http.response.start", "status": answer.status_code, "headers": raw})
         await send({"type": "http.response.body", "body": body})
+
+    def _asked(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
+        with self._one_at_a_time:
+            return self._client.request(method, url, content=body, headers=headers)
 
     def _moved(self, method: str, answer: httpx.Response) -> bytes:
         try:

@@ -9,7 +9,7 @@ import pytest
 
 STORM = runpy.run_path(str(Path(__file__).with_name("storm.py")))
 SMALL = STORM["Plan"](
-    events=300, tasks=280, starts_per_second=50, connections=40, deadline=1.6, late=2.5, limit=60.0, backoff=2, faults=4
+    events=300, tasks=280, starts_per_second=25, connections=40, deadline=1.6, late=2.5, limit=60.0, backoff=2, faults=4
 )
 
 

@@ -19,7 +19,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from child_processes import run
+from child_processes import child_environment, run
 from example_settings import TASK
 from processes import EXAMPLE, FUNCTION, Running, function, run_python, simulator
 from redis_server import RedisServer
@@ -167,7 +167,7 @@ def test_fresh_tasks_are_found_among_old_ones(order: str, crowded: Running, redi
 def terminal(settings: dict[str, str], *arguments: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     """The command on a terminal of its own, which is the second value."""
     ours, theirs = pty.openpty()
-    environment = {"PYTHONPATH": str(FUNCTION), "PATH": os.environ["PATH"], **settings}
+    environment = child_environment(PYTHONPATH=str(FUNCTION), **settings)
     command = [sys.executable, "-m", "restarter", *arguments]
     process = subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)  # noqa: S603
     os.close(theirs)

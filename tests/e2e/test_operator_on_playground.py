@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from child_processes import TIMEOUT_S
+from child_processes import TIMEOUT_S, child_environment
 from example import BEARER
 from playing import ROOT, Playing, playing
 from readmes import Document
@@ -68,7 +68,7 @@ def run(command: str, settings: Path, *, terminal: bool) -> str:
     made = made.replace("receipts.log", str(settings.with_name("receipts.log")))
     if terminal:
         return on_terminal(made, settings)
-    environment = {"PATH": os.environ["PATH"], "PLAYGROUND": str(settings)}
+    environment = child_environment(PLAYGROUND=str(settings))
     ran = subprocess.run(  # noqa: S603  # what README tells a person to run
         ["/bin/bash", "-c", f"{made} 2>&1"],
         cwd=ROOT,
@@ -84,7 +84,7 @@ def on_terminal(made: str, settings: Path) -> str:
     """The same on a terminal of that width."""
     terminal, its_end = os.openpty()
     fcntl.ioctl(its_end, termios.TIOCSWINSZ, struct.pack("HHHH", 200, WIDTH, 0, 0))
-    environment = {"PATH": os.environ["PATH"], "TERM": "xterm", "PLAYGROUND": str(settings)}
+    environment = child_environment(TERM="xterm", PLAYGROUND=str(settings))
     with subprocess.Popen(  # noqa: S603  # what README tells a person to run
         ["/bin/bash", "-c", made], cwd=ROOT, env=environment, stdin=its_end, stdout=its_end, stderr=its_end
     ) as process:
