@@ -111,7 +111,7 @@ def say(*words: str) -> None:
     sys.stdout.flush()
 
 
-def library_here() -> Path | None:
+def compiled_library() -> Path | None:
     """The compiled library, where there is one for this machine: Linux with glibc on x86-64."""
     spec = find_spec("libfaketime")
     if spec is None or spec.origin is None or platform.machine() != "x86_64" or platform.libc_ver()[0] != "glibc":
@@ -158,7 +158,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="The tests with the clock moved.")
     parser.add_argument("--workers", type=int, default=5, help="processes that run tests")
     workers = parser.parse_args().workers
-    library = library_here()
+    library = compiled_library()
     if library is None:
         say(f"The clock cannot be moved here: libfaketime has no library for {platform.platform()}. Nothing was run.")
         return 0

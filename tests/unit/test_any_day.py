@@ -43,13 +43,16 @@ def test_a_clock_begins_shortly_before_the_next_moment_that_it_is_about(
     assert moment(now) == expected - any_day.LEAD
 
 
-@pytest.mark.skipif(any_day.library_here() is None, reason="the clock cannot be moved here")
+@pytest.mark.skipif(any_day.compiled_library() is None, reason="the clock cannot be moved here")
 @pytest.mark.parametrize("clock", any_day.CLOCKS, ids=lambda clock: clock.name)
 def test_a_clock_reaches_a_child_that_has_an_environment_of_its_own(
     clock: any_day.Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The child is started as the function is; here it is `date`, which knows nothing of Python."""
-    library, now = any_day.library_here(), any_day.probed({"LD_PRELOAD": ""})  # the real time, whatever clock this is
+    library, now = (
+        any_day.compiled_library(),
+        any_day.probed({"LD_PRELOAD": ""}),
+    )  # the real time, whatever clock this is
     assert library is not None
     for name, value in clock.environment(library, now).items():
         monkeypatch.setenv(name, value)

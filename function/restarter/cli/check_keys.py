@@ -11,7 +11,7 @@ from restarter.oms import buckets, tasks
 from restarter.oms.buckets import Bucket
 from restarter.oms.client import Oms
 from restarter.oms.error_codes import BY_CODE, read_error
-from restarter.settings.model import Settings, StorageCredentials
+from restarter.settings.model import Settings, StorageCredentials, settings_prefix
 
 SENT = (
     "sends the storage keys of each profile to OMS for task {task_id} (ShowBucketRegion, CheckPrefix); "
@@ -88,7 +88,7 @@ def _is_of_storage(answer: Answer) -> bool:
 
 def _settings_of(profile: str, bucket: Bucket, keys: dict[str, str]) -> str:
     """The settings that hold these keys."""
-    prefix = "OMS_" if profile == "default" else f"OMS_PROFILES__{profile.upper()}__"
+    prefix = settings_prefix(profile)
     side = "SRC_" if bucket.is_source else "DST_"
     own = ("json_auth_file", "connection_string")
     return ", ".join(f"{prefix}{'' if name in own else side}{name.upper()}" for name in keys)

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from restarter.model.request import target_of
+
 STARTS = ("started", "unconfirmed")
 Receipt = Mapping[str, Any]
 
@@ -156,8 +158,11 @@ def _ids(receipts: Iterable[Receipt]) -> dict[str, str]:
 
 
 def _key(receipt: Receipt, ids: Mapping[str, str]) -> str | None:
-    group, task, name = (str(receipt.get(field) or "") for field in ("group_id", "task_id", "task_name"))
-    return group or task or ids.get(name, name) or None
+    target = target_of(receipt)
+    if target is None:
+        return None
+    kind, value = target
+    return ids.get(value, value) if kind == "task_name" else value
 
 
 def _tasks(told: Iterable[tuple[datetime, Receipt]], ids: Mapping[str, str]) -> dict[str, TaskNight]:

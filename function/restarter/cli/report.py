@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from restarter.cli.output import number, plain
+from restarter.model.request import target_of
 
 MAX_TASKS = 20_000  # OMS lists 10,000
 # Where exports keep the line that the function wrote: Cloud Logging, LTS, container logs.
@@ -121,7 +122,7 @@ class Report:
         self.receipts += 1
         self.outcomes[str(receipt["outcome"])] += 1
         self.senders[_text(receipt.get("dialect")) or "unknown"] += 1
-        key = key_of(receipt)
+        key = target_of(receipt)
         if key is None:
             return
         if at is not None and self.latest.maxlen:
@@ -165,14 +166,6 @@ def read_line(line: str) -> tuple[Mapping[str, Any], datetime | None] | None:
         if isinstance(document.get("outcome"), str) and "severity" in document:
             return document, _time(document.get("time")) or at
         document = next((inner for name in WRAPPERS if (inner := _object(document.get(name)))), None)
-    return None
-
-
-def key_of(receipt: Mapping[str, Any]) -> Key | None:
-    """What the receipt is about: a group, a task by id, or a task by name; None where it names none."""
-    for kind in ("group_id", "task_id", "task_name"):
-        if receipt.get(kind):
-            return kind, str(receipt[kind])
     return None
 
 

@@ -1,6 +1,7 @@
 """What a caller asks for: the request as its schema, and the event around it. No I/O here."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -147,3 +148,8 @@ class Ignored:
     reason: Reason
     dialect: str
     event_id: str | None = None
+
+
+def target_of(facts: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What the facts of a receipt are about, as field and value: a group, a task by id, or a task by name."""
+    return next(((name, str(facts[name])) for name in ("group_id", "task_id", "task_name") if facts.get(name)), None)

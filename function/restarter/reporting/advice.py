@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from restarter.decide.failure_reasons import explain_failure
 from restarter.model.outcome import Kind, Outcome, Reason
+from restarter.model.request import target_of
 from restarter.model.text import Text
 from restarter.reporting.reasons import REASONS
-from restarter.settings.model import Settings
+from restarter.settings.model import Settings, settings_prefix
 from restarter.settings.types import in_words
 
 ERROR_CODES = "https://support.huaweicloud.com/intl/en-us/api-oms/ErrorCode.html"
@@ -65,10 +66,7 @@ def _measure(case: Case) -> str:
     if case.outcome.failure_reason is None:
         return case.say(FIND_OUT)
     measure = case.say(explain_failure(case.outcome.failure_reason).measure)
-    profile = case.facts.get("credentials", "default")
-    if profile == "default":
-        return measure
-    prefix = f"OMS_PROFILES__{profile.upper()}__"
+    prefix = settings_prefix(case.facts.get("credentials", "default"))
     return measure.replace("OMS_SRC_", f"{prefix}SRC_").replace("OMS_DST_", f"{prefix}DST_")
 
 
@@ -85,7 +83,8 @@ def _project(case: Case) -> str:
 
 def _field(case: Case) -> str:
     """The field in which the sender named what OMS does not have."""
-    return next((name for name in ("group_id", "task_id", "task_name") if case.facts.get(name)), "task_id")
+    field, _ = target_of(case.facts) or ("task_id", "")
+    return field
 
 
 def _listed(case: Case) -> str:

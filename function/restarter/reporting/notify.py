@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from restarter.ledger import Ledger, LedgerError, new_token
 from restarter.model.delivery import DeliveryContext
+from restarter.model.request import target_of
 from restarter.model.text import Language, Text
 from restarter.reporting.outcomes import Severity
 from restarter.settings.model import Settings
@@ -114,8 +115,8 @@ def _paragraph(receipts: Sequence[Receipt], language: Language) -> str:
 
 
 def _name(receipt: Receipt) -> str:
-    found = (receipt.get(name) for name in ("group_id", "task_id", "task_name", "event_id"))
-    return next(filter(None, found), "?")
+    _, name = target_of(receipt) or ("event_id", receipt.get("event_id") or "?")
+    return name
 
 
 async def send(urls: Sequence[SecretStr], title: str, text: str) -> list[bool]:

@@ -83,6 +83,11 @@ class StorageCredentials(CheckedTogether):
     source_cdn_kms_key_id: KmsKeyId | None = None
 
 
+def settings_prefix(profile: str) -> str:
+    """With what the names of the settings of a profile begin, as an operator writes them."""
+    return "OMS_" if profile == "default" else f"OMS_PROFILES__{profile.upper()}__"
+
+
 class Settings(BaseSettings, CheckedTogether):
     """The environment of the function: each name is a field's in capitals."""
 
