@@ -68,7 +68,7 @@ class Sweeper:
             event = _event(tick, target, tasks, identity)
             handled.append((event, await self._restarter.restart(event, context, siblings)))
         summary = _summary(counts, len(targets), [outcome for _, outcome in handled], found)
-        return [*((event, outcome) for event, outcome in handled if outcome.reason not in ROUTINE), (tick, summary)]
+        return [*(one for one in handled if not _is_routine(one[1])), (tick, summary)]
 
 
 def _for_the_list(context: DeliveryContext) -> DeliveryContext:
@@ -122,6 +122,10 @@ def _event(tick: Event, target: Target, tasks: list[Task], identity: tuple[str, 
         occurred_at=None,
         notice=why_no_notice(tasks),
     )
+
+
+def _is_routine(outcome: Outcome) -> bool:
+    return outcome.reason in ROUTINE or (outcome.reason is Reason.STORAGE_KEY and outcome.repeated)
 
 
 def _is_incomplete(outcome: Outcome) -> bool:

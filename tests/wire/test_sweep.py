@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from pytest_httpx import HTTPXMock
 
 from example import BEARER, PROJECT, settings, shown
@@ -41,9 +42,9 @@ class World:
         self.rows: list[Any] | None = None
         self.answers: dict[str, httpx.Response] = {}
         self.calls: list[str] = []
-        fixed = settings(**{"restart_ledger": REDIS, "restart_sweep": "on"} | changes)
+        self.settings = settings(**{"restart_ledger": REDIS, "restart_sweep": "on"} | changes)
         self.written: list[dict[str, Any]] = []
-        self.application = Application(lambda: fixed, now=lambda: self.now, write=self._write)
+        self.application = Application(lambda: self.settings, now=lambda: self.now, write=self._write)
         httpx_mock.add_callback(self._oms, is_reusable=True, is_optional=True)
 
     def _write(self, lines: Sequence[bytes]) -> None:
@@ -167,6 +168,48 @@ def test_the_budget_holds_for_sweeps_without_an_id_too(make_world: Callable[...,
         world.sweep()
     assert (world.started(), world.counts()) == ([], (1, 0, 0, 0, 1, 0))
     assert [one["outcome"] for one in world.written] == ["swept"]
+
+
+def test_one_expired_key_is_one_incident_until_there_is_a_new_one(make_world: Callable[..., World]) -> None:
+    """Canaries at the pace of the backoff, then one ERROR; a new key restarts all."""
+    refused = {"error_code": "TRF.0151", "error_msg": ""}
+    world = make_world(restart_budget="3/24h", restart_sweep_limit=100)
+    world.tasks = {n: task(n, error_reason=refused) for n in range(1, 21)}
+    started, errors = [], []
+    for minute in range(10):
+        world.sweep(f"tick {minute}")
+        started.append(len(world.started()))
+        errors += [one for one in world.written if one["severity"] == "ERROR"]
+        for number in world.started():
+            world.tasks[int(number)]["status"] = 4
+        world.now += timedelta(seconds=61)
+    assert started == [1, 1, 0, 1, 0, 0, 0, 0, 0, 0]
+    assert [error["reason"] for error in errors] == ["storage_key"]
+    assert errors[0]["advice"] == (
+        "Set a valid key in OMS_SRC_AK and OMS_SRC_SK (3 restarts of tasks with this key within 24h did not help); "
+        f"test it with: python -m restarter check --keys {errors[0]['task_id']}; "
+        "the next event or sweep then restarts the tasks"
+    )
+    assert [one["outcome"] for one in world.written] == ["swept"]
+    world.settings = world.settings.model_copy(update={"oms_src_sk": SecretStr("a new key")})
+    world.sweep("new key")
+    assert world.started() == ["1"]
+
+
+def test_a_task_that_moved_with_a_key_clears_it(make_world: Callable[..., World]) -> None:
+    """Whatever it fails of now."""
+    refused = {"error_code": "TRF.0151", "error_msg": ""}
+    world = make_world(restart_budget="2/24h", restart_sweep_limit=100)
+    world.tasks = {n: task(n, error_reason=refused, successful_num=0, complete_size=0) for n in (1, 2, 3)}
+    for hour in range(3):
+        world.sweep(f"hour {hour}")
+        for number in world.started():
+            world.tasks[int(number)]["status"] = 4
+        world.now += timedelta(hours=1)
+    assert world.counts()[3:5] == (0, 3)
+    world.tasks[1] |= {"successful_num": 5, "error_reason": {"error_code": "TRF.0001", "error_msg": ""}}
+    world.sweep("moved")
+    assert world.started() == ["1", "2"]
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(3, "refused"), (5, "nothing_to_do"), (2, "already_running")])

@@ -70,6 +70,12 @@ class FailedTarget:
         return of_task if self.outcome.failed_objects is None else self.outcome.failed_objects
 
     @property
+    def total_size(self) -> int | None:
+        """Bytes of all objects, which a restart copies or compares unless it takes failed objects only."""
+        sizes = [task.total_bytes for task in self.tasks if task.total_bytes is not None]
+        return sum(sizes) if sizes and not self.outcome.migrate_failed_object else None
+
+    @property
     def notice(self) -> Text | None:
         """Why OMS sent no notice of it, and what to do."""
         return why_no_notice(self.tasks)
@@ -94,6 +100,7 @@ class FailedTarget:
             "failure_class": str(explain_failure(reason).failure_class) if reason else None,
             "failure": explain_failure(reason).clause.en if reason else None,
             "failed_objects": self.failed_objects,
+            "total_size": self.total_size,
             "failed_objects_list": outcome.failed_objects_list,
             "notice_sent": _notice_sent(self.tasks),
             "notice_error": next((task.notice_error for task in self.tasks if task.notice_error), None),

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from restarter.model.task import Counters
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepCounts:
@@ -62,8 +64,10 @@ class Reason(StrEnum):
     GROUP_UNKNOWN = "group_unknown"
     STARTED_SINCE = "started_since"
     ARCHIVE_RESTORE = "archive_restore"
+    FULL_OVERWRITE = "full_overwrite"
     PERMANENT_FAILURE = "permanent_failure"
     BUDGET_EXHAUSTED = "budget_exhausted"
+    STORAGE_KEY = "storage_key"
     BACKOFF = "backoff"
     GROUP_RUNNING = "group_running"
     PAUSED_GROUP = "paused_group"
@@ -142,8 +146,10 @@ class Outcome(NamedTuple):
     counts: SweepCounts | None = None
     """Of a sweep alone."""
     attempt: int | None = None
-    """Which restart of the task within the window this is."""
+    """Which restart of the task this is, of those that count in its budget."""
+    progress: Counters | None = None
+    """What the task has moved since its last restart."""
     restarts: int | None = None
-    """How many restarts were made within the window, where they are as many as the budget allows."""
+    """How many restarts count, where they are as many as the budget allows."""
     repeated: bool = False
     """The same was already reported within the budget's window; the receipt is INFO instead of ERROR."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from restarter.http.call import Answer, Call
 from restarter.model.outcome import Kind, Outcome, Reason
-from restarter.model.task import Task
+from restarter.model.task import Counters, Task
 from restarter.oms.error_codes import read_error, unreadable
 from restarter.oms.fields import count, failure_of, integer, member, text
 
@@ -103,6 +103,8 @@ def _task(document: Any) -> Task | None:
         notice_sent=member(document.get("smn_info"), "notify_result"),
         notice_error=_notice_error(member(document.get("smn_info"), "notify_error_message")),
         without_topic=document.get("smn_info", ()) is None,
+        total_bytes=count(document.get("total_size")),
+        counters=Counters(objects=count(document.get("successful_num")), bytes=count(document.get("complete_size"))),
         **failure_of(document, "failed_num"),
     )
 

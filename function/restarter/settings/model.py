@@ -3,9 +3,10 @@
 import os
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
@@ -82,6 +83,12 @@ class StorageCredentials(CheckedTogether):
     source_cdn_crypto_type: CryptoType | None = None
     source_cdn_kms_key_id: KmsKeyId | None = None
 
+    def fingerprint(self) -> str:
+        """A hash that tells one set of keys from another, and from which no key can be found."""
+        values = [getattr(self, name) for name in StorageCredentials.model_fields]
+        texts = [one.get_secret_value() if isinstance(one, SecretStr) else str(one) for one in values]
+        return sha256("\0".join(texts).encode()).hexdigest()[:16]
+
 
 def settings_prefix(profile: str) -> str:
     """With what the names of the settings of a profile begin, as an operator writes them."""
@@ -141,6 +148,7 @@ class Settings(BaseSettings, CheckedTogether):
     restart_deadline: float = Field(4.5, gt=1, le=900, allow_inf_nan=False)
     restart_max_event_age: float = Field(DAY_S, gt=0, le=31 * DAY_S, allow_inf_nan=False)
     restart_archived: bool = False
+    restart_full_overwrite: bool = False
     restart_budget: RestartBudget = Budget(5, DAY_S)
     restart_backoff: float = Field(60.0, ge=0, le=3600, allow_inf_nan=False)
     restart_ledger: RestartLedger = MemoryAddress()
