@@ -24,7 +24,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from restarter.decide.policy import Policy
 from restarter.ledger import MAX_NOTE_LENGTH, SETTLED_TTL_S, Claim, Claimed, EventKey, History, Ledger, LedgerKeys
@@ -472,7 +472,10 @@ CLAIMS, WINDOWS, PASSES = st.sampled_from([10.0, 50.0]), st.sampled_from([90.0, 
 
 
 class Compared(RuleBasedStateMachine):
-    """Two instances of a ledger, and the model: whoever is asked, all say the same."""
+    """Two instances of a ledger, and the model: whoever is asked, all say the same.
+
+    One window is used throughout, as RESTART_BUDGET gives it: a ledger may forget a restart after its own window.
+    """
 
     def __init__(self, bench: Bench) -> None:
         super().__init__()
@@ -480,10 +483,11 @@ class Compared(RuleBasedStateMachine):
         self._loop = asyncio.new_event_loop()
         self._ledgers = (bench.open(), bench.open())
         self._turn = 0
+        self._window = 0.0
         self._name = secrets.token_hex(8)
         self._model = Model()
         self._tokens: list[tuple[EventKey, str]] = []
-        self._seen: tuple[History, set[str], float] | None = None
+        self._seen: tuple[History, set[str]] | None = None
         self._attempts: list[str] = []
 
     def _ask(self, question: Callable[[Ledger], Awaitable[Any]]) -> Any:
@@ -499,6 +503,10 @@ class Compared(RuleBasedStateMachine):
 
     def _keys(self, name: str) -> LedgerKeys:
         return LedgerKeys(self._name + name, self._name)
+
+    @initialize(window=WINDOWS)
+    def begin(self, window: float) -> None:
+        self._window = window
 
     @rule(seconds=PASSES)
     def time_passes(self, seconds: int) -> None:
@@ -526,22 +534,22 @@ class Compared(RuleBasedStateMachine):
                 self._ask(lambda ledger: ledger.release(key, token))
                 self._model.release(key, token)
 
-    @rule(name=EVENTS, window=WINDOWS)
-    def history(self, name: str, window: float) -> None:
-        found: History = self._ask(lambda ledger: ledger.history(self._keys(name), window))
-        expected = self._model.history(window)
+    @rule(name=EVENTS)
+    def history(self, name: str) -> None:
+        found: History = self._ask(lambda ledger: ledger.history(self._keys(name), self._window))
+        expected = self._model.history(self._window)
         ages = sorted((self._model.now - at for _, at, _ in expected.values()), reverse=True)
         assert [restart.age_s for restart in found.restarts] == pytest.approx(ages, abs=self._bench.tolerance_s)
         facts = sorted((event == name, under_way) for event, _, under_way in expected.values())
         assert sorted((restart.own, restart.under_way) for restart in found.restarts) == facts
-        self._seen = (found, set(expected), window)
+        self._seen = (found, set(expected))
 
     @rule(name=EVENTS)
     def reserve(self, name: str) -> None:
         if self._seen is not None:
-            (found, seen, window), attempt = self._seen, secrets.token_hex(8)
-            taken = self._ask(lambda ledger: ledger.reserve(self._keys(name), found, window, attempt))
-            assert taken is (set(self._model.history(window)) == seen)
+            (found, seen), attempt = self._seen, secrets.token_hex(8)
+            taken = self._ask(lambda ledger: ledger.reserve(self._keys(name), found, self._window, attempt))
+            assert taken is (set(self._model.history(self._window)) == seen)
             if taken:
                 self._model.restarts[attempt] = (name, self._model.now, True)
                 self._attempts.append(attempt)

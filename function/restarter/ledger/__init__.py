@@ -161,7 +161,7 @@ class Ledger(Protocol):
         Args:
             keys: Whose restart it is, and under which key it counts.
             expected: What `history` gave to this attempt.
-            window_s: The same as for `expected`.
+            window_s: The same as for `expected`; the restart is kept for at least as long.
             attempt: The token of the claim: an entry belongs to an attempt, which alone confirms it or takes it back.
                 Given by the caller, so that an entry whose answer was lost can be taken back.
             note: Text to be kept with the restart, up to MAX_NOTE_LENGTH characters.
