@@ -54,7 +54,7 @@ class Case(NamedTuple, Generic[Target_co]):
 
     @property
     def tried(self) -> tuple[Restart, ...]:
-        """The restarts of the target that say whether another helps: where its storage key was refused, those with it."""
+        """The restarts of the target to judge another by: where its storage key was refused, those with that key."""
         return sent_key(self.restarts, self.fingerprint) if self.about_key else self.restarts
 
     @property
