@@ -102,4 +102,5 @@ def _pause_left(case: AnyCase, restarts: tuple[Restart, ...], counted: tuple[Res
     if not others:
         return 0.0
     doublings = max(len([one for one in counted if not one.own]) - 1, 0)
-    return min(case.policy.backoff * 2 ** min(doublings, 12), MAX_BACKOFF_S) - others[-1]
+    wait: float = min(case.policy.backoff * 2 ** min(doublings, 12), MAX_BACKOFF_S)
+    return wait - others[-1]
