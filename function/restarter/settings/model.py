@@ -38,6 +38,7 @@ from restarter.settings.types import (
     ProjectId,
     Region,
     RestartBudget,
+    RestartHours,
     RestartLedger,
     Text,
     Token,
@@ -147,6 +148,7 @@ class Settings(BaseSettings, CheckedTogether):
     storage_emulator_host: EmulatorHost | None = None
     gce_metadata_host: HostAndPort | None = None
     obs_endpoint: Endpoint | None = None
+    restart_hours: RestartHours | None = None
     restart_sweep: Literal["off", "on"] = "off"
     restart_sweep_age: Duration = 3 * DAY_S
     restart_sweep_limit: int = Field(5, ge=1, le=1000)
@@ -226,6 +228,8 @@ class Settings(BaseSettings, CheckedTogether):
             yield "caller_bearer_tokens", "no authentication method is configured; set this or another CALLER_ setting"
         if self.restart_sweep == "on" and self.restart_ledger.scheme == "memory":
             yield "restart_sweep", "needs a shared ledger; set RESTART_LEDGER to another than memory://"
+        if self.restart_hours is not None and "restart_sweep" not in given:
+            yield "restart_hours", "needs RESTART_SWEEP=on, which finds what failed outside the hours"
 
     def access_key(self) -> AccessKey | None:
         """The key that signs requests; None where requests carry a token, or the platform lends a key."""
