@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from restarter.decide.admission import admit
+from restarter.decide.admission import admit, outside_hours
 from restarter.decide.policy import policy_of
 from restarter.decide.task_rules import usable_group_id
 from restarter.model.delivery import DeliveryContext
@@ -31,7 +31,7 @@ MAY_HAVE_STARTED = (Kind.STARTED, Kind.WOULD_START, Kind.UNCONFIRMED)
 INCOMPLETE = (Kind.UNAVAILABLE, Kind.UNCONFIRMED)
 IN_PROGRESS = "in_progress"  # and after this reason: the other delivery's instance may have died
 # These are counted in the summary alone: a receipt for each would repeat itself with every sweep.
-ROUTINE = (Reason.BACKOFF, Reason.BUDGET_EXHAUSTED)
+ROUTINE = (Reason.BACKOFF, Reason.BUDGET_EXHAUSTED, Reason.OUTSIDE_HOURS)
 OFF = Outcome(kind=Kind.IGNORED, reason=Reason.SWEEP_OFF)
 # What a request would name, `task_id` or `group_id`, and its value.
 Target = tuple[str, str]
@@ -59,6 +59,9 @@ class Sweeper:
             return [(tick, not_admitted)]
         found = await self._oms.failed(tick.project_id, _for_the_list(context))
         counts, targets = select(found.tasks, 1000 * self._now().timestamp() - self._age_ms, self._prefix)
+        closed = outside_hours(tick._replace(intent=Intent.FAILED), self._policy, self._now())
+        if closed is not None:
+            return [(tick, _summary(counts, len(targets), [closed] * len(targets), found))]
         handled: list[tuple[Event, Outcome]] = []
         identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
         for target, tasks in targets.items():
@@ -134,7 +137,9 @@ def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], found: 
     counts = replace(counts, started=started, held_back=len(outcomes) - started, left=targets - len(outcomes))
     incomplete = found.error or next(filter(_is_incomplete, outcomes), None)
     if incomplete is None:
-        return Outcome(kind=Kind.SWEPT, reason=Reason.MORE_PAGES if found.more_pages else None, counts=counts)
+        reason = Reason.MORE_PAGES if found.more_pages else None
+        closed = next((outcome for outcome in outcomes if outcome.opens_at is not None), Outcome(Kind.SWEPT, reason))
+        return Outcome(kind=Kind.SWEPT, reason=closed.reason, opens_at=closed.opens_at, counts=counts)
     kind = incomplete.kind if incomplete.kind in INCOMPLETE else Kind.UNAVAILABLE
     return Outcome(
         kind=kind,

@@ -41,6 +41,7 @@ class World:
         self.rows: list[Any] | None = None
         self.answers: dict[str, httpx.Response] = {}
         self.calls: list[str] = []
+        self.start_takes = timedelta()
         fixed = settings(**{"restart_ledger": REDIS, "restart_sweep": "on"} | changes)
         self.written: list[dict[str, Any]] = []
         self.application = Application(lambda: fixed, now=lambda: self.now, write=self._write)
@@ -59,6 +60,7 @@ class World:
             return self._page(int(request.url.params["offset"]), int(request.url.params["limit"]))
         if request.method == "POST":
             self.tasks[int(number)]["status"] = 2
+            self.now += self.start_takes
             return httpx.Response(200)
         return httpx.Response(200, json=self.tasks[int(number)])
 
@@ -263,6 +265,40 @@ def test_a_dry_run_counts_what_it_would_start(make_world: Callable[..., World]) 
     world.sweep("tick")
     assert (world.started(), world.counts()) == ([], (1, 0, 0, 1, 0, 0))
     assert [one["outcome"] for one in world.written] == ["would_start", "swept"]
+
+
+def test_outside_the_hours_all_that_it_saw_is_held_back(make_world: Callable[..., World]) -> None:
+    """Nothing is looked at. The first sweep within the hours starts the tasks."""
+    world = make_world(restart_hours="Sun-Mon 12:00-13:00 Asia/Shanghai")
+    world.tasks = {1: task(1), 2: task(2), 3: task(3, hours=100)}
+    assert world.sweep("a").status == 200
+    assert (world.calls, world.counts()) == (["list"], (3, 1, 0, 0, 2, 0))
+    (summary,) = world.written
+    assert (summary["outcome"], summary["reason"], summary["severity"]) == ("swept", "outside_hours", "INFO")
+    assert summary["message"] == (
+        "Looked for failed tasks: outside RESTART_HOURS; the next hour begins at 2126-11-25 12:00 Asia/Shanghai"
+    )
+    world.now += timedelta(hours=1)
+    world.sweep("b")
+    assert (world.started(), world.counts()) == (["1", "2"], (3, 1, 0, 2, 0, 0))
+
+
+def test_outside_the_hours_a_list_that_cannot_be_read_is_answered_503(make_world: Callable[..., World]) -> None:
+    world = make_world(restart_hours="12:00-13:00 Asia/Shanghai")
+    world.answers = {"list": httpx.Response(503)}
+    assert world.sweep("tick").status == 503
+    assert (world.summary["outcome"], world.summary["reason"]) == ("unavailable", "oms_error")
+
+
+def test_hours_that_end_during_a_sweep_hold_the_rest_back(make_world: Callable[..., World]) -> None:
+    world = make_world(restart_hours="11:00-11:01 Asia/Shanghai")
+    world.tasks, world.start_takes = {1: task(1), 2: task(2), 3: task(3)}, timedelta(minutes=1)
+    world.sweep("tick")
+    assert (world.started(), world.counts()) == (["1"], (3, 0, 0, 1, 2, 0))
+    assert [(one["outcome"], one.get("reason")) for one in world.written] == [
+        ("started", None),
+        ("swept", "outside_hours"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from restarter.settings.hours import Hours
 from restarter.settings.model import Settings
 
 CLAIM_MARGIN_S = 5.0  # a claim lasts longer than any delivery, so it expires only when its instance is gone
@@ -14,6 +15,8 @@ class Policy:
 
     enabled: bool = True
     max_event_age: float = 86400.0
+    hours: Hours | None = None
+    """When failed events restart tasks; None where they always do."""
     archived: bool = False
     budget: int = 5
     window: float = 86400.0
@@ -33,6 +36,7 @@ def policy_of(settings: Settings) -> Policy:
     return Policy(
         enabled=settings.restart_enabled,
         max_event_age=settings.restart_max_event_age,
+        hours=settings.restart_hours,
         archived=settings.restart_archived,
         budget=settings.restart_budget.count,
         window=settings.restart_budget.window_s,
