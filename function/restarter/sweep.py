@@ -3,6 +3,7 @@
 It is the safety net for notices that were lost. RESTART_SWEEP=on switches it on.
 """
 
+import math
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,7 @@ from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
 from restarter.model.request import Event, Intent, RestartRequest
 from restarter.model.task import Task
 from restarter.oms.client import Oms
-from restarter.oms.failed_list import FailedList
+from restarter.oms.task_list import TaskList
 from restarter.reporting.notices import why_no_notice
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
@@ -44,6 +45,7 @@ class Sweeper:
         self._is_on = settings.restart_sweep == "on"
         self._age_ms = 1000 * settings.restart_sweep_age
         self._limit = settings.restart_sweep_limit
+        self._max_running = settings.restart_max_running
         self._prefix = settings.restart_sweep_prefix or ""
         self._policy = policy_of(settings)
         self._oms = oms
@@ -62,16 +64,43 @@ class Sweeper:
         closed = outside_hours(tick._replace(intent=Intent.FAILED), self._policy, self._now())
         if closed is not None:
             return [(tick, _summary(counts, len(targets), [closed] * len(targets), found))]
-        handled: list[tuple[Event, Outcome]] = []
-        identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
-        for target, tasks in targets.items():
-            started = sum(outcome.kind in MAY_HAVE_STARTED for _, outcome in handled)
-            if started >= self._limit or context.remaining() < MIN_TIME_S:
-                break
-            event = _event(tick, target, tasks, identity)
-            handled.append((event, await self._restarter.restart(event, context, siblings)))
+        can_start = targets and context.remaining() >= MIN_TIME_S
+        free = await self._free_places(tick, context) if can_start else 0
+        if isinstance(free, Outcome):
+            return [(tick, _summary(counts, len(targets), [], found._replace(error=found.error or free)))]
+        handled = await self._handle(tick, targets, free, context, siblings)
         summary = _summary(counts, len(targets), [outcome for _, outcome in handled], found)
         return [*((event, outcome) for event, outcome in handled if outcome.reason not in ROUTINE), (tick, summary)]
+
+    async def _free_places(self, tick: Event, context: DeliveryContext) -> float | Outcome:
+        """How many more tasks of the project may wait or run: as many as there are, without RESTART_MAX_RUNNING."""
+        if self._max_running is None:
+            return math.inf
+        active = await self._oms.count_active(tick.project_id, context)
+        return active if isinstance(active, Outcome) else self._max_running - active
+
+    async def _handle(
+        self,
+        tick: Event,
+        targets: dict[Target, list[Task]],
+        free: float,
+        context: DeliveryContext,
+        siblings: Siblings | None,
+    ) -> list[tuple[Event, Outcome]]:
+        """The outcome of each target, until the starts, the time or the places of RESTART_MAX_RUNNING are used up."""
+        handled: list[tuple[Event, Outcome]] = []
+        identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
+        starts = taken = 0
+        for target, tasks in targets.items():
+            if starts >= self._limit or taken >= free or context.remaining() < MIN_TIME_S:
+                break
+            event = _event(tick, target, tasks, identity)
+            outcome = await self._restarter.restart(event, context, siblings)
+            handled.append((event, outcome))
+            if outcome.kind in MAY_HAVE_STARTED:
+                starts += 1
+                taken += len(tasks)
+        return handled
 
 
 def _for_the_list(context: DeliveryContext) -> DeliveryContext:
@@ -131,7 +160,7 @@ def _is_incomplete(outcome: Outcome) -> bool:
     return outcome.kind in INCOMPLETE or outcome.reason == IN_PROGRESS
 
 
-def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], found: FailedList) -> Outcome:
+def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], found: TaskList) -> Outcome:
     """The outcome of the sweep: `swept`, or what makes the sender come again."""
     started = sum(outcome.kind in (Kind.STARTED, Kind.WOULD_START) for outcome in outcomes)
     counts = replace(counts, started=started, held_back=len(outcomes) - started, left=targets - len(outcomes))

@@ -118,6 +118,8 @@ BAD: list[tuple[dict[str, str | None], str]] = [
     ({"RESTART_HOURS": "20:00-06:00 UTC"}, "RESTART_HOURS: needs RESTART_SWEEP=on, which finds what failed outside"),
     ({"RESTART_HOURS": "20:00-06:00 Asia/Peking"}, "RESTART_HOURS: names a time zone that IANA does not have"),
     ({"RESTART_HOURS": "20:00-06:00"}, "RESTART_HOURS: must end with a time zone of IANA, like Asia/Shanghai"),
+    ({"RESTART_MAX_RUNNING": "0"}, "RESTART_MAX_RUNNING: must be at least 1"),
+    ({"RESTART_MAX_RUNNING": "10001"}, "RESTART_MAX_RUNNING: must be at most 10000"),
     ({"RESTART_SWEEP_LIMIT": "2.5"}, "RESTART_SWEEP_LIMIT: must be a whole number"),
     ({"RESTART_SWEEP_PREFIX": "x" * 1025}, "RESTART_SWEEP_PREFIX: may have 1024 characters; it has more"),
     ({"IAM_USER": " ", "IAM_DOMAIN": "d", "IAM_PASSWORD": "p"}, "IAM_USER: must not be empty"),

@@ -15,7 +15,7 @@ from restarter.cli.failed_output import as_csv, as_text, by_cause, question
 from restarter.cli.failed_tasks import FailedTarget, Found, Operator, Wanted
 from restarter.cli.output import interruptible, number, plain
 from restarter.model.outcome import Outcome
-from restarter.oms.failed_list import MAX_TASKS
+from restarter.oms.task_list import MAX_TASKS
 from restarter.reporting.reasons import next_hour
 from restarter.reporting.redaction import Mask
 from restarter.settings.model import Settings

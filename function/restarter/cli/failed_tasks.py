@@ -23,7 +23,7 @@ from restarter.model.task import Task
 from restarter.model.text import Text
 from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
-from restarter.oms.failed_list import FailedList
+from restarter.oms.task_list import TaskList
 from restarter.reporting import receipt
 from restarter.reporting.notices import why_no_notice
 from restarter.reporting.reasons import next_hour, rule_behind
@@ -113,7 +113,7 @@ class Found:
 
     rows: list[FailedTarget]
     counts: SweepCounts
-    listed: FailedList
+    listed: TaskList
 
 
 class ListedOms(Oms):

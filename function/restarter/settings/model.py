@@ -152,6 +152,7 @@ class Settings(BaseSettings, CheckedTogether):
     restart_sweep: Literal["off", "on"] = "off"
     restart_sweep_age: Duration = 3 * DAY_S
     restart_sweep_limit: int = Field(5, ge=1, le=1000)
+    restart_max_running: int | None = Field(None, ge=1, le=10_000)  # OMS lists no more
     restart_sweep_prefix: str | None = Field(None, max_length=1024)
     restart_enabled: bool = True
     restart_language: Literal["en", "zh-cn"] = "en"
