@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from restarter.decide.admission import admit
+from restarter.decide.admission import admit, outside_hours
 from restarter.decide.case import AskGroup, Case, in_progress
 from restarter.decide.policy import policy_of
 from restarter.decide.rules import decide_group, decide_task, group_status
@@ -66,6 +66,10 @@ class Restarter:
 
         Gives the outcome, and the keys of what was reserved with the claim's token.
         """
+        closed = outside_hours(event, self._policy, self._now())
+        if closed is not None:
+            self._observer.step("decided", closed)
+            return closed, None
         group_id = event.request.group_id
         asked = AskGroup(group_id) if group_id is not None else await self._read(event, context)
         found = await self._read_group(event, asked, context) if isinstance(asked, AskGroup) else asked

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from example import PROJECT, TASK
-from restarter.decide.admission import admit
+from restarter.decide.admission import admit, outside_hours
 from restarter.decide.case import AskGroup, Case
 from restarter.decide.failure_reasons import BY_CODE, FailureClass, classify_failure
 from restarter.decide.policy import Policy
@@ -17,6 +17,8 @@ from restarter.decide.rules import decide_group, decide_task, limit
 from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.model.request import Event, Intent, RestartRequest
 from restarter.model.task import Restart, Start, Task, TaskGroup
+from restarter.reporting.reasons import next_hour
+from restarter.settings.hours import parse_hours
 
 NOW = datetime(2100, 11, 24, 3, 0, tzinfo=UTC)
 EVENT = Event(request=RestartRequest(task_id=str(TASK)), dialect="cloudevent", intent=Intent.FAILED, project_id=PROJECT)
@@ -77,6 +79,25 @@ def test_the_kill_switch_comes_first() -> None:
     for event in (EVENT, ASKED, old):
         stopped = admit(event, replace(POLICY, enabled=False), NOW)
         assert stopped == Outcome(kind=Kind.REFUSED, reason=Reason.DISABLED)
+
+
+@pytest.mark.parametrize(
+    ("hours", "at", "opens"),
+    [
+        (None, NOW, None),
+        ("Wed 03:00-04:00 UTC", NOW, None),
+        ("Wed 03:00-04:00 UTC", NOW + timedelta(hours=1), "2100-12-01 03:00 UTC"),
+        ("10:00-11:00 Asia/Shanghai", NOW, "2100-11-25 10:00 Asia/Shanghai"),
+    ],
+)
+def test_a_failed_event_outside_the_hours_waits_for_the_next(
+    hours: str | None, at: datetime, opens: str | None
+) -> None:
+    policy = replace(POLICY, hours=parse_hours(hours) if hours else None)
+    assert outside_hours(ASKED, policy, at) is None
+    found = outside_hours(EVENT, policy, at)
+    assert (found and (found.kind, found.reason)) == (opens and (Kind.REFUSED, Reason.OUTSIDE_HOURS))
+    assert (next_hour(found, "en") if found else None) == (opens and f"; the next hour begins at {opens}")
 
 
 ROWS: list[tuple[str, Task, Restarts, Policy, str, str]] = [

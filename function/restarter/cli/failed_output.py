@@ -193,7 +193,7 @@ def _held_back(row: FailedTarget) -> tuple[str, str]:
     match row.outcome.kind, row.outcome.reason:
         case _, Reason.PAUSED | Reason.PAUSED_GROUP:
             return "is paused", "are paused"
-        case Kind.DEFERRED | Kind.UNAVAILABLE | Kind.UNCONFIRMED, _:
+        case (Kind.DEFERRED | Kind.UNAVAILABLE | Kind.UNCONFIRMED, _) | (_, Reason.OUTSIDE_HOURS):
             return "waits", "wait"
         case Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO, _:
             return "is running or done", "are running or done"

@@ -23,10 +23,10 @@ from restarter.model.task import Task
 from restarter.model.text import Text
 from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
-from restarter.oms.failed_list import FailedList
+from restarter.oms.task_list import TaskList
 from restarter.reporting import receipt
 from restarter.reporting.notices import why_no_notice
-from restarter.reporting.reasons import rule_behind
+from restarter.reporting.reasons import next_hour, rule_behind
 from restarter.reporting.redaction import Mask
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
@@ -107,7 +107,7 @@ class FailedTarget:
             "notice": self.notice.en if self.notice else None,
             "outcome": str(outcome.kind),
             "reason": outcome.reason,
-            "rule": rule.en if rule else None,
+            "rule": rule.en + next_hour(outcome, "en") if rule else None,
             "migrate_failed_object": outcome.migrate_failed_object,
             "retry_after": outcome.retry_after,
         }
@@ -120,7 +120,7 @@ class Found:
 
     rows: list[FailedTarget]
     counts: SweepCounts
-    listed: FailedList
+    listed: TaskList
 
 
 class ListedOms(Oms):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from restarter.settings.hours import Hours
 from restarter.settings.model import Settings
 
 CLAIM_MARGIN_S = 5.0  # a claim lasts longer than any delivery, so it expires only when its instance is gone
@@ -15,6 +16,8 @@ class Policy:
 
     enabled: bool = True
     max_event_age: float = 86400.0
+    hours: Hours | None = None
+    """When failed events restart tasks; None where they always do."""
     archived: bool = False
     full_overwrite: bool = False
     budget: int = 5
@@ -37,6 +40,7 @@ def policy_of(settings: Settings) -> Policy:
     return Policy(
         enabled=settings.restart_enabled,
         max_event_age=settings.restart_max_event_age,
+        hours=settings.restart_hours,
         archived=settings.restart_archived,
         full_overwrite=settings.restart_full_overwrite,
         budget=settings.restart_budget.count,

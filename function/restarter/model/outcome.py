@@ -1,6 +1,7 @@
 """The result of a request: a closed list of outcomes and of the reasons behind them. No I/O here."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -57,6 +58,7 @@ class Reason(StrEnum):
     DISABLED = "disabled"
     STALE_EVENT = "stale_event"
     IN_PROGRESS = "in_progress"
+    OUTSIDE_HOURS = "outside_hours"
     PAUSING = "pausing"
     UNKNOWN_STATUS = "unknown_status"
     PAUSED = "paused"
@@ -129,6 +131,8 @@ class Outcome(NamedTuple):
     """What is wrong with the delivery, in place of a reason: text that names a field and never its value."""
     retry_after: int | None = None
     """Seconds after which a redelivery makes sense."""
+    opens_at: datetime | None = None
+    """Outside RESTART_HOURS: when the next of them begins, in their time zone."""
     task_id: str | None = None
     task_name: str | None = None
     group_id: str | None = None

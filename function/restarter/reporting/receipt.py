@@ -16,7 +16,7 @@ from restarter.model.task import Counters
 from restarter.model.text import Language, Text, size_in_words
 from restarter.reporting.advice import advise
 from restarter.reporting.outcomes import OUTCOMES, Severity
-from restarter.reporting.reasons import REASONS, severity_of
+from restarter.reporting.reasons import REASONS, next_hour, severity_of
 from restarter.settings.model import Settings
 
 SWEEP_FIELDS = tuple(field.name for field in fields(SweepCounts))
@@ -147,7 +147,7 @@ def _why(outcome: Outcome, language: Language) -> str | None:
     """The reason's sentence, and with it, or in its place, why the task failed where that is the cause."""
     if outcome.reason is None:
         return outcome.fault
-    sentence = REASONS[outcome.reason].sentence.in_(language)
+    sentence = REASONS[outcome.reason].sentence.in_(language) + next_hour(outcome, language)
     if outcome.failure_reason is None or outcome.reason not in (Reason.PERMANENT_FAILURE, Reason.BUDGET_EXHAUSTED):
         return sentence
     failure = f"{outcome.failure_reason}, {explain_failure(outcome.failure_reason).clause.in_(language)}"

@@ -39,6 +39,7 @@ from restarter.settings.types import (
     ProjectId,
     Region,
     RestartBudget,
+    RestartHours,
     RestartLedger,
     Text,
     Token,
@@ -155,9 +156,11 @@ class Settings(BaseSettings, CheckedTogether):
     storage_emulator_host: EmulatorHost | None = None
     gce_metadata_host: HostAndPort | None = None
     obs_endpoint: Endpoint | None = None
+    restart_hours: RestartHours | None = None
     restart_sweep: Literal["off", "on"] = "off"
     restart_sweep_age: Duration = 3 * DAY_S
     restart_sweep_limit: int = Field(5, ge=1, le=1000)
+    restart_max_running: int | None = Field(None, ge=1, le=10_000)  # OMS lists no more
     restart_sweep_prefix: str | None = Field(None, max_length=1024)
     restart_enabled: bool = True
     restart_language: Literal["en", "zh-cn"] = "en"
@@ -234,6 +237,8 @@ class Settings(BaseSettings, CheckedTogether):
             yield "caller_bearer_tokens", "no authentication method is configured; set this or another CALLER_ setting"
         if self.restart_sweep == "on" and self.restart_ledger.scheme == "memory":
             yield "restart_sweep", "needs a shared ledger; set RESTART_LEDGER to another than memory://"
+        if self.restart_hours is not None and "restart_sweep" not in given:
+            yield "restart_hours", "needs RESTART_SWEEP=on, which finds what failed outside the hours"
 
     def access_key(self) -> AccessKey | None:
         """The key that signs requests; None where requests carry a token, or the platform lends a key."""
