@@ -120,7 +120,7 @@ def test_an_alarms_mail_and_its_receipts_are_in_the_language_of_locale(
 
 @needs_terraform
 def test_an_image_takes_the_agencys_key_only_where_it_has_no_other(tmp_path: Path) -> None:
-    image = {**HUAWEI, "image": "swr.cn-north-4.myhuaweicloud.com/group/oms-task-restarter:0.2.0"}
+    image = {**HUAWEI, "image": "swr.cn-north-4.myhuaweicloud.com/group/oms-task-restarter:0.3.0"}
     lent = shown("huawei", image, tmp_path)
     assert lent["by_agency"] is True
     assert lent["settings"]["OMS_AGENCY"] == "true"
