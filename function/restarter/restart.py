@@ -69,7 +69,7 @@ class Restarter:
         closed = outside_hours(event, self._policy, self._now())
         if closed is not None:
             self._observer.step("decided", closed)
-            return closed, None
+            return closed, ()
         group_id = event.request.group_id
         asked = AskGroup(group_id) if group_id is not None else await self._read(event, context)
         found = await self._read_group(event, asked, context) if isinstance(asked, AskGroup) else asked

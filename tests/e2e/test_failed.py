@@ -3,16 +3,13 @@
 import json
 import os
 import pty
-import shutil
 import signal
 import subprocess
 import sys
 import time
-import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from sysconfig import get_path
 from typing import Any
 
 import httpx
@@ -227,30 +224,6 @@ def test_ctrl_c_ends_it_at_once(where: str) -> None:
         assert "Interrupted" in said
         if where == "starts":
             assert "started. Run it again for the rest." in said
-
-
-def test_the_wheel_alone_has_the_command(tmp_path: Path) -> None:
-    """Built, installed into an environment that has only its dependencies, and run with four settings."""
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    source = tmp_path / "source"  # building leaves files beside it
-    shutil.copytree(FUNCTION, source / "function", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path / "dist"), str(source)]
-    subprocess.run(build, check=True)  # noqa: S603
-    (wheel,) = (tmp_path / "dist").glob("oms_task_restarter-*.whl")
-    venv.create(tmp_path / "venv", symlinks=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    install = [*pip, "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
-    subprocess.run(install, check=True)  # noqa: S603
-    (site,) = (tmp_path / "venv" / "lib").glob("python3*/site-packages")
-    (site / "dependencies.pth").write_text(get_path("purelib"))  # a line of it is a folder: its own .pth are not read
-    command = str(tmp_path / "venv" / "bin" / "oms-task-restarter")
-    with simulator() as oms:
-        settings = {"OMS_ENDPOINT": oms.url} | {name: EXAMPLE[name] for name in FOUR}
-        ran, version = run([command, "failed"], settings), run([command, "--version"], {})
-    assert (ran.returncode, ran.stdout.startswith("TRF.0001: ")) == (1, True)
-    assert version.stdout.startswith("oms-task-restarter, version ")
 
 
 def wait_until_failed(oms: Running) -> None:
