@@ -158,6 +158,7 @@ def full_receipt() -> dict[str, Any]:
     everything |= {
         "kind": Kind.REJECTED,
         "reason": Reason.REFUSED_BY_OMS,
+        "opens_at": datetime.now(UTC),
         "fault": None,
         "repeated": False,
         "counts": SweepCounts(),
