@@ -16,7 +16,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from child_processes import child_environment, run
+from child_processes import child_environment
 from example_settings import TASK
 from processes import EXAMPLE, FUNCTION, Running, function, run_python, simulator
 from redis_server import RedisServer
