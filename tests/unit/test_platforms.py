@@ -308,7 +308,9 @@ PINNED = [
 def test_pages_and_manifests_name_the_version_that_is_built() -> None:
     texts = [path.read_text("utf-8") for path in [*READMES, *PINNED]]
     versions = {
-        one for text in texts for one in re.findall(r"(?:oms-task-restarter:|newTag: |version\":\"|placeholder: )(\d[\d.]*\d)", text)
+        one
+        for text in texts
+        for one in re.findall(r"(?:oms-task-restarter:|newTag: |version\":\"|placeholder: )(\d[\d.]*\d)", text)
     }
     assert versions == {__version__}
 
