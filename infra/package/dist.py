@@ -2,7 +2,7 @@
 
     python infra/package/dist.py [--output build]
 
-They hold the package `restarter` with the operator's command; the entry points of platforms are in the zip and the image.
+They hold the package `restarter` with the operator's command; the platforms' entry points are in the zip and the image.
 """
 
 import argparse

@@ -12,7 +12,7 @@ if a promise was broken.
 
 `--other` names a folder with another version of the function, which is the second of the two: an upgrade that is under
 way. Release 0.2.0 does not name the sender in the identity of an event, so neither knows which events the other one
-settled, and events do not come again then; with `--platform`, where the platform authenticates, they know, and events do.
+settled, and events do not come again then. With `--platform`, where the platform authenticates, both do.
 """
 
 import argparse

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,7 +20,6 @@ from example_settings import TASK
 from processes import EXAMPLE, FUNCTION, Running, function, run_python, simulator
 from redis_server import RedisServer
 
-ROOT = Path(__file__).parents[2]
 BEARER = {"Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}"}
 EVENT = {"ce-specversion": "1.0", "ce-type": "oms.task.failed", "ce-source": "/oms"}
 AGAIN = {"id": 7, "status": 4, "started_ago": 60, "after_start": 4, "after_seconds": 0.05}
@@ -115,7 +113,6 @@ def test_check_all_proves_everything_and_makes_no_start(redis: RedisServer) -> N
     assert contents(redis) == {}
 
 
-FOUR = ("OMS_PROJECT_ID", "HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK")
 OLD_S, FRESH_S = 5_000_000, 7200
 DEADLINE_S = 30  # a machine that is busy takes many times of what it takes else
 

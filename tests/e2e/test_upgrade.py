@@ -1,4 +1,4 @@
-"""An upgrade with one ledger: what releases 0.1.0 and 0.2.0 wrote into Redis, recorded from them, and what this one does."""
+"""An upgrade with one ledger: what 0.1.0 and 0.2.0 wrote into Redis, recorded from them, and what this release does."""
 
 import json
 import time
