@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from restarter.model.task import Counters, Restart
 
-NOTE = re.compile(r"([0-9]*),([0-9]*),([0-9]*),([0-9a-f]*)")
+NOTE = re.compile(r"([0-9]{0,15}),([0-9]{0,15}),([0-9]{0,15}),([0-9a-f]{0,64})").fullmatch
 MOVED, AND_COUNTS = "moved", "+"
 """Notes under a storage key: a task moved with it, so the restarts before say nothing; this one counts all the same."""
 
@@ -29,7 +29,7 @@ def write_note(counters: Counters, fingerprint: str) -> str:
 
 def read_note(note: str) -> Noted:
     """What a note says."""
-    found = NOTE.fullmatch(note)
+    found = NOTE(note)
     if found is None:
         return Noted()
     return Noted(Counters(*(int(digits) if digits else None for digits in found.groups()[:3])), found[4])
