@@ -93,9 +93,9 @@ THERE := $(shell $(BIN)/python $(VERSION) 2>/dev/null)
 WANTED := $(if $(filter file,$(origin PYTHON)),$(THERE),$(shell $(PYTHON) $(VERSION) 2>/dev/null))
 ANEW := $(if $(THERE),$(if $(filter $(THERE),$(WANTED)),,anew),anew)
 
-# The first Python here that would do; asked only where the one that was named does not.
-HERE = $(firstword $(foreach one,python3 python3.13 python3.12 python3.11,$(shell \
-	$(one) -c "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))" 2>/dev/null && echo $(one))))
+# The first Python here that would do; none is asked once one was found, and each once.
+DOES = $(shell $(1) -c "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))" 2>/dev/null && echo $(1))
+HERE = $(eval HERE := $(or $(call DOES,python3),$(call DOES,python3.13),$(call DOES,python3.12),$(call DOES,python3.11)))$(HERE)
 ANOTHER = $(if $(HERE),or name one that is here: make PYTHON=$(HERE) $(firstword $(MAKECMDGOALS)),and try again)
 
 .venv/pyvenv.cfg: $(ANEW)
