@@ -48,6 +48,7 @@ test-any-day: .venv/dev ## the tests with the clock moved: 400 days, midnights, 
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python tests/any_day.py --workers $(WORKERS)
 
 prove: .venv/dev ## every order of the steps of deliveries, with faults: README's promises on each, some 20 minutes
+	EXAMPLES=500 $(BIN)/python -m pytest -q tests/unit/test_ledger.py -k any_sequence
 	PYTHONPATH=tests:infra/demo $(BIN)/python tests/proving.py
 
 check: .venv/dev ## locks, dates, words, format, lint, docstrings, workflows, layers, types; without the network
