@@ -405,7 +405,7 @@ class Storm:
         """Every line that a function has written, the killed one's too, as soon as the answered ones' are there."""
         self._count_calls()
         found, missing = self._found, set(self._found.answered)
-        give_up = time.monotonic() + 5
+        give_up = time.monotonic() + 20
         while True:
             for receipt in self._lines():
                 found.receipts.append(receipt)

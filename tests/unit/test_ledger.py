@@ -119,7 +119,7 @@ class TestGcs(SharedLedgerSuite):
         empty(storage)
         clock = Clock()  # it stands, however slow the machine is
         with MovedClock(storage, clock).serving() as url:
-            yield Bench(partial(open_gcs, url), clock.advance, partial(open_gcs, url), examples=30, rounds=20)
+            yield Bench(partial(open_gcs, url), clock.advance, partial(open_gcs, url), rounds=10)
 
 
 class TestObs(SharedLedgerSuite):
@@ -132,8 +132,7 @@ class TestObs(SharedLedgerSuite):
                 lambda seconds: simulator.set_clock({"forward": seconds}),
                 partial(open_obs, url),
                 somebody_wins=False,
-                examples=60,
-                rounds=20,
+                rounds=10,
             )
 
 
