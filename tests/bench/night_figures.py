@@ -93,7 +93,7 @@ HEAD = (
     "in vain",
     "done in the morning",
     "messages",
-    "hours that tasks stood still",
+    "hours that tasks stood failed",
     "starts outside the hours",
     "TiB copied again",
 )
