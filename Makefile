@@ -48,6 +48,7 @@ test-any-day: .venv/dev ## the tests with the clock moved: 400 days, midnights, 
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python tests/any_day.py --workers $(WORKERS)
 
 prove: .venv/dev ## every order of the steps of deliveries, with faults: README's promises on each, some 20 minutes
+	EXAMPLES=500 $(BIN)/python -m pytest -q tests/unit/test_ledger.py -k any_sequence
 	PYTHONPATH=tests:infra/demo $(BIN)/python tests/proving.py
 
 check: .venv/dev ## locks, dates, words, format, lint, docstrings, workflows, layers, types; without the network
@@ -74,8 +75,9 @@ lock: .venv/dev ## make the requirement files anew from pyproject.toml; pins cha
 upgrade: ## make lock, with the newest of everything
 	$(MAKE) lock UPGRADE=--upgrade
 
-package: .venv/dev ## build/oms-task-restarter.zip for FunctionGraph, and the bill of what is in it
+package: .venv/dev ## into build/: the zip for FunctionGraph and the bill of what is in it, the wheel and the sdist
 	$(BIN)/python infra/package/build.py
+	$(BIN)/python infra/package/dist.py
 
 fuzz: .venv/dev ## send hostile deliveries for an hour, or for SECONDS=60
 	$(BIN)/python tests/fuzz.py --seconds $(SECONDS)
@@ -93,9 +95,9 @@ THERE := $(shell $(BIN)/python $(VERSION) 2>/dev/null)
 WANTED := $(if $(filter file,$(origin PYTHON)),$(THERE),$(shell $(PYTHON) $(VERSION) 2>/dev/null))
 ANEW := $(if $(THERE),$(if $(filter $(THERE),$(WANTED)),,anew),anew)
 
-# The first Python here that would do; asked only where the one that was named does not.
-HERE = $(firstword $(foreach one,python3 python3.13 python3.12 python3.11,$(shell \
-	$(one) -c "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))" 2>/dev/null && echo $(one))))
+# The first Python here that would do; none is asked once one was found, and each once.
+DOES = $(shell $(1) -c "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))" 2>/dev/null && echo $(1))
+HERE = $(eval HERE := $(or $(call DOES,python3),$(call DOES,python3.13),$(call DOES,python3.12),$(call DOES,python3.11)))$(HERE)
 ANOTHER = $(if $(HERE),or name one that is here: make PYTHON=$(HERE) $(firstword $(MAKECMDGOALS)),and try again)
 
 .venv/pyvenv.cfg: $(ANEW)

@@ -3,8 +3,8 @@
     python tests/fuzz.py [--seconds 3600] [--seed 1]
 
 As a program it plays rounds of 2,000 deliveries, each round of another seed, until the time is over. It prints each
-seed, and ends with an error at the first broken promise, which hypothesis has shrunk by then. The gate plays one round
-of fixed seeds (tests/wire/test_fuzz.py).
+seed, and ends with an error at the first broken promise, which hypothesis has shrunk by then. The gate plays 600
+deliveries, always the same (tests/wire/test_fuzz.py).
 
 Promises: no 500; nothing is asked of OMS without a proof of who calls; no task is started that the delivery does not
 name, and none twice for the same event; no step of the event loop takes over 100 ms of its thread; no line or reply is

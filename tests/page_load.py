@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,14 +124,23 @@ async def watching(playground: Playing, measured: Measured, readers: int) -> Asy
     """A block in which so many readers, and a real browser where there is one, follow the page."""
 
     async def read() -> None:
-        async with httpx.AsyncClient(timeout=30) as client, client.stream("GET", f"{playground.page}/events") as answer:
-            async for line in answer.aiter_lines():
-                if line:
-                    measured.told = max(measured.told, json.loads(line.removeprefix("data: "))["told"])
-                    measured.changes += 1
+        async with httpx.AsyncClient(timeout=30) as client:
+            while True:  # a reader that is too slow is cut off, and comes again, as a browser does
+                with suppress(httpx.TransportError):
+                    async with client.stream("GET", f"{playground.page}/events") as answer:
+                        async for line in answer.aiter_lines():
+                            hear(line)
+                await asyncio.sleep(0.1)
+
+    def hear(line: str) -> None:
+        if line:
+            measured.told = max(measured.told, json.loads(line.removeprefix("data: "))["told"])
+            measured.changes += 1
 
     reading = [asyncio.create_task(read()) for _ in range(readers)]
-    await asyncio.sleep(0.5)
+    async with asyncio.timeout(20):
+        while measured.changes < readers:  # noqa: ASYNC110  # it gives up
+            await asyncio.sleep(0.02)
     async with browsing(playground, measured) as page:
         yield page
     for reader in reading:

@@ -8,7 +8,7 @@ does meanwhile. A setting that one of them does not know is left out there. Five
 (night_kinds.py); in each, one notice in twenty is lost, and a sweep comes every quarter of an hour. The table is
 printed, and a picture of all nights is drawn for each function. All on loopback.
 
-At 600 times the speed a second of the machine is ten minutes of the night: on a busy machine tasks stand failed longer.
+At 600 times the speed a second of the machine is ten minutes of the night: on a busy machine tasks wait longer.
 """
 
 import argparse

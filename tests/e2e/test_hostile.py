@@ -20,8 +20,9 @@ TOKEN = f"Authorization: Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}\r\n".encode()
 CALL = json.dumps({"task_id": TASK}).encode()
 TIMEOUT_S = 10.0
 QUIET_S = 0.4  # after a reply, in which a second one would come
-FLOOD_WAIT_S = 0.5
-STALL_S = 2.0  # for which /healthz may wait on a busy machine; what is measured without a network is in test_fuzz.py
+# Seconds of the function's CPU, for on a busy machine everybody waits longer.
+FLOOD_CPU_S = 0.5
+STALL_CPU_S = 0.5  # what is measured without a network is in test_fuzz.py
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +87,17 @@ def memory_kib(running: Running) -> int:
     return total
 
 
+def cpu_s(running: Running) -> float:
+    """Seconds of CPU that a process and its workers have used."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            fields = stat.read_text().rpartition(")")[2].split()
+            if str(running.process.pid) in (stat.parent.name, fields[1]):
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 # Heads
 
 
@@ -98,15 +110,15 @@ def test_a_head_without_end_is_cut_off_and_nobody_waits_or_pays_for_it(line: byt
         connection.sendall(b"POST / HTTP/1.1\r\nHost: f\r\n")
         try:
             for first in range(0, 1_000_000, 10_000):
+                used = cpu_s(public)
                 connection.sendall(b"".join(line % number for number in range(first, first + 10_000)))
-                asked_at = time.monotonic()
                 assert httpx.get(f"{public.url}/healthz").status_code == 200
-                longest = max(longest, time.monotonic() - asked_at)
+                longest = max(longest, cpu_s(public) - used)
         except OSError:
             pass
         else:
             pytest.fail("a million headers were taken in")
-    assert longest < STALL_S
+    assert longest < STALL_CPU_S
     assert memory_kib(public) - before < 20_000
 
 
@@ -226,29 +238,18 @@ def test_what_follows_a_chunked_body_in_its_packet_is_not_read(public: Running) 
     assert statuses(spoken(public, CHUNKED + b"\r\n" + chunks(CALL, 99), NEXT)) == [200, 200]
 
 
-def cpu_s(running: Running) -> float:
-    """Seconds of CPU that a process and its workers have used."""
-    ticks = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            fields = stat.read_text().rpartition(")")[2].split()
-            if str(running.process.pid) in (stat.parent.name, fields[1]):
-                ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 @pytest.mark.parametrize("size", [1, 3, 5, 6, 16])
 def test_a_body_in_chunks_costs_at_most_ten_times_as_much_as_another(size: int, public: Running) -> None:
     def cost(head: bytes, body: bytes) -> float:
         before = cpu_s(public)
-        for _ in range(30):
+        for _ in range(10):
             assert statuses(spoken(public, head, body, pause=0)) in ([200], [400])
         return cpu_s(public) - before
 
     body = CALL.ljust(512 * 1024)
     whole = post(b"Connection: close", body=body)
     plain = cost(whole[: -len(body)], body)
-    assert cost(CHUNKED + b"Connection: close\r\n\r\n", chunks(body, size)) < 10 * max(plain, 0.03)
+    assert cost(CHUNKED + b"Connection: close\r\n\r\n", chunks(body, size)) < 10 * max(plain, 0.02)
 
 
 FLOODS = {
@@ -280,14 +281,14 @@ def test_good_deliveries_beside_a_flood_on_ten_connections_are_answered_in_time(
         thread.start()
     waited = []
     time.sleep(0.3)
-    for _ in range(12):
-        asked_at = time.monotonic()
+    for _ in range(6):
+        used = cpu_s(public)
         assert statuses(spoken(public, post(b"Connection: close"))) == [200]
-        waited.append(time.monotonic() - asked_at)
+        waited.append(cpu_s(public) - used)
     ended.set()
     for thread in pouring:
         thread.join()
-    assert max(waited) < FLOOD_WAIT_S
+    assert max(waited) < FLOOD_CPU_S
 
 
 # Replies before the body was read
@@ -472,7 +473,7 @@ def test_a_body_that_goes_on_as_garbage_after_its_reply_leaves_no_traceback(
 
 
 def test_bodies_of_tiny_members_stay_small_while_oms_is_slow(public: Running, oms: Running) -> None:
-    """60 of 512 KiB took 1 GB: each held what its body was parsed to until its reply."""
+    """60 of 512 KiB took 1 GB, and 30 half of it: each held what its body was parsed to until its reply."""
     members = "".join(f'"{number}":0,' for number in range(45_000))
     attributes = '"specversion":"1.0","type":"oms.task.failed","source":"/s","id":"1"'
     body = f'{{{attributes},"data":{{{members}"task_id":{TASK}}}}}'.ljust(512 * 1024 - 8).encode()
@@ -485,13 +486,13 @@ def test_bodies_of_tiny_members_stay_small_while_oms_is_slow(public: Running, om
         named = body.replace(b'"id":"1"', b'"id":"%d"' % number)
         return httpx.post(public.url, content=named, headers=headers, timeout=30).status_code
 
-    with ThreadPoolExecutor(60) as senders:
-        replies = [senders.submit(deliver, number) for number in range(100, 160)]
+    with ThreadPoolExecutor(30) as senders:
+        replies = [senders.submit(deliver, number) for number in range(100, 130)]
         while not all(reply.done() for reply in replies):
             most = max(most, memory_kib(public) - before)
             time.sleep(0.05)
     assert {reply.result() for reply in replies} <= {204, 503}
-    assert most < 200 * 1024
+    assert most < 100 * 1024
 
 
 # Lines as Google has them

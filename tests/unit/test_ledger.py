@@ -119,7 +119,7 @@ class TestGcs(SharedLedgerSuite):
         empty(storage)
         clock = Clock()  # it stands, however slow the machine is
         with MovedClock(storage, clock).serving() as url:
-            yield Bench(partial(open_gcs, url), clock.advance, partial(open_gcs, url), examples=30, rounds=20)
+            yield Bench(partial(open_gcs, url), clock.advance, partial(open_gcs, url), rounds=10)
 
 
 class TestObs(SharedLedgerSuite):
@@ -132,8 +132,7 @@ class TestObs(SharedLedgerSuite):
                 lambda seconds: simulator.set_clock({"forward": seconds}),
                 partial(open_obs, url),
                 somebody_wins=False,
-                examples=60,
-                rounds=20,
+                rounds=10,
             )
 
 
@@ -180,6 +179,22 @@ def test_restarts_that_earlier_releases_recorded_count(server: RedisServer) -> N
             assert await reserve(ledger, keys, "attempt")
             await ledger.unreserve(keys, "attempt")
             assert len((await ledger.history(keys, DAY)).restarts) == 2
+
+    asyncio.run(steps())
+
+
+def test_a_restart_that_was_confirmed_expires_with_its_window(server: RedisServer) -> None:
+    """Also the only one of its task, and one that was confirmed twice."""
+
+    async def steps() -> None:
+        keys = LedgerKeys("e" * 40, "confirmed")
+        async with opened(server.address, Clock()) as ledger:
+            assert await reserve(ledger, keys, "attempt", window=60)
+            for _ in range(2):
+                await ledger.confirm(keys, "attempt")
+            assert await ages(ledger, keys) == [0]
+        with server.client() as client:
+            assert 0 < client.ttl(f"oms-task-restarter:restarts:{keys.task}") <= 61
 
     asyncio.run(steps())
 
