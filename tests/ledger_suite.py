@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from restarter.decide.policy import Policy
+from restarter.decide.progress import Canary
 from restarter.ledger import MAX_NOTE_LENGTH, SETTLED_TTL_S, Claim, Claimed, EventKey, History, Ledger, LedgerKeys
 from restarter.model.delivery import DeliveryContext
 from restarter.model.outcome import Outcome
@@ -327,6 +328,20 @@ class LedgerSuite:
 
         with_two(bench, steps)
 
+    def test_a_key_with_which_the_first_task_moves_is_known_to_work(self, bench: Bench) -> None:
+        async def steps(one: Ledger, other: Ledger) -> None:
+            deliver = Deliveries(bench, one, other)
+            assert await deliver("a", cause="TRF.0151", objects=1) == "start 1"
+            assert await deliver("b", cause="TRF.0151", objects=1) == "start 1"
+            deliver.tasks["a"] = deliver.tasks["a"]._replace(status=2)
+            assert await deliver("c", cause="TRF.0151") == "start 1"
+            deliver.tasks["a"] = deliver.tasks["a"]._replace(status=2, counters=Counters(2))
+            assert await deliver("d", cause="TRF.0151") == "start 1"
+            assert await deliver("e", cause="TRF.0151") == "start 1"
+            assert await deliver("f", cause="TRF.0151") == "refused storage_key"
+
+        with_two(bench, steps)
+
     def test_a_restart_that_was_not_made_counts_under_neither_key(self, bench: Bench) -> None:
         async def steps(one: Ledger, other: Ledger) -> None:
             deliver = Deliveries(bench, one, other)
@@ -412,6 +427,11 @@ class Deliveries:
         self._bench = bench
         self._ledgers = ledgers
         self._number = 0
+        self.tasks: dict[str, Task] = {}
+        """As OMS shows them now."""
+
+    async def _look(self, _project_id: str, canary: Canary, _context: DeliveryContext) -> Task:
+        return self.tasks[canary.target_id]
 
     async def __call__(
         self,
@@ -429,10 +449,13 @@ class Deliveries:
         policy = Policy(budget=2, backoff=0.0, fingerprints={"default": fingerprint})
         event = Event(RestartRequest(task_id="1"), "direct", Intent.FAILED, "p", identity=(str(self._number),))
         task = Task(name, None, 4, failure_reason=cause, counters=Counters(objects))
+        self.tasks[name] = task
         token, received_at = f"token-{self._number}", time.monotonic()
         context = DeliveryContext(datetime.now(UTC), received_at, received_at + 60)
         start = Start(name, migrate_failed_object=False)
-        found = await Reservations(ledger, policy, dry_run=False).reserve(event, task, start, token, context)
+        found = await Reservations(ledger, policy, self._look, dry_run=False).reserve(
+            event, task, start, token, context
+        )
         if isinstance(found, Outcome):
             return f"{found.kind} {found.reason}" + (" (repeated)" if found.repeated else "")
         for keys in found.keys:

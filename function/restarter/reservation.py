@@ -2,19 +2,28 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
 from restarter.decide.case import AnyCase, Case, in_progress
 from restarter.decide.policy import Policy
-from restarter.decide.progress import AND_COUNTS, MOVED, has_moved_with, progress_since, since_key_moved, write_note
+from restarter.decide.progress import (
+    Canary,
+    has_moved_with,
+    key_worked_within,
+    progress_since,
+    read_canary,
+    since_key_moved,
+    write_key_note,
+    write_note,
+)
 from restarter.decide.rules import limit
 from restarter.ledger import History, Ledger, LedgerError, LedgerKeys, ledger_keys, storage_key
 from restarter.model.delivery import DeliveryContext
 from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.model.request import Event, Intent
 from restarter.model.task import Counters, Start, Task, TaskGroup
-from restarter.oms.client import MIN_START_TIME_S
+from restarter.oms.client import GROUPS, MIN_START_TIME_S, TASKS
 
 T = TypeVar("T")
 LOG = logging.getLogger("restarter")
@@ -43,12 +52,17 @@ class Entry(NamedTuple):
     note: str
 
 
+Look = Callable[[str, Canary, DeliveryContext], Awaitable[Task | TaskGroup | Outcome]]
+"""Reads a target of a project."""
+
+
 class Reservations:
     """Reserves restarts by one set of settings."""
 
-    def __init__(self, ledger: Ledger, policy: Policy, *, dry_run: bool) -> None:
+    def __init__(self, ledger: Ledger, policy: Policy, look: Look, *, dry_run: bool) -> None:
         self._ledger = ledger
         self._policy = policy
+        self._look = look
         self._dry_run = dry_run
 
     async def reserve(
@@ -86,7 +100,7 @@ class Reservations:
     ) -> tuple[AnyCase, list[Entry]]:
         """The restarts that are counted, and what a start has to record.
 
-        A failure of the storage key counts against the key, too; a task that moved with it clears it.
+        A failure of the storage key counts against the key, too; whoever moved with it clears it.
         """
         keys = ledger_keys(event, target.id, of_group=start.of_group)
         history = await self._history(keys, context)
@@ -97,11 +111,32 @@ class Reservations:
             return case, entries
         of_key = storage_key(event, case.fingerprint)
         history = await self._history(of_key, context)
-        counted = since_key_moved(history.restarts)
-        if case.about_key or counted:
-            note = (MOVED if moved else "") + (AND_COUNTS if case.about_key else "")
+        if not moved:
+            case, moved = await self._judge_key(case, history, context)
+        if case.about_key or since_key_moved(history.restarts):
+            note = write_key_note(target, moved=moved, counts=case.about_key)
             entries.append(Entry(of_key, history, note))
-        return case._replace(of_key=counted if case.about_key and not moved else ()), entries
+        return case, entries
+
+    async def _judge_key(self, case: AnyCase, history: History, context: DeliveryContext) -> tuple[AnyCase, bool]:
+        """The case with the restarts that count against its storage key; True where the key is found to work.
+
+        Before the key forbids a start, OMS is asked about the first target that was started with it. While it was known
+        to work a moment ago, it forbids nothing to a task that has not failed with it yet.
+        """
+        counted = since_key_moved(history.restarts)
+        judged = case._replace(of_key=counted)
+        if key_worked_within(self._policy.backoff, history.restarts) and not case.tried:
+            return case, False
+        canary = read_canary(counted[0].note) if counted else None
+        if canary is None or limit(case) is not None or limit(judged) is None:
+            return judged, False
+        found = await self._look(case.event.project_id, canary, context)
+        if isinstance(found, Outcome):
+            return judged, False
+        if canary.has_moved(found):
+            return case, True
+        return judged._replace(canary_runs=found.status in (GROUPS if canary.of_group else TASKS).active), False
 
     async def _history(self, keys: LedgerKeys, context: DeliveryContext) -> History:
         return await before_deadline(self._ledger.history(keys, self._policy.window), context)

@@ -1,12 +1,13 @@
 """One request from its claim to its outcome: admit, claim, look, decide, reserve, start, conclude."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from restarter.decide.admission import admit, outside_hours
 from restarter.decide.case import AskGroup, Case, in_progress
 from restarter.decide.policy import policy_of
+from restarter.decide.progress import Canary
 from restarter.decide.rules import decide_group, decide_task, group_status
 from restarter.ledger import Claim, Claimed, EventKey, Ledger, LedgerError, LedgerKeys, event_key
 from restarter.model.delivery import DeliveryContext
@@ -37,7 +38,7 @@ class Restarter:
         self._oms = oms
         self._ledger = ledger
         self._dry_run = settings.restart_dry_run
-        self._reservations = Reservations(ledger, self._policy, dry_run=self._dry_run)
+        self._reservations = Reservations(ledger, self._policy, self._look, dry_run=self._dry_run)
 
     async def restart(self, event: Event, context: DeliveryContext, siblings: Siblings | None = None) -> Outcome:
         """The outcome of one request: admit, claim, attempt, conclude. Nothing is started without the ledger."""
@@ -132,6 +133,11 @@ class Restarter:
             return task
         decision = decide_task(Case(event, task, self._policy))
         return decision if isinstance(decision, AskGroup) else (task, decision)
+
+    def _look(self, project_id: str, canary: Canary, context: DeliveryContext) -> Awaitable[Task | TaskGroup | Outcome]:
+        """A task or group that was started with a storage key."""
+        show = self._oms.show_group if canary.of_group else self._oms.show
+        return show(project_id, canary.target_id, context)
 
     async def _read_group(
         self, event: Event, asked: AskGroup, context: DeliveryContext

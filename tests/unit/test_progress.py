@@ -10,19 +10,23 @@ from example import PROJECT, TASK
 from restarter.decide.case import Case
 from restarter.decide.policy import Policy
 from restarter.decide.progress import (
+    Canary,
     has_moved,
     has_moved_with,
+    key_worked_within,
     progress_since,
+    read_canary,
     read_note,
     since_key_moved,
     since_last_moved,
+    write_key_note,
     write_note,
 )
 from restarter.decide.rules import limit
 from restarter.ledger import MAX_NOTE_LENGTH
 from restarter.model.outcome import Outcome
 from restarter.model.request import Event, Intent, RestartRequest
-from restarter.model.task import Counters, Restart, Task
+from restarter.model.task import Counters, Restart, Task, TaskGroup
 
 EVENT = Event(request=RestartRequest(task_id=str(TASK)), dialect="cloudevent", intent=Intent.FAILED, project_id=PROJECT)
 FAILED = Task(id=str(TASK), name=None, status=4, failure_reason="TRF.0001")
@@ -174,6 +178,56 @@ def test_what_counts_against_a_key_is_what_came_after_it_was_cleared() -> None:
     assert since_key_moved((*canaries, canary(700, "moved"))) == ()
     assert since_key_moved((*canaries, canary(700, "moved"), canary(600))) == (canary(600),)
     assert since_key_moved((*canaries, canary(700, "moved+"), canary(600))) == (canary(700, "moved+"), canary(600))
+
+
+def test_a_key_that_worked_a_moment_ago_is_known_to_work() -> None:
+    restarts = (canary(900), canary(50, "moved+"), canary(40))
+    assert key_worked_within(60, restarts)
+    assert not key_worked_within(50, restarts)
+    assert not key_worked_within(60, restarts[2:])
+
+
+targets = st.builds(Task, st.from_regex(r"[0-9]{1,15}", fullmatch=True), st.none(), st.just(4), counters=counters)
+groups = st.builds(TaskGroup, st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True), st.just(5), counters=counters)
+
+
+@given(targets | groups, st.booleans())
+def test_the_note_of_a_canary_says_what_to_look_at(target: Task | TaskGroup, moved: bool) -> None:  # noqa: FBT001
+    note = write_key_note(target, moved=moved, counts=True)
+    assert len(note) <= MAX_NOTE_LENGTH
+    assert read_canary(note) == Canary(target.id, isinstance(target, TaskGroup), target.counters)
+    assert read_canary(write_key_note(target, moved=moved, counts=False)) is None
+
+
+def test_a_group_whose_id_is_too_long_for_a_note_is_not_looked_at() -> None:
+    note = write_key_note(TaskGroup("g" * 65, 5), moved=False, counts=True)
+    assert (note, read_canary(note)) == ("+", None)
+
+
+@pytest.mark.parametrize(
+    ("found", "moved"),
+    [
+        (FAILED._replace(counters=Counters(5)), False),
+        (FAILED._replace(counters=Counters(6)), True),
+        (FAILED._replace(counters=Counters(5), status=5), True),
+        (FAILED._replace(counters=Counters(5), status=2), False),
+    ],
+)
+def test_a_canary_that_moved_or_is_done_proves_its_key(found: Task, moved: bool) -> None:  # noqa: FBT001
+    assert Canary(found.id, of_group=False, counters=Counters(5)).has_moved(found) is moved
+
+
+def test_a_group_is_done_when_it_is_complete() -> None:
+    canary_group = Canary("g", of_group=True, counters=Counters(tasks=3))
+    assert canary_group.has_moved(TaskGroup("g", 6))
+    assert not canary_group.has_moved(TaskGroup("g", 5, counters=Counters(tasks=3)))
+
+
+def test_while_the_first_canary_runs_the_others_wait() -> None:
+    used = (canary(900), canary(800), canary(61))
+    waiting = limit(Case(EVENT, KEY_REFUSED, POLICY, (), used, canary_runs=True))
+    assert waiting is not None
+    assert (waiting.kind, waiting.reason) == ("deferred", "backoff")
 
 
 class Migration:

@@ -78,9 +78,9 @@ async def takes_back_by_event(real: Any, ledger: MemoryLedger, keys: Any, attemp
 
 
 async def does_not_compare(
-    real: Any, ledger: MemoryLedger, keys: Any, expected: Any, window_s: float, attempt: str
+    real: Any, ledger: MemoryLedger, keys: Any, expected: Any, window_s: float, *rest: str
 ) -> Any:
-    return await real(ledger, keys, await ledger.history(keys, window_s), window_s, attempt)
+    return await real(ledger, keys, await ledger.history(keys, window_s), window_s, *rest)
 
 
 async def forgets_own(real: Any, ledger: MemoryLedger, keys: Any, window_s: float) -> Any:
@@ -149,7 +149,7 @@ LOST = World("an event, budget of one, 2 faults", "e", faults=2, kinds=FAILS, fa
         ("CALLS", EVENT, wrapped(Oms, "_look_again", sends_again)),
         ("ACKNOWLEDGED", EVENT, acknowledged_unconfirmed),
         ("ACKNOWLEDGED", World("a tick twice", "tt"), wrapped(sweep, "_is_incomplete", lambda real, outcome: False)),
-        ("SETTLED", EVENT, wrapped(restart, "_best_effort", says_done)),
+        ("SETTLED", EVENT, wrapped(restart, "best_effort", says_done)),
         ("PHANTOM", BUDGET, without_rule("budget_under_way")),
         ("LEAK", EVENT, wrapped(MemoryLedger, "unreserve", does_nothing)),
         ("ALERT", TOLD, wrapped(MemoryLedger, "mark", takes_only_first)),

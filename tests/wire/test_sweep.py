@@ -201,6 +201,33 @@ def test_one_expired_key_is_one_incident_until_there_is_a_new_one(make_world: Ca
     assert world.started() == ["1"]
 
 
+def test_a_new_key_that_works_restarts_all_tasks(make_world: Callable[..., World]) -> None:
+    """Once the first of them moves, or is done: none of them fails again, so nothing else would say so."""
+    refused = {"error_code": "TRF.0151", "error_msg": ""}
+    world = make_world(restart_sweep_limit=8)
+    world.tasks = {n: task(n, error_reason=refused, successful_num=0) for n in range(1, 21)}
+    started = []
+    for minute in range(6):
+        world.sweep(f"tick {minute}")
+        started.append(len(world.started()))
+        if minute == 2:
+            world.tasks[1]["status"] = 5
+        for one in world.tasks.values() if minute > 2 else ():
+            one["successful_num"] += one["status"] == 2
+        world.now += timedelta(minutes=1)
+    assert started == [1, 1, 0, 8, 8, 2]
+
+
+def test_a_canary_that_cannot_be_read_proves_nothing(make_world: Callable[..., World]) -> None:
+    refused = {"error_code": "TRF.0151", "error_msg": ""}
+    world = make_world()
+    world.tasks = {n: task(n, error_reason=refused) for n in (1, 2)}
+    world.sweep("a")
+    world.answers["GET 1"] = httpx.Response(503)
+    world.sweep("b")
+    assert (world.started(), world.counts()[4]) == ([], 1)
+
+
 def test_a_task_that_moved_with_a_key_clears_it(make_world: Callable[..., World]) -> None:
     """Whatever it fails of now."""
     refused = {"error_code": "TRF.0151", "error_msg": ""}
@@ -214,7 +241,7 @@ def test_a_task_that_moved_with_a_key_clears_it(make_world: Callable[..., World]
     assert world.counts()[3:5] == (0, 3)
     world.tasks[1] |= {"successful_num": 5, "error_reason": {"error_code": "TRF.0001", "error_msg": ""}}
     world.sweep("moved")
-    assert world.started() == ["1", "2"]
+    assert world.started() == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(3, "refused"), (5, "nothing_to_do"), (2, "already_running")])

@@ -129,8 +129,8 @@ class ListedOms(Oms):
     listed: dict[str, Task]
 
     async def show(self, project_id: str, task_id: str, context: DeliveryContext) -> Task | Outcome:
-        """The task as it was listed."""
-        return self.listed[task_id]
+        """The task as it was listed; one that is not listed has not failed, and is read."""
+        return self.listed.get(task_id) or await super().show(project_id, task_id, context)
 
 
 class Operator:

@@ -36,6 +36,8 @@ class Case(NamedTuple, Generic[Target_co]):
     """Those of the target, the longest ago first."""
     of_key: tuple[Restart, ...] = ()
     """Those that count against the storage key of the request, where the failure is about it."""
+    canary_runs: bool = False
+    """The first of them has not failed: it waits or runs, and has not moved yet."""
 
     @property
     def by_event(self) -> bool:

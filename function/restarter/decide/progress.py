@@ -1,17 +1,20 @@
 """Whether a restart helped: what OMS counts of the task now, beside what it counted then. No I/O here.
 
 The ledger keeps a note with each restart: the counters at its time, and a fingerprint of the storage keys it sent. The
-restarts that are counted against a storage key have a note of their own kind.
+restarts that are counted against a storage key have a note of their own kind: what was started, and its counters.
 """
 
 import re
 from typing import NamedTuple
 
-from restarter.model.task import Counters, Restart
+from restarter.model.task import Counters, Restart, Task, TaskGroup
 
 NOTE = re.compile(r"([0-9]{0,15}),([0-9]{0,15}),([0-9]{0,15}),([0-9a-f]{0,64})").fullmatch
-MOVED, AND_COUNTS = "moved", "+"
-"""Notes under a storage key: a task moved with it, so the restarts before say nothing; this one counts all the same."""
+MOVED = "moved"
+"""In a note under a storage key: a task moved with the key, so no restart before counts against it."""
+KEY_NOTE = re.compile(r"(?:moved)?\+([tg])([A-Za-z0-9_-]{1,64});(.{3,64})").fullmatch
+MAX_ID_LENGTH = 64  # of a target that is looked at; a note is short
+TASK_SUCCEEDED, GROUP_COMPLETE = 5, 6
 
 
 class Noted(NamedTuple):
@@ -68,9 +71,43 @@ def has_moved_with(fingerprint: str, restarts: tuple[Restart, ...], now: Counter
     return newest.fingerprint == fingerprint and has_moved(newest.counters, now)
 
 
+class Canary(NamedTuple):
+    """What was started with a storage key, and what OMS counted of it then."""
+
+    target_id: str
+    of_group: bool
+    counters: Counters
+
+    def has_moved(self, found: Task | TaskGroup) -> bool:
+        """Whether the start helped, by what OMS says of the target now: then the key works."""
+        is_done = found.status == (GROUP_COMPLETE if self.of_group else TASK_SUCCEEDED)
+        return is_done or has_moved(self.counters, found.counters)
+
+
+def write_key_note(target: Task | TaskGroup, *, moved: bool, counts: bool) -> str:
+    """The note of a restart under its storage key. `moved`: a task has moved with the key; `counts`: against it."""
+    kind = "g" if isinstance(target, TaskGroup) else "t"
+    canary = f"{kind}{target.id};{write_note(target.counters, '')}" if len(target.id) <= MAX_ID_LENGTH else ""
+    return (MOVED if moved else "") + (f"+{canary}" if counts else "")
+
+
+def read_canary(note: str) -> Canary | None:
+    """What the restart of a key's note started; None where that is not known."""
+    found = KEY_NOTE(note)
+    return Canary(found[2], found[1] == "g", read_note(found[3]).counters) if found else None
+
+
 def since_key_moved(restarts: tuple[Restart, ...]) -> tuple[Restart, ...]:
-    """The restarts that count against a storage key: those after the newest that says that a task moved with it."""
-    for index in reversed(range(len(restarts))):
-        if restarts[index].note.startswith(MOVED):
-            return restarts[index if restarts[index].note.endswith(AND_COUNTS) else index + 1 :]
-    return restarts
+    """The restarts that count against a storage key: those since the newest that knows of a task that moved with it."""
+    newest = _newest_that_moved(restarts)
+    return tuple(one for one in restarts[newest or 0 :] if one.note != MOVED)
+
+
+def key_worked_within(seconds: float, restarts: tuple[Restart, ...]) -> bool:
+    """Whether it became known within so many seconds that a task moved with a storage key."""
+    newest = _newest_that_moved(restarts)
+    return newest is not None and restarts[newest].age_s < seconds
+
+
+def _newest_that_moved(restarts: tuple[Restart, ...]) -> int | None:
+    return max((index for index, one in enumerate(restarts) if one.note.startswith(MOVED)), default=None)

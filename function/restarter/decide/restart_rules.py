@@ -59,7 +59,8 @@ def storage_key_under_way(case: AnyCase) -> Outcome | None:
 def storage_key(case: AnyCase) -> Outcome | None:
     """The failure is about the storage key, and its budget is used up.
 
-    A key is counted by project, profile and a fingerprint, so a new one starts anew.
+    A key is counted by project, profile and a fingerprint, so a new one starts anew. As long as the first task that was
+    restarted with it waits or runs, nobody knows whether the key works, and the others wait.
     """
     if not _is_key_used_up(case):
         return None
@@ -88,7 +89,7 @@ def _is_at_ceiling(case: AnyCase) -> bool:
 
 
 def _is_key_used_up(case: AnyCase) -> bool:
-    return case.by_event and len(case.of_key) >= case.policy.budget
+    return case.by_event and len(case.of_key) >= case.policy.budget and not case.canary_runs
 
 
 def _under_way(case: AnyCase, restarts: tuple[Restart, ...]) -> Outcome | None:
