@@ -87,21 +87,16 @@ def _offset(at: datetime) -> timedelta:
     return at.astimezone(ZoneInfo(NEW_YORK)).utcoffset() or timedelta()
 
 
-def today(now: datetime) -> datetime:
-    """The time that it is."""
-    return now
-
-
 def _is_leap(year: int) -> bool:
     return (datetime(year, 3, 1, tzinfo=UTC) - timedelta(days=1)).day == 29
 
 
+# Each folder twice, for the gate has to be quick; Shanghai, too, is asked 400 days ahead.
 CLOCKS = (
-    Clock("400 days ahead", "UTC", in_400_days, ("bench", "e2e", "unit", "wire")),
+    Clock("400 days ahead, in Shanghai", "Asia/Shanghai", in_400_days, ("bench", "e2e", "unit", "wire")),
     Clock("the last seconds of 28 February before a leap day", "UTC", before_leap_day, ("bench", "e2e")),
-    Clock("the last seconds of 31 December", "UTC", before_new_year, ("unit", "wire")),
-    Clock("today in Shanghai", "Asia/Shanghai", today, ("wire",)),
-    Clock("New York, the night when its clocks go back", NEW_YORK, before_clocks_go_back, ("unit", "wire")),
+    Clock("the last seconds of 31 December", "UTC", before_new_year, ("unit",)),
+    Clock("New York, the night when its clocks go back", NEW_YORK, before_clocks_go_back, ("wire",)),
 )
 
 

@@ -64,7 +64,10 @@ def receipts(pair: tuple[Running, Running]) -> list[dict[str, Any]]:
 def test_forty_members_that_fail_at_once_make_one_put_and_forty_receipts(
     oms: Running, pair: tuple[Running, Running]
 ) -> None:
-    """What is held back is delivered again, and finds the group and its members at work."""
+    """What is held back is delivered again, and finds the group and its members at work.
+
+    So does what comes late on a busy machine, when the retry was made.
+    """
     # Until the one retry has arrived, the group looks as if it could be retried: only the ledger holds the others back.
     oms.control("PUT", "/_sim/rules", [{"operation": "retry_group", "action": {"delay": 0.5}}])
     statuses = all_at_once(pair)
@@ -74,16 +77,16 @@ def test_forty_members_that_fail_at_once_make_one_put_and_forty_receipts(
     assert {receipt["task_id"] for receipt in first} == {str(task_id) for task_id in MEMBERS}
     said = Counter((receipt["outcome"], receipt.get("reason")) for receipt in first)
     assert said.pop(("started", None)) == 1
+    late = said.pop(("already_running", None), 0)
     assert set(said) <= HELD_BACK
-    assert Counter(statuses) == {204: 1, 503: 39}
+    assert Counter(statuses) == Counter({204: 1 + late, 503: 39 - late})
     (started,) = [receipt for receipt in first if receipt["outcome"] == "started"]
     assert (started["group_id"], started["attempt"], started["failure_class"]) == (GROUP, 1, "transient")
 
     oms.control("PUT", "/_sim/rules", [])
     again = all_at_once(pair)
     outcomes = Counter(receipt["outcome"] for receipt in receipts(pair))
-    assert outcomes.pop("duplicate") == 1
-    assert outcomes == {"already_running": 39}
+    assert outcomes == Counter({"duplicate": 1 + late, "already_running": 39 - late})
     assert set(again) == {204}
     asked = Counter(oms.operations())
     assert (asked["retry_group"], asked["start"]) == (1, 0)

@@ -77,7 +77,7 @@ def test_a_thousand_at_once_are_all_answered_in_time_and_starts_equal_successes(
     outcomes = Counter(receipt["outcome"] for receipt in receipts)
     assert outcomes.keys() <= {"started", "unavailable", "unconfirmed"}  # the last on a busy machine only
     assert statuses == Counter({200: outcomes["started"], 503: len(TASKS) - outcomes["started"]})
-    assert 10 <= outcomes["started"] <= starts <= outcomes["started"] + outcomes["unconfirmed"]
+    assert 1 <= outcomes["started"] <= starts <= outcomes["started"] + outcomes["unconfirmed"]
     assert all(retry_after for status, retry_after in replies if status == 503)
     assert max(receipt["duration_ms"] for receipt in receipts) < 1000 * LATE_S
 

@@ -4,12 +4,14 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import pytest
 
-from processes import EXAMPLE, Running, function, simulator
+from processes import EXAMPLE, Running, function
 from redis_server import RedisServer, wait_for
 
 TASKS, FAILED, LIMIT = 10_000, 200, 5
@@ -47,56 +49,72 @@ def summaries(running: Running) -> list[dict[str, Any]]:
     return [line for line in lines if "seen" in line]
 
 
-def test_each_of_two_hundred_failed_tasks_among_ten_thousand_is_started_once(redis: RedisServer) -> None:
+@pytest.fixture(scope="module")
+def pair(oms: Running, redis: RedisServer) -> Iterator[tuple[Running, Running]]:
+    with function(settings(oms, redis)) as one, function(settings(oms, redis)) as other:
+        yield one, other
+
+
+@pytest.fixture
+def running(pair: tuple[Running, Running], oms: Running, redis: RedisServer) -> Running:
+    """One of the two, with a ledger that is empty and OMS as at first; the receipts so far do not count."""
+    oms.control("POST", "/_sim/reset")
     redis.empty()
-    with simulator() as oms, function(settings(oms, redis)) as running:
-        fill(oms)
-        slowest = 0.0
-        for tick in range(FAILED // LIMIT + 1):
-            started_at = time.monotonic()
-            reply = sweep(running, f"tick-{tick}")
-            slowest = max(slowest, time.monotonic() - started_at)
-            assert (reply.status_code, reply.json()["outcome"]) == (200, "swept")
-        assert reply.json()["seen"] == 0
-        assert starts(oms) == {0: TASKS - FAILED, 1: FAILED}
-        assert slowest < DEADLINE_S
+    for each in pair:
+        summaries(each)
+    return pair[0]
 
 
-def test_two_instances_that_sweep_at_the_same_time_start_nothing_twice(redis: RedisServer) -> None:
-    redis.empty()
-    with simulator() as oms, function(settings(oms, redis)) as one, function(settings(oms, redis)) as other:
-        fill(oms, tasks=100, failed=40)
-        barrier = threading.Barrier(2)
-
-        def rounds(running: Running, name: str) -> list[int]:
-            statuses = []
-            for tick in range(8):
-                barrier.wait(10)
-                statuses.append(sweep(running, f"{name}-{tick}").status_code)
-            return statuses
-
-        with ThreadPoolExecutor(2) as pool:
-            found = [pool.submit(rounds, one, "one"), pool.submit(rounds, other, "other")]
-            assert {status for future in found for status in future.result(60)} == {200}
-        assert starts(oms) == {0: 60, 1: 40}
-        assert sum(summary["started"] for running in (one, other) for summary in summaries(running)) == 40
+def test_each_of_two_hundred_failed_tasks_among_ten_thousand_is_started_once(oms: Running, running: Running) -> None:
+    fill(oms)
+    slowest = 0.0
+    for tick in range(FAILED // LIMIT + 1):
+        started_at = time.monotonic()
+        reply = sweep(running, f"tick-{tick}")
+        slowest = max(slowest, time.monotonic() - started_at)
+        assert (reply.status_code, reply.json()["outcome"]) == (200, "swept")
+    assert reply.json()["seen"] == 0
+    assert starts(oms) == {0: TASKS - FAILED, 1: FAILED}
+    assert slowest < DEADLINE_S
 
 
-def test_a_tick_that_is_delivered_twice_and_a_sweep_within_the_backoff_start_nothing(redis: RedisServer) -> None:
-    redis.empty()
-    with simulator() as oms, function(settings(oms, redis)) as running:
-        failing = {"id": 7, "status": 4, "started_ago": 60, "after_start": 4, "after_seconds": 0.1}
-        oms.control("PUT", "/_sim/tasks", [failing])
-        counts = []
-        for tick in ("a", "a", "b"):
-            counts.append(sweep(running, tick).json()["started"])
-            wait_for(lambda: oms.control("GET", "/_sim/tasks")[0]["status"] == 4)
-        assert counts == [1, 0, 0]
-        assert starts(oms) == {1: 1}
+@pytest.mark.usefixtures("running")
+def test_two_instances_that_sweep_at_the_same_time_start_nothing_twice(
+    oms: Running, pair: tuple[Running, Running]
+) -> None:
+    one, other = pair
+    fill(oms, tasks=100, failed=40)
+    barrier = threading.Barrier(2)
+
+    def rounds(running: Running, name: str) -> list[int]:
+        statuses = []
+        for tick in range(8):
+            barrier.wait(10)
+            statuses.append(sweep(running, f"{name}-{tick}").status_code)
+        return statuses
+
+    with ThreadPoolExecutor(2) as pool:
+        found = [pool.submit(rounds, one, "one"), pool.submit(rounds, other, "other")]
+        assert {status for future in found for status in future.result(60)} == {200}
+    assert starts(oms) == {0: 60, 1: 40}
+    assert sum(summary["started"] for running in (one, other) for summary in summaries(running)) == 40
 
 
-def test_without_the_setting_no_call_is_made(redis: RedisServer) -> None:
-    with simulator() as oms, function(settings(oms, redis, RESTART_SWEEP="off")) as running:
+def test_a_tick_that_is_delivered_twice_and_a_sweep_within_the_backoff_start_nothing(
+    oms: Running, running: Running
+) -> None:
+    failing = {"id": 7, "status": 4, "started_ago": 60, "after_start": 4, "after_seconds": 0.1}
+    oms.control("PUT", "/_sim/tasks", [failing])
+    counts = []
+    for tick in ("a", "a", "b"):
+        counts.append(sweep(running, tick).json()["started"])
+        wait_for(lambda: oms.control("GET", "/_sim/tasks")[0]["status"] == 4)
+    assert counts == [1, 0, 0]
+    assert starts(oms) == {1: 1}
+
+
+def test_without_the_setting_no_call_is_made(oms: Running, redis: RedisServer) -> None:
+    with function(settings(oms, redis, RESTART_SWEEP="off")) as running:
         oms.control("POST", "/_sim/reset")
         reply = sweep(running, "tick")
         assert (reply.status_code, reply.json()["reason"]) == (200, "sweep_off")
