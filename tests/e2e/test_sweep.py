@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from processes import EXAMPLE, Running, function, simulator
+from processes import EXAMPLE, Running, function
 from redis_server import RedisServer, wait_for
 
 TASKS, FAILED, LIMIT = 10_000, 200, 5
