@@ -573,21 +573,6 @@ async def test_an_answer_leaves_nothing_for_the_garbage_collector() -> None:
 
 
 @in_loop
-async def test_the_answer_to_head_has_no_body() -> None:
-    """Nobody knows that the server knows it too: a body that comes is not the answer to the next request."""
-
-    async def script(peer: Peer) -> None:
-        await peer.request()
-        await peer.say(OK)
-        await peer.reader.read()
-
-    async with serving(script) as server, pooling() as pool:
-        for _ in range(2):
-            assert await fetch(pool, build(server.url, "HEAD", b"")) == (200, b"")
-        assert server.connections == 2
-
-
-@in_loop
 async def test_requests_and_headers_are_neither_changed_nor_parsed() -> None:
     answer = b"HTTP/1.1 200 OK\r\nX-Request-ID: a\r\nSet-Cookie: b\r\nContent-Length: 0\r\n\r\n"
     async with serving(answering(answer)) as server, pooling() as pool:

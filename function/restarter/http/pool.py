@@ -66,6 +66,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, whose content is at hand, and read the head of its response, to be closed after use.
 
+        No HEAD is sent: its response would announce a body that does not come.
         Of httpx's extensions, `timeout` may hold seconds for `pool` and `connect`. `target` replaces the URL's path.
 
         Raises:
@@ -82,8 +83,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             self._release_slot()
             raise
         request.extensions["sent"] = True
-        parser = ResponseParser(bodiless=request.method == "HEAD")
-        return await _Exchange(parser, connection, self._release).response(data)
+        return await _Exchange(ResponseParser(), connection, self._release).response(data)
 
     async def aclose(self) -> None:
         """Close the idle connections now, and each that is in use after its response."""

@@ -16,14 +16,12 @@ VERSIONS: Final = ("1.1", "1.0")
 class ResponseParser:
     """What the server has sent so far. httptools calls the methods whose names begin with `on_`."""
 
-    def __init__(self, *, bodiless: bool) -> None:
-        """Expect a response; `bodiless`: it has no body, because the request is a HEAD."""
+    def __init__(self) -> None:
         self.status = 0  # until the head is complete
         self.headers: list[tuple[bytes, bytes]] = []
         self.complete = False
         self.error: str | None = None
         """Why no more can be read. A response that was complete before stays so; its connection is not used again."""
-        self._bodiless = bodiless
         self._body: list[bytes] = []
         self._informational = 0
         self._overhead = 0
@@ -81,16 +79,14 @@ class ResponseParser:
             self.headers.clear()
         else:
             self.status = status
-            self.complete = self._bodiless
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body."""
-        if not self.complete:
-            self._body.append(body)
+        self._body.append(body)
 
     def on_message_complete(self) -> None:
         """The response has ended, or an informational one."""
-        if self.status and not self.complete:
+        if self.status:
             self.complete = True
             self._keep_alive = self._parser.should_keep_alive()
 
