@@ -75,8 +75,9 @@ lock: .venv/dev ## make the requirement files anew from pyproject.toml; pins cha
 upgrade: ## make lock, with the newest of everything
 	$(MAKE) lock UPGRADE=--upgrade
 
-package: .venv/dev ## build/oms-task-restarter.zip for FunctionGraph, and the bill of what is in it
+package: .venv/dev ## into build/: the zip for FunctionGraph and the bill of what is in it, the wheel and the sdist
 	$(BIN)/python infra/package/build.py
+	$(BIN)/python infra/package/dist.py
 
 fuzz: .venv/dev ## send hostile deliveries for an hour, or for SECONDS=60
 	$(BIN)/python tests/fuzz.py --seconds $(SECONDS)

@@ -1,5 +1,7 @@
 """Names and keys that all tests share; none of them is real."""
 
+from datetime import UTC, datetime, timedelta
+
 import example_settings
 from restarter.settings.model import Settings
 
@@ -19,6 +21,12 @@ def settings(**changes: object) -> Settings:
         "HUAWEICLOUD_SDK_SK": values.pop("huaweicloud_sdk_sk"),
     }
     return Settings.model_validate({**values, **keys, **changes})
+
+
+def hours_from(now: datetime, hours: int) -> tuple[str, str]:
+    """RESTART_HOURS that open for an hour, so many hours after now each day; and when they open, as receipts say it."""
+    begin = now.astimezone(UTC) + timedelta(hours=hours)
+    return f"{begin:%H:%M}-{begin + timedelta(hours=1):%H:%M} UTC", f"{begin:%Y-%m-%d %H:%M} UTC"
 
 
 def shown(status: int = 4, **changes: object) -> dict[str, object]:

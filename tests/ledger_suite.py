@@ -18,6 +18,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -26,8 +27,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from restarter.decide.policy import Policy
+from restarter.decide.progress import Canary
 from restarter.ledger import MAX_NOTE_LENGTH, SETTLED_TTL_S, Claim, Claimed, EventKey, History, Ledger, LedgerKeys
-from restarter.model.task import Restart
+from restarter.model.delivery import DeliveryContext
+from restarter.model.outcome import Outcome
+from restarter.model.request import Event, Intent, RestartRequest
+from restarter.model.task import Counters, Restart, Start, Task
+from restarter.reservation import Reservations
 
 DAY = 86400.0
 PROCESSES = 4
@@ -292,6 +299,58 @@ class LedgerSuite:
 
         with_two(bench, steps)
 
+    def test_a_restart_that_moved_something_does_not_count(self, bench: Bench) -> None:
+        async def steps(one: Ledger, other: Ledger) -> None:
+            deliver = Deliveries(bench, one, other)
+            assert await deliver("a", objects=5) == "start 1"
+            assert await deliver("a", objects=5) == "start 2"
+            assert await deliver("a", objects=5) == "refused budget_exhausted"
+            assert await deliver("a", objects=6) == "start 1"
+            assert await deliver("a", objects=6) == "start 2"
+            assert await deliver("a") == "refused budget_exhausted (repeated)"
+
+        with_two(bench, steps)
+
+    def test_failures_of_one_storage_key_are_one_incident(self, bench: Bench) -> None:
+        async def steps(one: Ledger, other: Ledger) -> None:
+            deliver = Deliveries(bench, one, other)
+            assert await deliver("a", cause="TRF.0151", objects=1) == "start 1"
+            assert await deliver("b", cause="TRF.0151", objects=1) == "start 1"
+            assert await deliver("c", cause="TRF.0151") == "refused storage_key"
+            assert await deliver("d", cause="TRF.0151") == "refused storage_key (repeated)"
+            assert await deliver("e", cause="TRF.0001") == "start 1"
+            assert await deliver("d", cause="TRF.0151", fingerprint="0b") == "start 1"
+            assert await deliver("a", cause="TRF.0001", objects=2) == "start 1"
+            assert await deliver("c", cause="TRF.0151") == "start 1"
+            assert await deliver("b", cause="TRF.0151", objects=2) == "start 1"
+            assert await deliver("f", cause="TRF.0151") == "start 1"
+            assert await deliver("g", cause="TRF.0151") == "refused storage_key (repeated)"
+
+        with_two(bench, steps)
+
+    def test_a_key_with_which_the_first_task_moves_is_known_to_work(self, bench: Bench) -> None:
+        async def steps(one: Ledger, other: Ledger) -> None:
+            deliver = Deliveries(bench, one, other)
+            assert await deliver("a", cause="TRF.0151", objects=1) == "start 1"
+            assert await deliver("b", cause="TRF.0151", objects=1) == "start 1"
+            deliver.tasks["a"] = deliver.tasks["a"]._replace(status=2)
+            assert await deliver("c", cause="TRF.0151") == "start 1"
+            deliver.tasks["a"] = deliver.tasks["a"]._replace(status=2, counters=Counters(2))
+            assert await deliver("d", cause="TRF.0151") == "start 1"
+            assert await deliver("e", cause="TRF.0151") == "start 1"
+            assert await deliver("f", cause="TRF.0151") == "refused storage_key"
+
+        with_two(bench, steps)
+
+    def test_a_restart_that_was_not_made_counts_under_neither_key(self, bench: Bench) -> None:
+        async def steps(one: Ledger, other: Ledger) -> None:
+            deliver = Deliveries(bench, one, other)
+            for _ in range(3):
+                assert await deliver("a", cause="TRF.0151", is_made=False) == "start 1"
+            assert await deliver("b", cause="TRF.0151") == "start 1"
+
+        with_two(bench, steps)
+
     def test_a_closed_ledger_opens_again(self, bench: Bench) -> None:
         async def steps(one: Ledger, other: Ledger) -> None:
             await one.claim(event("e"), 10)
@@ -356,6 +415,52 @@ async def history_of(ledger: Ledger) -> Sequence[Restart]:
 
 
 RACED = LedgerKeys("e", "raced")
+
+
+class Deliveries:
+    """Failed events about tasks, by two instances in turn: reserved by the real rules, then confirmed or taken back.
+
+    A second apart, with a budget of two and no pause between restarts.
+    """
+
+    def __init__(self, bench: Bench, *ledgers: Ledger) -> None:
+        self._bench = bench
+        self._ledgers = ledgers
+        self._number = 0
+        self.tasks: dict[str, Task] = {}
+        """As OMS shows them now."""
+
+    async def _look(self, _project_id: str, canary: Canary, _context: DeliveryContext) -> Task:
+        return self.tasks[canary.target_id]
+
+    async def __call__(
+        self,
+        name: str,
+        *,
+        cause: str = "TRF.0001",
+        objects: int | None = None,
+        fingerprint: str = "0a",
+        is_made: bool = True,
+    ) -> str:
+        """The result of an event about the task of that name, which has moved so many objects."""
+        self._number += 1
+        self._bench.pass_time(1)
+        ledger = self._ledgers[self._number % len(self._ledgers)]
+        policy = Policy(budget=2, backoff=0.0, fingerprints={"default": fingerprint})
+        event = Event(RestartRequest(task_id="1"), "direct", Intent.FAILED, "p", identity=(str(self._number),))
+        task = Task(name, None, 4, failure_reason=cause, counters=Counters(objects))
+        self.tasks[name] = task
+        token, received_at = f"token-{self._number}", time.monotonic()
+        context = DeliveryContext(datetime.now(UTC), received_at, received_at + 60)
+        start = Start(name, migrate_failed_object=False)
+        found = await Reservations(ledger, policy, self._look, dry_run=False).reserve(
+            event, task, start, token, context
+        )
+        if isinstance(found, Outcome):
+            return f"{found.kind} {found.reason}" + (" (repeated)" if found.repeated else "")
+        for keys in found.keys:
+            await (ledger.confirm if is_made else ledger.unreserve)(keys, token)
+        return f"start {found.attempt}"
 
 
 @dataclass

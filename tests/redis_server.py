@@ -4,6 +4,7 @@ Their data is in temporary folders, and all of them end with the block that star
 """
 
 import asyncio
+import os
 import signal
 import socket
 import ssl
@@ -11,7 +12,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -35,9 +36,17 @@ class RedisServer:
         options: Further words of its command line.
         password: What its default user must prove.
         config: Lines of its configuration file, which it may write, too; Sentinel needs one.
+        environment: Variables of its process, beside those of this one.
     """
 
-    def __init__(self, *options: str, password: str | None = None, config: str | None = None) -> None:
+    def __init__(
+        self,
+        *options: str,
+        password: str | None = None,
+        config: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._environment = {**os.environ, **(environment or {})}
         self._folder = tempfile.TemporaryDirectory()
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -56,7 +65,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Listen, and keep what is written."""
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)  # noqa: S603
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, env=self._environment)  # noqa: S603
 
         def listens() -> bool:
             socket.create_connection(("127.0.0.1", self.port), 1).close()

@@ -60,7 +60,8 @@ class Simulated:
     def break_ledger(self, question: str, *, done: bool = False, times: int = 1000) -> None:
         """Let the ledger fail so often at one question, before or after it has done what it was asked."""
         restarter = self.application.pipeline()._restarter  # noqa: SLF001
-        restarter._ledger = Broken(self.application.ledger, question, done, times)  # noqa: SLF001
+        broken = Broken(self.application.ledger, question, done, times)
+        restarter._ledger = restarter._reservations._ledger = broken  # noqa: SLF001
 
 
 class Broken:

@@ -148,7 +148,9 @@ class Pipeline:
                 return [*(Result(task, outcome, answers_sender=False) for task, outcome in found), Result(tick, swept)]
             case Event():
                 outcome = await self._restarter.restart(part, context, siblings)
-                outcome = outcome if not _refused_key(outcome) or self._is_current() else _retry_with_new_key(outcome)
+                if (outcome.kind, outcome.reason) == (Kind.REJECTED, Reason.OMS_KEY) and not self._is_current():
+                    # The settings changed after OMS refused the key: the next delivery uses the new one.
+                    outcome = outcome._replace(kind=Kind.UNAVAILABLE, reason=Reason.CREDENTIALS_CHANGED)
             case Ignored():
                 outcome = Outcome(kind=Kind.IGNORED, reason=part.reason)
             case Subscription():
@@ -170,16 +172,6 @@ class Pipeline:
         facts = receipt.build(result.outcome, result.subject, context, self.settings, trace_id)
         shown = self._mask.receipt(facts, context.platform_key)
         return Entry(result.outcome, shown, to_json(shown), is_direct(result.subject.dialect), result.answers_sender)
-
-
-def _refused_key(outcome: Outcome) -> bool:
-    """Whether OMS did not accept our credentials."""
-    return outcome.kind is Kind.REJECTED and outcome.reason is Reason.OMS_KEY
-
-
-def _retry_with_new_key(outcome: Outcome) -> Outcome:
-    """The outcome where the settings changed after OMS refused the key: the next delivery uses the new one."""
-    return outcome._replace(kind=Kind.UNAVAILABLE, reason=Reason.CREDENTIALS_CHANGED)
 
 
 def _outcome_of(error: DeliveryError) -> Outcome:

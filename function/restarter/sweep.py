@@ -3,12 +3,13 @@
 It is the safety net for notices that were lost. RESTART_SWEEP=on switches it on.
 """
 
+import math
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from restarter.decide.admission import admit
+from restarter.decide.admission import admit, outside_hours
 from restarter.decide.policy import policy_of
 from restarter.decide.task_rules import usable_group_id
 from restarter.model.delivery import DeliveryContext
@@ -16,7 +17,7 @@ from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
 from restarter.model.request import Event, Intent, RestartRequest
 from restarter.model.task import Task
 from restarter.oms.client import Oms
-from restarter.oms.failed_list import FailedList
+from restarter.oms.task_list import TaskList
 from restarter.reporting.notices import why_no_notice
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
@@ -31,7 +32,7 @@ MAY_HAVE_STARTED = (Kind.STARTED, Kind.WOULD_START, Kind.UNCONFIRMED)
 INCOMPLETE = (Kind.UNAVAILABLE, Kind.UNCONFIRMED)
 IN_PROGRESS = "in_progress"  # and after this reason: the other delivery's instance may have died
 # These are counted in the summary alone: a receipt for each would repeat itself with every sweep.
-ROUTINE = (Reason.BACKOFF, Reason.BUDGET_EXHAUSTED)
+ROUTINE = (Reason.BACKOFF, Reason.BUDGET_EXHAUSTED, Reason.OUTSIDE_HOURS)
 OFF = Outcome(kind=Kind.IGNORED, reason=Reason.SWEEP_OFF)
 # What a request would name, `task_id` or `group_id`, and its value.
 Target = tuple[str, str]
@@ -44,6 +45,7 @@ class Sweeper:
         self._is_on = settings.restart_sweep == "on"
         self._age_ms = 1000 * settings.restart_sweep_age
         self._limit = settings.restart_sweep_limit
+        self._max_running = settings.restart_max_running
         self._prefix = settings.restart_sweep_prefix or ""
         self._policy = policy_of(settings)
         self._oms = oms
@@ -59,16 +61,46 @@ class Sweeper:
             return [(tick, not_admitted)]
         found = await self._oms.failed(tick.project_id, _for_the_list(context))
         counts, targets = select(found.tasks, 1000 * self._now().timestamp() - self._age_ms, self._prefix)
+        closed = outside_hours(tick._replace(intent=Intent.FAILED), self._policy, self._now())
+        if closed is not None:
+            return [(tick, _summary(counts, len(targets), [closed] * len(targets), found))]
+        can_start = targets and context.remaining() >= MIN_TIME_S
+        free = await self._free_places(tick, context) if can_start else 0
+        if isinstance(free, Outcome):
+            return [(tick, _summary(counts, len(targets), [], found._replace(error=found.error or free)))]
+        handled = await self._handle(tick, targets, free, context, siblings)
+        summary = _summary(counts, len(targets), [outcome for _, outcome in handled], found)
+        return [*(one for one in handled if not _is_routine(one[1])), (tick, summary)]
+
+    async def _free_places(self, tick: Event, context: DeliveryContext) -> float | Outcome:
+        """How many more tasks of the project may wait or run: as many as there are, without RESTART_MAX_RUNNING."""
+        if self._max_running is None:
+            return math.inf
+        active = await self._oms.count_active(tick.project_id, context)
+        return active if isinstance(active, Outcome) else self._max_running - active
+
+    async def _handle(
+        self,
+        tick: Event,
+        targets: dict[Target, list[Task]],
+        free: float,
+        context: DeliveryContext,
+        siblings: Siblings | None,
+    ) -> list[tuple[Event, Outcome]]:
+        """The outcome of each target, until the starts, the time or the places of RESTART_MAX_RUNNING are used up."""
         handled: list[tuple[Event, Outcome]] = []
         identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
+        starts = taken = 0
         for target, tasks in targets.items():
-            started = sum(outcome.kind in MAY_HAVE_STARTED for _, outcome in handled)
-            if started >= self._limit or context.remaining() < MIN_TIME_S:
+            if starts >= self._limit or taken >= free or context.remaining() < MIN_TIME_S:
                 break
             event = _event(tick, target, tasks, identity)
-            handled.append((event, await self._restarter.restart(event, context, siblings)))
-        summary = _summary(counts, len(targets), [outcome for _, outcome in handled], found)
-        return [*((event, outcome) for event, outcome in handled if outcome.reason not in ROUTINE), (tick, summary)]
+            outcome = await self._restarter.restart(event, context, siblings)
+            handled.append((event, outcome))
+            if outcome.kind in MAY_HAVE_STARTED:
+                starts += 1
+                taken += len(tasks)
+        return handled
 
 
 def _for_the_list(context: DeliveryContext) -> DeliveryContext:
@@ -120,21 +152,28 @@ def _event(tick: Event, target: Target, tasks: list[Task], identity: tuple[str, 
         intent=Intent.FAILED,
         identity=(*identity, name, value),
         occurred_at=None,
+        from_sweep=True,
         notice=why_no_notice(tasks),
     )
+
+
+def _is_routine(outcome: Outcome) -> bool:
+    return outcome.reason in ROUTINE or (outcome.reason is Reason.STORAGE_KEY and outcome.repeated)
 
 
 def _is_incomplete(outcome: Outcome) -> bool:
     return outcome.kind in INCOMPLETE or outcome.reason == IN_PROGRESS
 
 
-def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], found: FailedList) -> Outcome:
+def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], found: TaskList) -> Outcome:
     """The outcome of the sweep: `swept`, or what makes the sender come again."""
     started = sum(outcome.kind in (Kind.STARTED, Kind.WOULD_START) for outcome in outcomes)
     counts = replace(counts, started=started, held_back=len(outcomes) - started, left=targets - len(outcomes))
     incomplete = found.error or next(filter(_is_incomplete, outcomes), None)
     if incomplete is None:
-        return Outcome(kind=Kind.SWEPT, reason=Reason.MORE_PAGES if found.more_pages else None, counts=counts)
+        reason = Reason.MORE_PAGES if found.more_pages else None
+        closed = next((outcome for outcome in outcomes if outcome.opens_at is not None), Outcome(Kind.SWEPT, reason))
+        return Outcome(kind=Kind.SWEPT, reason=closed.reason, opens_at=closed.opens_at, counts=counts)
     kind = incomplete.kind if incomplete.kind in INCOMPLETE else Kind.UNAVAILABLE
     return Outcome(
         kind=kind,

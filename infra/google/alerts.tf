@@ -8,7 +8,8 @@ resource "google_monitoring_notification_channel" "operators" {
   depends_on = [google_project_service.this]
 }
 
-# A receipt at ERROR asks for a person: malformed, not_found, rejected, permanent_failure, the first budget_exhausted.
+# A receipt at ERROR asks for a person: malformed, not_found, rejected, full_overwrite, permanent_failure,
+# the first budget_exhausted of a task and storage_key of a key.
 # The mail says what to do: the receipt's `advice`. Faults of the program have a `message`, too; Cloud Run's own lines
 # about requests, which are at ERROR for every 503, have none.
 resource "google_monitoring_alert_policy" "error" {

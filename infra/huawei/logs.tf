@@ -35,7 +35,8 @@ resource "huaweicloud_lts_notification_template" "receipts" {
   }
 }
 
-# A receipt at ERROR asks for a person: malformed, not_found, rejected, permanent_failure, the first budget_exhausted.
+# A receipt at ERROR asks for a person: malformed, not_found, rejected, full_overwrite, permanent_failure,
+# the first budget_exhausted of a task and storage_key of a key.
 resource "huaweicloud_lts_keywords_alarm_rule" "error" {
   name               = "${var.name}-error"
   description        = "A receipt of ${var.name} asks for a person"

@@ -8,6 +8,7 @@ from restarter.decide.failure_reasons import FailureClass
 from restarter.dialects.parsing import MAX_EVENTS
 from restarter.model.outcome import Kind, SweepCounts
 from restarter.model.request import SWEEP_FIELDS, TARGET_FIELDS, DirectRequest, Intent
+from restarter.model.task import Counters
 
 Document = dict[str, Any]
 
@@ -63,6 +64,12 @@ FACTS: Mapping[str, Document] = {
     "oms_error_code": TEXT,
     "oms_request_id": TEXT,
     "attempt": COUNT,
+    "progress": {
+        "type": "object",
+        "properties": dict.fromkeys(Counters._fields, COUNT),
+        "additionalProperties": False,
+        "minProperties": 1,
+    },
     **{field.name: COUNT for field in fields(SweepCounts)},
     "duration_ms": COUNT,
     "trace_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},

@@ -1,6 +1,7 @@
 """The storm: thousands of events for thousands of failed tasks, while everything fails that can, and their outcomes.
 
-    python tests/bench/storm.py [--events 5000] [--tasks 5000] [--seed 1] [--starts-per-second 100] [--other FOLDER]
+    python tests/bench/storm.py [--events 5000] [--tasks 5000] [--seed 1] [--starts-per-second 100]
+                                 [--other FOLDER] [--platform]
 
 Two functions share a Valkey and a simulator of OMS. Some events come twice at the same moment, late, or out of their
 order, and one in twenty never comes; OMS throttles starts, fails some, and cuts connections before and after it has
@@ -10,7 +11,8 @@ more, and some events come again: they are settled, and must start nothing. All 
 if a promise was broken.
 
 `--other` names a folder with another version of the function, which is the second of the two: an upgrade that is under
-way. Versions may not know each other's marks of settled events, so the events do not come again then.
+way. Release 0.2.0 does not name the sender in the identity of an event, so neither knows which events the other one
+settled, and events do not come again then. With `--platform`, where the platform authenticates, both do.
 """
 
 import argparse
@@ -67,6 +69,8 @@ class Plan:
     """The part of the events that never comes."""
     other: str | None = None
     """The folder of the second function, where it is another version."""
+    platform: bool = False
+    """The platform authenticates, so no event has a sender in its identity."""
     faults: int | None = None
     """How often each kind of fault happens at most; None is as often as the dice say."""
 
@@ -83,6 +87,7 @@ class Plan:
             "RESTART_BUDGET": "1000/24h",
         }
         changes |= {"RESTART_SWEEP": "on", "RESTART_SWEEP_LIMIT": str(SWEEP_LIMIT)}
+        changes |= {"CALLER_TRUST_PLATFORM": "true", "CALLER_BEARER_TOKENS": ""} if self.platform else {}
         return EXAMPLE | changes | {"OMS_ENDPOINT": oms, "RESTART_LEDGER": ledger}
 
     def rules(self) -> list[dict[str, Any]]:
@@ -310,7 +315,7 @@ class Storm:
                     await self._rage(sender)
                     found.elapsed = time.monotonic() - started_at
                     found.starts = self._starts()
-                    if not plan.other:
+                    if plan.platform or not plan.other:
                         await self._come_again(sender)
             except TimeoutError:
                 found.elapsed = found.elapsed or time.monotonic() - started_at
@@ -480,6 +485,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--starts-per-second", type=float, default=Plan.starts_per_second)
     parser.add_argument("--other", help="the folder of another version of the function, for one of the two")
+    parser.add_argument("--platform", action="store_true", help="the platform authenticates, and no token does")
     found = play(Plan(**vars(parser.parse_args(arguments))))
     show(found, Console(width=None if sys.stdout.isatty() else 120))
     return 1 if any(found.promises().values()) else 0

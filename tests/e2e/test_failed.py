@@ -3,28 +3,23 @@
 import json
 import os
 import pty
-import shutil
 import signal
 import subprocess
 import sys
 import time
-import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from sysconfig import get_path
 from typing import Any
 
 import httpx
 import pytest
 from redis import Redis
 
-from child_processes import child_environment, run
+from child_processes import child_environment
 from example_settings import TASK
 from processes import EXAMPLE, FUNCTION, Running, function, run_python
 from redis_server import RedisServer, wait_for
 
-ROOT = Path(__file__).parents[2]
 BEARER = {"Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}"}
 EVENT = {"ce-specversion": "1.0", "ce-type": "oms.task.failed", "ce-source": "/oms"}
 AGAIN = {"id": 7, "status": 4, "started_ago": 60, "after_start": 4, "after_seconds": 0.05}
@@ -120,7 +115,6 @@ def test_check_all_proves_everything_and_makes_no_start(oms: Running, redis: Red
     assert contents(redis) == {}
 
 
-FOUR = ("OMS_PROJECT_ID", "HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK")
 OLD_S, FRESH_S = 5_000_000, 7200
 OLD, FRESH = 600, 300
 DEADLINE_S = 30  # a machine that is busy takes many times of what it takes else
@@ -228,29 +222,6 @@ def test_ctrl_c_ends_it_at_once(oms: Running, where: str) -> None:
     assert "Interrupted" in said
     if where == "starts":
         assert "started. Run it again for the rest." in said
-
-
-def test_the_wheel_alone_has_the_command(oms: Running, tmp_path: Path) -> None:
-    """Built, installed into an environment that has only its dependencies, and run with four settings."""
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    source = tmp_path / "source"  # building leaves files beside it
-    shutil.copytree(FUNCTION, source / "function", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path / "dist"), str(source)]
-    subprocess.run(build, check=True)  # noqa: S603
-    (wheel,) = (tmp_path / "dist").glob("oms_task_restarter-*.whl")
-    venv.create(tmp_path / "venv", symlinks=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    install = [*pip, "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
-    subprocess.run(install, check=True)  # noqa: S603
-    (site,) = (tmp_path / "venv" / "lib").glob("python3*/site-packages")
-    (site / "dependencies.pth").write_text(get_path("purelib"))  # a line of it is a folder: its own .pth are not read
-    command = str(tmp_path / "venv" / "bin" / "oms-task-restarter")
-    settings = {"OMS_ENDPOINT": oms.url} | {name: EXAMPLE[name] for name in FOUR}
-    ran, version = run([command, "failed"], settings), run([command, "--version"], {})
-    assert (ran.returncode, ran.stdout.startswith("TRF.0001: ")) == (1, True)
-    assert version.stdout.startswith("oms-task-restarter, version ")
 
 
 def wait_until_failed(oms: Running) -> None:

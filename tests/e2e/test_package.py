@@ -1,4 +1,4 @@
-"""The package for FunctionGraph, made and run: its folder alone on the path, and a clean interpreter."""
+"""The package for FunctionGraph, the wheel and the sdist, made and run: alone, and in a clean interpreter."""
 
 import json
 import os
@@ -6,19 +6,24 @@ import platform
 import shutil
 import subprocess
 import sys
+import venv
 import zipfile
 from importlib.resources import files
 from pathlib import Path
+from sysconfig import get_path
 from typing import Any
 
 import jsonschema_rs
 import pytest
 
 from child_processes import child_environment
+from child_processes import run as run_alone
 from processes import EXAMPLE, Running, simulator
+from restarter import __version__
 
 ROOT = Path(__file__).parents[2]
 TASK, NAME = "191297407830872", "photos-photos-20261027211637786_544"
+FOUR = ("OMS_PROJECT_ID", "HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK")  # and the address of OMS
 SETTINGS = {name: value for name, value in EXAMPLE.items() if not name.startswith("CALLER_")}
 
 # What FunctionGraph does: settings are user data, and not in the environment.
@@ -52,6 +57,18 @@ def target() -> tuple[str, str]:
         if version:
             return version, executable
     raise AssertionError("no Python runs here")
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the wheel and the sdist."""
+    return distribute(tmp_path_factory.mktemp("dist"))
+
+
+def distribute(output: Path) -> Path:
+    command = [sys.executable, str(ROOT / "infra" / "package" / "dist.py"), "--output", str(output)]
+    subprocess.run(command, check=True)  # noqa: S603
+    return output
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +160,32 @@ def test_the_package_is_the_same_when_it_is_made_again(built: Path, tmp_path: Pa
     again = build(tmp_path)
     for name in ("oms-task-restarter.zip", "sbom.cdx.json"):
         assert (again / name).read_bytes() == (built / name).read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["whl", "tar.gz"])
+def test_wheel_and_sdist_alone_have_the_command(kind: str, distributions: Path, tmp_path: Path) -> None:
+    """Installed into an environment that has only its dependencies, and run with four settings."""
+    (distribution,) = distributions.glob(f"oms_task_restarter-*.{kind}")
+    venv.create(tmp_path / "venv", symlinks=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    (site,) = (tmp_path / "venv" / "lib").glob("python3*/site-packages")
+    (site / "dependencies.pth").write_text(get_path("purelib"))  # a line of it is a folder: its own .pth are not read
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--python", str(python), "install"]
+    alone = ["--no-deps", "--no-index", "--no-build-isolation", "--ignore-installed", str(distribution)]
+    subprocess.run([*pip, *alone], check=True)  # noqa: S603
+    command = str(tmp_path / "venv" / "bin" / "oms-task-restarter")
+    with simulator() as oms:
+        settings = {"OMS_ENDPOINT": oms.url} | {name: EXAMPLE[name] for name in FOUR}
+        ran, version = run_alone([command, "failed"], settings), run_alone([command, "--version"], {})
+    assert (ran.returncode, ran.stdout.startswith("TRF.0001: ")) == (1, True)
+    assert version.stdout.strip() == f"oms-task-restarter, version {__version__}"
+
+
+def test_wheel_and_sdist_are_the_same_when_they_are_made_again(distributions: Path, tmp_path: Path) -> None:
+    made, again = sorted(distributions.iterdir()), sorted(distribute(tmp_path).iterdir())
+    assert [path.name for path in made] == [path.name for path in again]
+    assert [path.read_bytes() for path in made] == [path.read_bytes() for path in again]
+    assert len(made) == 2
 
 
 def test_the_bill_is_valid_and_names_every_part_once(built: Path) -> None:

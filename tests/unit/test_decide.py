@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from example import PROJECT, TASK
-from restarter.decide.admission import admit
+from restarter.decide.admission import admit, outside_hours
 from restarter.decide.case import AskGroup, Case
 from restarter.decide.failure_reasons import BY_CODE, FailureClass, classify_failure
 from restarter.decide.policy import Policy
@@ -17,6 +17,8 @@ from restarter.decide.rules import decide_group, decide_task, limit
 from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.model.request import Event, Intent, RestartRequest
 from restarter.model.task import Restart, Start, Task, TaskGroup
+from restarter.reporting.reasons import next_hour
+from restarter.settings.hours import parse_hours
 
 NOW = datetime(2100, 11, 24, 3, 0, tzinfo=UTC)
 EVENT = Event(request=RestartRequest(task_id=str(TASK)), dialect="cloudevent", intent=Intent.FAILED, project_id=PROJECT)
@@ -24,6 +26,7 @@ ASKED = EVENT._replace(intent=Intent.REQUESTED)
 TASK_FAILED = Task(id=str(TASK), name=None, status=4, failure_reason="TRF.0001")
 MEMBER = TASK_FAILED._replace(group_type="GROUP_TASK")
 ARCHIVED = TASK_FAILED._replace(enable_restore=True)
+OVERWRITES = TASK_FAILED._replace(overwrites_all=True)
 LONG_AGO = range(10_000, 3600, -100)
 POLICY = Policy()
 
@@ -78,6 +81,25 @@ def test_the_kill_switch_comes_first() -> None:
         assert stopped == Outcome(kind=Kind.REFUSED, reason=Reason.DISABLED)
 
 
+@pytest.mark.parametrize(
+    ("hours", "at", "opens"),
+    [
+        (None, NOW, None),
+        ("Wed 03:00-04:00 UTC", NOW, None),
+        ("Wed 03:00-04:00 UTC", NOW + timedelta(hours=1), "2100-12-01 03:00 UTC"),
+        ("10:00-11:00 Asia/Shanghai", NOW, "2100-11-25 10:00 Asia/Shanghai"),
+    ],
+)
+def test_a_failed_event_outside_the_hours_waits_for_the_next(
+    hours: str | None, at: datetime, opens: str | None
+) -> None:
+    policy = replace(POLICY, hours=parse_hours(hours) if hours else None)
+    assert outside_hours(ASKED, policy, at) is None
+    found = outside_hours(EVENT, policy, at)
+    assert (found and (found.kind, found.reason)) == (opens and (Kind.REFUSED, Reason.OUTSIDE_HOURS))
+    assert (next_hour(found, "en") if found else None) == (opens and f"; the next hour begins at {opens}")
+
+
 ROWS: list[tuple[str, Task, Restarts, Policy, str, str]] = [
     ("waiting", TASK_FAILED._replace(status=1), (), POLICY, "already_running", "already_running"),
     ("running", TASK_FAILED._replace(status=2), (), POLICY, "already_running", "already_running"),
@@ -111,6 +133,17 @@ ROWS: list[tuple[str, Task, Restarts, Policy, str, str]] = [
         replace(POLICY, archived=True),
         "start",
         "start",
+    ),
+    ("overwrite", OVERWRITES, (), POLICY, "refused full_overwrite", "start"),
+    ("overwrite allowed", OVERWRITES, (), replace(POLICY, full_overwrite=True), "start", "start"),
+    ("overwrite, failed only", OVERWRITES._replace(failed_objects_listed=True), (), POLICY, "start", "start"),
+    (
+        *("overwrite, all configured", OVERWRITES._replace(failed_objects_listed=True), ()),
+        *(replace(POLICY, migrate_failed_object="false"), "refused full_overwrite", "start"),
+    ),
+    (
+        *("overwrite before permanent", OVERWRITES._replace(failure_reason="TRF.0055"), (), POLICY),
+        *("refused full_overwrite", "start"),
     ),
     ("permanent", TASK_FAILED._replace(failure_reason="TRF.0055"), (), POLICY, "refused permanent_failure", "start"),
     ("keys", TASK_FAILED._replace(failure_reason="TRF.0151"), (), POLICY, "start", "start"),
@@ -257,6 +290,7 @@ GROUP_ROWS: list[tuple[str, TaskGroup, Restarts, Policy, str, str]] = [
     ("unknown", group(10), (), POLICY, "deferred unknown_status", "deferred unknown_status"),
     ("no status", group(None), (), POLICY, "deferred unknown_status", "deferred unknown_status"),
     ("archive", group(5, enable_restore=True), (), POLICY, "refused archive_restore", "refused archive_restore"),
+    ("overwrite", group(5, overwrites_all=True), (), POLICY, "refused full_overwrite", "start"),
     ("permanent", group(5, failure_reason="TRF.0055"), (), POLICY, "refused permanent_failure", "start"),
     ("budget", group(5), ago(9e4, 8e4, 7e4, 6e4, 5e4), POLICY, "refused budget_exhausted", "start"),
     ("backoff", group(4), ago(59), POLICY, "deferred backoff", "start"),
@@ -307,10 +341,12 @@ tasks = st.builds(
     failure_reason=st.sampled_from([None, *sorted(BY_CODE), "TRF.9999"]),
     enable_restore=st.booleans(),
     failed_objects_listed=st.booleans(),
+    overwrites_all=st.booleans(),
 )
 policies = st.builds(
     Policy,
     archived=st.booleans(),
+    full_overwrite=st.booleans(),
     budget=st.integers(1, 6),
     backoff=st.sampled_from([0.0, 60.0, 3600.0]),
     migrate_failed_object=st.sampled_from(["auto", "true", "false"]),
@@ -339,6 +375,7 @@ def test_every_combination_has_one_outcome(event: Event, task: Task, history: Re
     assert not failed or (
         classify_failure(task.failure_reason) is not FailureClass.PERMANENT and len(history) < policy.budget
     )
+    assert not failed or policy.full_overwrite or not task.overwrites_all or decision.migrate_failed_object
     asked = event.request.migrate_failed_object
     assert asked is None or decision.migrate_failed_object is asked
     assert decision.source_keys is (task.task_type != "url_list")

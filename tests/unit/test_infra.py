@@ -1054,7 +1054,7 @@ PLANTED = [
     ("pods", kustomization, "knative/service.yaml", 'max-scale: "1"', 'max-scale: "2"', "several pods would share"),
     ("no such field of a claim", kubernetes, "knative/ledger/claim.yaml", "accessModes", "accessMode", "accessMode"),
     ("left out", kustomization, "knative/kustomization.yaml", "  - trigger.yaml\n", "", "trigger.yaml: left out"),
-    ("latest", kustomization, "knative/kustomization.yaml", "newTag: 0.2.0", "newTag: latest", "not pinned"),
+    ("latest", kustomization, "knative/kustomization.yaml", "newTag: 0.3.0", "newTag: latest", "not pinned"),
     ("simulator not mounted", compose, "local/compose.yaml", "../simulator:", ".:", "simulator.py is not there"),
     ("to the network", compose, "local/compose.yaml", "127.0.0.1:8080:8080", "8080:8080", "listens to the network"),
     ("writable system", host, "host/oms-task-restarter.service", "ProtectSystem=strict", "", "files of its own"),

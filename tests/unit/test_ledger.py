@@ -183,6 +183,22 @@ def test_restarts_that_earlier_releases_recorded_count(server: RedisServer) -> N
     asyncio.run(steps())
 
 
+def test_a_restart_that_was_confirmed_expires_with_its_window(server: RedisServer) -> None:
+    """Also the only one of its task, and one that was confirmed twice."""
+
+    async def steps() -> None:
+        keys = LedgerKeys("e" * 40, "confirmed")
+        async with opened(server.address, Clock()) as ledger:
+            assert await reserve(ledger, keys, "attempt", window=60)
+            for _ in range(2):
+                await ledger.confirm(keys, "attempt")
+            assert await ages(ledger, keys) == [0]
+        with server.client() as client:
+            assert 0 < client.ttl(f"oms-task-restarter:restarts:{keys.task}") <= 61
+
+    asyncio.run(steps())
+
+
 # What release 0.2.0 runs to read the restarts of other events, and to record one.
 HISTORY_OF_0_2_0 = """
 local time = redis.call('time')

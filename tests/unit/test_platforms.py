@@ -120,7 +120,7 @@ def test_an_alarms_mail_and_its_receipts_are_in_the_language_of_locale(
 
 @needs_terraform
 def test_an_image_takes_the_agencys_key_only_where_it_has_no_other(tmp_path: Path) -> None:
-    image = {**HUAWEI, "image": "swr.cn-north-4.myhuaweicloud.com/group/oms-task-restarter:0.2.0"}
+    image = {**HUAWEI, "image": "swr.cn-north-4.myhuaweicloud.com/group/oms-task-restarter:0.3.0"}
     lent = shown("huawei", image, tmp_path)
     assert lent["by_agency"] is True
     assert lent["settings"]["OMS_AGENCY"] == "true"
@@ -298,13 +298,19 @@ def test_commands_of_a_readme_are_a_shells_and_name_files_and_targets_that_exist
         assert (readme.parent / example).exists()
 
 
-PINNED = [INFRA / "knative" / "kustomization.yaml", INFRA / "host" / "compose.yaml"]
+PINNED = [
+    INFRA / "knative" / "kustomization.yaml",
+    INFRA / "host" / "compose.yaml",
+    *sorted((INFRA.parent / ".github" / "ISSUE_TEMPLATE").glob("*.yml")),
+]
 
 
 def test_pages_and_manifests_name_the_version_that_is_built() -> None:
     texts = [path.read_text("utf-8") for path in [*READMES, *PINNED]]
     versions = {
-        one for text in texts for one in re.findall(r"(?:oms-task-restarter:|newTag: |version\":\")(\d[\d.]*\d)", text)
+        one
+        for text in texts
+        for one in re.findall(r"(?:oms-task-restarter:|newTag: |version\":\"|placeholder: )(\d[\d.]*\d)", text)
     }
     assert versions == {__version__}
 

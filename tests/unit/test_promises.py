@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proving import NEW_KEY, ONE, QUICK, Explorer, World
+from proving import NEW_KEY, ONE, ONE_KEY, QUICK, Explorer, World
 from restarter import restart, sweep
 from restarter.decide import rules
 from restarter.ledger.memory import MemoryLedger
@@ -78,9 +78,9 @@ async def takes_back_by_event(real: Any, ledger: MemoryLedger, keys: Any, attemp
 
 
 async def does_not_compare(
-    real: Any, ledger: MemoryLedger, keys: Any, expected: Any, window_s: float, attempt: str
+    real: Any, ledger: MemoryLedger, keys: Any, expected: Any, window_s: float, *rest: str
 ) -> Any:
-    return await real(ledger, keys, await ledger.history(keys, window_s), window_s, attempt)
+    return await real(ledger, keys, await ledger.history(keys, window_s), window_s, *rest)
 
 
 async def forgets_own(real: Any, ledger: MemoryLedger, keys: Any, window_s: float) -> Any:
@@ -143,13 +143,14 @@ LOST = World("an event, budget of one, 2 faults", "e", faults=2, kinds=FAILS, fa
         ("ONCE", NOTICE, without_rule("started_since")),
         ("BUDGET", BUDGET, wrapped(MemoryLedger, "reserve", does_not_compare)),
         ("BUDGET", LOST, wrapped(MemoryLedger, "history", forgets_own)),
+        ("BUDGET", ONE_KEY, without_rule("storage_key")),
         ("BACKOFF", World("two events", "ef", fails=1), without_rule("backoff")),
         ("COUNTED", LOST._replace(settings=()), wrapped(MemoryLedger, "unreserve", takes_back_by_event)),
         ("COUNTED", EVENT, wrapped(client, "is_of_gateway", lambda real, answer: False)),
         ("CALLS", EVENT, wrapped(Oms, "_look_again", sends_again)),
         ("ACKNOWLEDGED", EVENT, acknowledged_unconfirmed),
         ("ACKNOWLEDGED", World("a tick twice", "tt"), wrapped(sweep, "_is_incomplete", lambda real, outcome: False)),
-        ("SETTLED", EVENT, wrapped(restart, "_best_effort", says_done)),
+        ("SETTLED", EVENT, wrapped(restart, "best_effort", says_done)),
         ("PHANTOM", BUDGET, without_rule("budget_under_way")),
         ("LEAK", EVENT, wrapped(MemoryLedger, "unreserve", does_nothing)),
         ("ALERT", TOLD, wrapped(MemoryLedger, "mark", takes_only_first)),

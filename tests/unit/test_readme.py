@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 import schemas
 from readmes import ROOT, Document
 from restarter.cli.command import cli
-from restarter.decide.admission import ADMISSION_RULES
+from restarter.decide.admission import ADMISSION_RULES, outside_hours
 from restarter.decide.rules import GROUP_RULES, TASK_RULES
 from restarter.model.outcome import Kind
 from restarter.reporting.reasons import REASONS
@@ -73,19 +73,20 @@ def test_the_table_of_receipts_has_every_field_once() -> None:
     assert sorted(stated) == sorted(document["components"]["schemas"]["Receipt"]["properties"])
 
 
-# Rows of the table that no rule of `decide` is for: the ledger, the key and OMS answer them on the way.
+def row_of(rule: object) -> str:
+    """The row that a rule names in the first line of its docstring."""
+    return (rule.__doc__ or "").splitlines()[0].removesuffix(".")
+
+
+# Rows between admission and look: the ledger, the hours, the key and OMS answer them on the way.
 BETWEEN = [
     "the event id is settled",
     "another delivery of the event is in progress",
+    row_of(outside_hours),
     "OMS refused the key less than `OMS_COOLDOWN` ago, and the key has not changed",
     "OMS has no task of that id or name",
     "several tasks have exactly that name",
 ]
-
-
-def row_of(rule: object) -> str:
-    """The row that a rule names in the first line of its docstring."""
-    return (rule.__doc__ or "").splitlines()[0].removesuffix(".")
 
 
 def test_the_table_of_deciding_is_the_tuple_of_rules() -> None:

@@ -21,6 +21,7 @@ from function_client import Function
 from restarter.model.delivery import DeliveryContext
 from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
 from restarter.model.request import DirectRequest, Event, Intent, RestartRequest
+from restarter.model.task import Counters
 from restarter.reporting.receipt import build
 
 README = (Path(__file__).parents[2] / "function" / "README.md").read_text("utf-8")
@@ -158,9 +159,11 @@ def full_receipt() -> dict[str, Any]:
     everything |= {
         "kind": Kind.REJECTED,
         "reason": Reason.REFUSED_BY_OMS,
+        "opens_at": datetime.now(UTC),
         "fault": None,
         "repeated": False,
         "counts": SweepCounts(),
+        "progress": Counters(1, 1, 1),
     }
     request = RestartRequest(task_name="a", reason="nightly run")
     event = Event(request=request, dialect="cloudevent", intent=Intent.FAILED, project_id="p", event_id="1")

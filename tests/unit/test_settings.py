@@ -48,6 +48,7 @@ def test_every_missing_setting_is_reported_in_one_go(environment: pytest.MonkeyP
     ]
 
 
+REDIS = "redis://localhost"
 IAM = {"IAM_DOMAIN": "d", "IAM_USER": "u", "IAM_PASSWORD": "p"}
 BAD: list[tuple[dict[str, str | None], str]] = [
     ({"OMS_REGION": "eu-west-0"}, "OMS_REGION: unknown region; OMS has af-south-1"),
@@ -114,6 +115,11 @@ BAD: list[tuple[dict[str, str | None], str]] = [
     ({"OMS_TIMEOUT": "61"}, "OMS_TIMEOUT: must be at most 60"),
     ({"OMS_TIMEOUT": "nan"}, "OMS_TIMEOUT: must be a finite number"),
     ({"OMS_TIMEOUT": "soon"}, "OMS_TIMEOUT: must be a number"),
+    ({"RESTART_HOURS": "20:00-06:00 UTC"}, "RESTART_HOURS: needs RESTART_SWEEP=on, which finds what failed outside"),
+    ({"RESTART_HOURS": "20:00-06:00 Asia/Peking"}, "RESTART_HOURS: names a time zone that IANA does not have"),
+    ({"RESTART_HOURS": "20:00-06:00"}, "RESTART_HOURS: must end with a time zone of IANA, like Asia/Shanghai"),
+    ({"RESTART_MAX_RUNNING": "0"}, "RESTART_MAX_RUNNING: must be at least 1"),
+    ({"RESTART_MAX_RUNNING": "10001"}, "RESTART_MAX_RUNNING: must be at most 10000"),
     ({"RESTART_SWEEP_LIMIT": "2.5"}, "RESTART_SWEEP_LIMIT: must be a whole number"),
     ({"RESTART_SWEEP_PREFIX": "x" * 1025}, "RESTART_SWEEP_PREFIX: may have 1024 characters; it has more"),
     ({"IAM_USER": " ", "IAM_DOMAIN": "d", "IAM_PASSWORD": "p"}, "IAM_USER: must not be empty"),
@@ -166,6 +172,7 @@ def test_faults_of_and_between_settings_are_reported_together(environment: pytes
         {"CALLER_BEARER_TOKENS": "first-of-two-tokens-0001, second-of-two-tokens-002"},
         {"OMS_PROJECTS": '{"other": "la-south-2"}'},
         {"LOG_LEVEL": "debug"},
+        {"RESTART_HOURS": "Mon-Fri 20:00-06:00 Asia/Shanghai", "RESTART_SWEEP": "on", "RESTART_LEDGER": REDIS},
     ],
 )
 def test_these_load(changes: dict[str, str], environment: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from pytest_httpx import HTTPXMock
 
 from example import BEARER, PROJECT, settings, shown
@@ -37,33 +38,38 @@ class World:
 
     def __init__(self, httpx_mock: HTTPXMock, **changes: Any) -> None:
         self.now = NOW
+        self.start_takes = timedelta()
         self.tasks: dict[int, dict[str, Any]] = {}
         self.rows: list[Any] | None = None
         self.answers: dict[str, httpx.Response] = {}
         self.calls: list[str] = []
-        fixed = settings(**{"restart_ledger": REDIS, "restart_sweep": "on"} | changes)
+        self.settings = settings(**{"restart_ledger": REDIS, "restart_sweep": "on"} | changes)
         self.written: list[dict[str, Any]] = []
-        self.application = Application(lambda: fixed, now=lambda: self.now, write=self._write)
+        self.application = Application(lambda: self.settings, now=lambda: self.now, write=self._write)
         httpx_mock.add_callback(self._oms, is_reusable=True, is_optional=True)
 
     def _write(self, lines: Sequence[bytes]) -> None:
         self.written += map(json.loads, lines)
 
     def _oms(self, request: httpx.Request) -> httpx.Response:
-        path = request.url.path.removeprefix(f"/v2/{PROJECT}/tasks")
-        number = path.strip("/").partition("/")[0]
-        self.calls.append("list" if not number else f"{request.method} {number}")
+        path = request.url.path.removeprefix(f"/v2/{PROJECT}/").removeprefix("tasks")
+        number = path.strip("/").partition("/")[0]  # of a group the word taskgroups
+        asked = dict(request.url.params)
+        listed = "list" if asked.get("status") == "4" else f"list {asked.get('status')}"
+        self.calls.append(f"{request.method} {number}" if number else listed)
         if self.calls[-1] in self.answers:
             return self.answers[self.calls[-1]]
         if not number:
-            return self._page(int(request.url.params["offset"]), int(request.url.params["limit"]))
+            return self._page(int(asked["status"]), int(asked["offset"]), int(asked["limit"]))
         if request.method == "POST":
             self.tasks[int(number)]["status"] = 2
+            self.now += self.start_takes
             return httpx.Response(200)
         return httpx.Response(200, json=self.tasks[int(number)])
 
-    def _page(self, offset: int, limit: int) -> httpx.Response:
-        rows = self.rows if self.rows is not None else [one for one in self.tasks.values() if one["status"] == 4]
+    def _page(self, status: int, offset: int, limit: int) -> httpx.Response:
+        rows = [one for one in self.tasks.values() if one["status"] == status]
+        rows = rows if self.rows is None or status != 4 else self.rows
         return httpx.Response(200, json={"tasks": rows[offset : offset + limit], "count": len(rows)})
 
     def sweep(self, tick: str | None = None, **fields: Any) -> Reply:
@@ -169,6 +175,97 @@ def test_the_budget_holds_for_sweeps_without_an_id_too(make_world: Callable[...,
     assert [one["outcome"] for one in world.written] == ["swept"]
 
 
+def test_one_expired_key_is_one_incident_until_there_is_a_new_one(make_world: Callable[..., World]) -> None:
+    """Canaries at the pace of the backoff, then one ERROR; a new key restarts all."""
+    refused = {"error_code": "TRF.0151", "error_msg": ""}
+    world = make_world(restart_budget="3/24h", restart_sweep_limit=100)
+    world.tasks = {n: task(n, error_reason=refused) for n in range(1, 21)}
+    started, errors = [], []
+    for minute in range(10):
+        world.sweep(f"tick {minute}")
+        started.append(len(world.started()))
+        errors += [one for one in world.written if one["severity"] == "ERROR"]
+        for number in world.started():
+            world.tasks[int(number)]["status"] = 4
+        world.now += timedelta(seconds=61)
+    assert started == [1, 1, 0, 1, 0, 0, 0, 0, 0, 0]
+    assert [error["reason"] for error in errors] == ["storage_key"]
+    assert errors[0]["advice"] == (
+        "Set a valid key in OMS_SRC_AK and OMS_SRC_SK (3 restarts of tasks with this key within 24h did not help); "
+        f"test it with: python -m restarter check --keys {errors[0]['task_id']}; "
+        "the next event or sweep then restarts the tasks"
+    )
+    assert [one["outcome"] for one in world.written] == ["swept"]
+    world.settings = world.settings.model_copy(update={"oms_src_sk": SecretStr("a new key")})
+    world.sweep("new key")
+    assert world.started() == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"error_reason": {"error_code": "TRF.0055", "error_msg": ""}}, "permanent_failure"),
+        ({"object_overwrite_mode": "FULL_OVERWRITE"}, "full_overwrite"),
+    ],
+)
+def test_what_needs_a_person_is_an_error_in_the_first_sweep_alone(
+    changes: dict[str, Any], reason: str, make_world: Callable[..., World]
+) -> None:
+    """Within a window of the budget."""
+    world = make_world(restart_budget="5/1h")
+    world.tasks = {1: task(1, **changes)}
+    severities = []
+    for _ in range(3):
+        world.sweep()
+        assert [one.get("reason") for one in world.written] == [reason, None]
+        severities.append(world.written[0]["severity"])
+        world.now += timedelta(minutes=31)
+    assert severities == ["ERROR", "INFO", "ERROR"]
+
+
+def test_a_new_key_that_works_restarts_all_tasks(make_world: Callable[..., World]) -> None:
+    """Once the first of them moves, or is done: none of them fails again, so nothing else would say so."""
+    refused = {"error_code": "TRF.0151", "error_msg": ""}
+    world = make_world(restart_sweep_limit=8)
+    world.tasks = {n: task(n, error_reason=refused, successful_num=0) for n in range(1, 21)}
+    started = []
+    for minute in range(6):
+        world.sweep(f"tick {minute}")
+        started.append(len(world.started()))
+        if minute == 2:
+            world.tasks[1]["status"] = 5
+        for one in world.tasks.values() if minute > 2 else ():
+            one["successful_num"] += one["status"] == 2
+        world.now += timedelta(minutes=1)
+    assert started == [1, 1, 0, 8, 8, 2]
+
+
+def test_a_canary_that_cannot_be_read_proves_nothing(make_world: Callable[..., World]) -> None:
+    refused = {"error_code": "TRF.0151", "error_msg": ""}
+    world = make_world()
+    world.tasks = {n: task(n, error_reason=refused) for n in (1, 2)}
+    world.sweep("a")
+    world.answers["GET 1"] = httpx.Response(503)
+    world.sweep("b")
+    assert (world.started(), world.counts()[4]) == ([], 1)
+
+
+def test_a_task_that_moved_with_a_key_clears_it(make_world: Callable[..., World]) -> None:
+    """Whatever it fails of now."""
+    refused = {"error_code": "TRF.0151", "error_msg": ""}
+    world = make_world(restart_budget="2/24h", restart_sweep_limit=100)
+    world.tasks = {n: task(n, error_reason=refused, successful_num=0, complete_size=0) for n in (1, 2, 3)}
+    for hour in range(3):
+        world.sweep(f"hour {hour}")
+        for number in world.started():
+            world.tasks[int(number)]["status"] = 4
+        world.now += timedelta(hours=1)
+    assert world.counts()[3:5] == (0, 3)
+    world.tasks[1] |= {"successful_num": 5, "error_reason": {"error_code": "TRF.0001", "error_msg": ""}}
+    world.sweep("moved")
+    assert world.started() == ["1", "2", "3"]
+
+
 @pytest.mark.parametrize(("status", "outcome"), [(3, "refused"), (5, "nothing_to_do"), (2, "already_running")])
 def test_a_task_that_changes_between_list_and_look_is_left_alone(
     status: int, outcome: str, make_world: Callable[..., World]
@@ -263,6 +360,150 @@ def test_a_dry_run_counts_what_it_would_start(make_world: Callable[..., World]) 
     world.sweep("tick")
     assert (world.started(), world.counts()) == ([], (1, 0, 0, 1, 0, 0))
     assert [one["outcome"] for one in world.written] == ["would_start", "swept"]
+
+
+@pytest.mark.parametrize(
+    ("most", "active", "started"),
+    [
+        (5, [], ["1", "2", "3"]),
+        (5, [1, 2, 2], ["1", "2"]),
+        (5, [1, 2, 2, 1], ["1"]),
+        (5, [2] * 5, []),
+        (5, [1] * 9, []),
+        (1, [3, 5, 6, 7], ["1"]),
+        (250, [1] * 120 + [2] * 128, ["1", "2"]),
+    ],
+)
+def test_only_places_that_are_free_are_taken(
+    most: int, active: list[int], started: list[str], make_world: Callable[..., World]
+) -> None:
+    """What waits and what runs is counted, on all pages; the longest failed come first, and the rest is left."""
+    world = make_world(restart_max_running=most)
+    world.tasks = {n: task(n, hours=9 - n) for n in (1, 2, 3)}
+    world.tasks |= {n: task(n, status=status) for n, status in enumerate(active, 10)}
+    assert world.sweep("tick").status == 200
+    assert world.started() == started
+    assert world.counts() == (3, 0, 0, len(started), 0, 3 - len(started))
+    assert ("reason" not in world.summary, world.summary["outcome"]) == (True, "swept")
+    assert all(call.startswith("list") for call in world.calls[: 3 + 2 * (len(active) > 100)])
+
+
+def test_a_task_that_begins_to_run_while_it_is_counted_counts_once(make_world: Callable[..., World]) -> None:
+    world = make_world(restart_max_running=2)
+    world.tasks = {1: task(1), 9: task(9, status=2)}
+    world.answers = {"list 1": httpx.Response(200, json={"tasks": [task(9, status=1)], "count": 1})}
+    world.sweep("tick")
+    assert world.started() == ["1"]
+
+
+def test_a_row_that_cannot_be_read_takes_a_place(make_world: Callable[..., World]) -> None:
+    world = make_world(restart_max_running=2)
+    world.tasks = {1: task(1)}
+    world.answers = {"list 2": httpx.Response(200, json={"tasks": [{"id": "x"}, None], "count": 2})}
+    world.sweep("tick")
+    assert (world.started(), world.counts()) == ([], (1, 0, 0, 0, 0, 1))
+
+
+def test_a_start_that_is_not_made_takes_no_place_and_one_that_is_unconfirmed_does(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(restart_max_running=2)
+    world.tasks = {n: task(n, hours=9 - n) for n in range(1, 5)}
+    world.tasks[1] |= {"error_reason": {"error_code": "TRF.0055"}}
+    world.answers = {"POST 2": httpx.Response(502)}
+    assert world.sweep("tick").status == 503
+    assert world.started() == ["2", "3"]
+    assert world.counts() == (4, 0, 0, 1, 2, 1)
+
+
+def test_a_group_takes_a_place_for_each_failed_member_in_the_list(make_world: Callable[..., World]) -> None:
+    """It is retried while one place is free."""
+    world = make_world(restart_max_running=3)
+    world.tasks = {n: task(n, hours=9 - n) for n in range(1, 6)}
+    for member in (2, 3, 4):
+        world.tasks[member] |= {"group_id": "g-1", "group_type": "GROUP_TASK"}
+    world.answers = {
+        "GET taskgroups": httpx.Response(200, json={"status": 5, "error_reason": {"error_code": "TRF.0061"}}),
+        "PUT taskgroups": httpx.Response(200),
+    }
+    world.sweep("tick")
+    assert [call for call in world.calls if call.startswith("P")] == ["POST 1", "PUT taskgroups"]
+    assert world.counts() == (5, 0, 0, 2, 0, 1)
+
+
+def test_a_dry_run_takes_places_as_well(make_world: Callable[..., World]) -> None:
+    world = make_world(restart_max_running=2, restart_dry_run=True)
+    world.tasks = {n: task(n) for n in range(1, 5)}
+    world.sweep("tick")
+    assert (world.started(), world.counts()) == ([], (4, 0, 0, 2, 0, 2))
+
+
+@pytest.mark.parametrize("failing", ["list 1", "list 2"])
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (httpx.Response(503), "oms_error"),
+        (httpx.Response(401, json={"error_code": "APIGW.0301"}), "credentials"),
+        (httpx.Response(404), "list"),
+    ],
+    ids=["503", "401", "404"],
+)
+def test_a_count_that_cannot_be_read_is_answered_503(
+    failing: str, answer: httpx.Response, reason: str, make_world: Callable[..., World]
+) -> None:
+    world = make_world(restart_max_running=5)
+    world.tasks, world.answers = {1: task(1), 2: task(2)}, {failing: answer}
+    assert (world.sweep("tick").status, world.started()) == (503, [])
+    assert (world.summary["outcome"], world.summary["reason"]) == ("unavailable", reason)
+    assert world.counts() == (2, 0, 0, 0, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "hours"),
+    [({}, 100), ({"restart_hours": "12:00-13:00 Asia/Shanghai"}, 1), ({"restart_deadline": 1.000_001}, 1)],
+    ids=["too old", "outside hours", "no time"],
+)
+def test_nothing_is_counted_when_there_is_nothing_to_start(
+    changes: dict[str, Any], hours: float, make_world: Callable[..., World]
+) -> None:
+    world = make_world(restart_max_running=5, **changes)
+    world.tasks = {1: task(1, hours=hours)}
+    assert world.sweep("tick").status == 200
+    assert world.calls == ["list"]
+
+
+def test_outside_the_hours_all_that_it_saw_is_held_back(make_world: Callable[..., World]) -> None:
+    """Nothing is looked at. The first sweep within the hours starts the tasks."""
+    world = make_world(restart_hours="Sun-Mon 12:00-13:00 Asia/Shanghai")
+    world.tasks = {1: task(1), 2: task(2), 3: task(3, hours=100)}
+    assert world.sweep("a").status == 200
+    assert (world.calls, world.counts()) == (["list"], (3, 1, 0, 0, 2, 0))
+    (summary,) = world.written
+    assert (summary["outcome"], summary["reason"], summary["severity"]) == ("swept", "outside_hours", "INFO")
+    assert summary["message"] == (
+        "Looked for failed tasks: outside RESTART_HOURS; the next hour begins at 2126-11-25 12:00 Asia/Shanghai"
+    )
+    world.now += timedelta(hours=1)
+    world.sweep("b")
+    assert (world.started(), world.counts()) == (["1", "2"], (3, 1, 0, 2, 0, 0))
+
+
+def test_outside_the_hours_a_list_that_cannot_be_read_is_answered_503(make_world: Callable[..., World]) -> None:
+    world = make_world(restart_hours="12:00-13:00 Asia/Shanghai")
+    world.answers = {"list": httpx.Response(503)}
+    assert world.sweep("tick").status == 503
+    assert (world.summary["outcome"], world.summary["reason"]) == ("unavailable", "oms_error")
+
+
+def test_hours_that_end_during_a_sweep_hold_the_rest_back(make_world: Callable[..., World]) -> None:
+    world = make_world(restart_hours="11:00-11:01 Asia/Shanghai")
+    world.tasks, world.start_takes = {1: task(1), 2: task(2), 3: task(3)}, timedelta(minutes=1)
+    world.sweep("tick")
+    assert (world.started(), world.counts()) == (["1"], (3, 0, 0, 1, 2, 0))
+    assert [(one["outcome"], one.get("reason")) for one in world.written] == [
+        ("started", None),
+        ("swept", "outside_hours"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from restarter.app import Application
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import Transport
 from restarter.model.delivery import AccessKey, AuthenticatedDelivery, Delivery
-from restarter.model.outcome import Kind, Reason
+from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.model.request import Event
 from restarter.model.task import Start, Task, TaskGroup
-from restarter.reporting.reasons import rule_behind
+from restarter.reporting.reasons import next_hour, rule_behind
 from restarter.reporting.redaction import Mask
 from restarter.reporting.reply import Reply
 from restarter.settings.ledger_address import MemoryAddress
@@ -71,6 +71,8 @@ class Explanation(NoObserver):
             case "decided", Start():
                 word = "retry the group" if found.of_group else "start"
                 self.lines.append(("decided", f"{word}: no rule forbids it"))
+            case "decided", Outcome(reason=Reason.OUTSIDE_HOURS):
+                self.lines.append(("hours", f"outside RESTART_HOURS{next_hour(found, 'en')}"))
             case _:
                 pass
 

@@ -15,7 +15,8 @@ from restarter.cli.failed_output import as_csv, as_text, by_cause, question
 from restarter.cli.failed_tasks import FailedTarget, Found, Operator, Wanted
 from restarter.cli.output import interruptible, number, plain
 from restarter.model.outcome import Outcome
-from restarter.oms.failed_list import MAX_TASKS
+from restarter.oms.task_list import MAX_TASKS
+from restarter.reporting.reasons import next_hour
 from restarter.reporting.redaction import Mask
 from restarter.settings.model import Settings
 from restarter.settings.types import in_words
@@ -93,6 +94,9 @@ def _print_notes(found: Found, settings: Settings, wanted: Wanted, options: Opti
         )
     if listed.error is not None:
         notes.append(f"NOT ALL WAS READ: the list of failed tasks could not be read to its end: {_words(listed.error)}")
+    closed = next((row.outcome for row in found.rows if row.outcome.opens_at), None)
+    if closed is not None:
+        notes.append(f"Outside RESTART_HOURS{next_hour(closed, 'en')}.")
     if found.rows and settings.restart_ledger.scheme == "memory":
         notes.append(MEMORY)
     for note in notes:

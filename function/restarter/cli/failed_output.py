@@ -13,6 +13,7 @@ from restarter.cli.failed_tasks import FailedTarget
 from restarter.cli.output import Column, columns, number, plain, terminal_width
 from restarter.decide.failure_reasons import explain_failure
 from restarter.model.outcome import Kind, Reason
+from restarter.model.text import size_in_words
 from restarter.reporting.redaction import Mask
 
 TABLE = (
@@ -26,7 +27,7 @@ TABLE = (
 # The cells of `--csv`: the members of a line of `--json`, in this order.
 MEMBERS = (
     *("project_id", "task_id", "group_id", "failed_tasks", "task_name", "failed_at"),
-    *("failure_reason", "failure_class", "failure", "failed_objects", "failed_objects_list"),
+    *("failure_reason", "failure_class", "failure", "failed_objects", "total_size", "failed_objects_list"),
     *("notice_sent", "notice_error", "notice", "outcome", "reason", "rule", "migrate_failed_object", "retry_after"),
 )
 FORMULA = ("=", "+", "-", "@")  # with these a spreadsheet begins a formula
@@ -44,6 +45,11 @@ class Cause(NamedTuple):
         return sum(row.failed_objects or 0 for row in self.rows)
 
     @property
+    def total_size(self) -> int:
+        """Bytes that restarts of all objects would touch, as far as OMS says."""
+        return sum(row.total_size or 0 for row in self.rows)
+
+    @property
     def outcomes(self) -> Counter[str]:
         """How many of them an event would start, refuse, and so on."""
         return Counter(str(row.outcome.kind) for row in self.rows)
@@ -57,6 +63,7 @@ class Cause(NamedTuple):
             "failure": explained.clause.en if self.failure_reason else None,
             "tasks": len(self.rows),
             "failed_objects": self.failed_objects,
+            "total_size": self.total_size or None,
             "outcomes": self.outcomes,
             "to_do": explained.measure.en if self.failure_reason else None,
         }
@@ -95,6 +102,7 @@ def as_text(causes: Sequence[Cause], mask: Mask, *, is_long: bool) -> Iterator[s
 def _summary(cause: Cause) -> Iterator[str]:
     """How many, what an event would do, why they failed, and what a person does."""
     objects = f", {number(cause.failed_objects, 'failed object')}" if cause.failed_objects else ""
+    objects += f", {size_in_words(cause.total_size)} in all objects" if cause.total_size else ""
     does = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in cause.outcomes.most_common())
     text = (
         f"{cause.failure_reason or 'no cause known'}: {number(len(cause.rows), 'task')}{objects}; an event now: {does}."
@@ -138,10 +146,13 @@ def _notice(facts: Mapping[str, Any]) -> str:
 
 
 def _event(facts: Mapping[str, Any]) -> str:
-    """What an event would do, in the words of receipts."""
+    """What an event would do, in the words of receipts, and how much a start of all objects touches."""
+    size = f" ({size_in_words(facts['total_size'])})" if "total_size" in facts else ""
     if facts["outcome"] == Kind.WOULD_START:
-        return "starts it, failed only" if facts.get("migrate_failed_object") else "starts it, all objects"
+        return "starts it, failed only" if facts.get("migrate_failed_object") else f"starts it, all objects{size}"
     words = " ".join(filter(None, [facts["outcome"], facts.get("reason")]))
+    if facts.get("reason") == Reason.FULL_OVERWRITE:
+        return words + size
     return words + (f", {facts['retry_after']} s" if "retry_after" in facts else "")
 
 
@@ -182,7 +193,7 @@ def _held_back(row: FailedTarget) -> tuple[str, str]:
     match row.outcome.kind, row.outcome.reason:
         case _, Reason.PAUSED | Reason.PAUSED_GROUP:
             return "is paused", "are paused"
-        case Kind.DEFERRED | Kind.UNAVAILABLE | Kind.UNCONFIRMED, _:
+        case (Kind.DEFERRED | Kind.UNAVAILABLE | Kind.UNCONFIRMED, _) | (_, Reason.OUTSIDE_HOURS):
             return "waits", "wait"
         case Kind.ALREADY_RUNNING | Kind.NOTHING_TO_DO, _:
             return "is running or done", "are running or done"

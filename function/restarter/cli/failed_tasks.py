@@ -23,10 +23,10 @@ from restarter.model.task import Task
 from restarter.model.text import Text
 from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
-from restarter.oms.failed_list import FailedList
+from restarter.oms.task_list import TaskList
 from restarter.reporting import receipt
 from restarter.reporting.notices import why_no_notice
-from restarter.reporting.reasons import rule_behind
+from restarter.reporting.reasons import next_hour, rule_behind
 from restarter.reporting.redaction import Mask
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
@@ -70,6 +70,12 @@ class FailedTarget:
         return of_task if self.outcome.failed_objects is None else self.outcome.failed_objects
 
     @property
+    def total_size(self) -> int | None:
+        """Bytes of all objects, which a restart copies or compares unless it takes failed objects only."""
+        sizes = [task.total_bytes for task in self.tasks if task.total_bytes is not None]
+        return sum(sizes) if sizes and not self.outcome.migrate_failed_object else None
+
+    @property
     def notice(self) -> Text | None:
         """Why OMS sent no notice of it, and what to do."""
         return why_no_notice(self.tasks)
@@ -94,13 +100,14 @@ class FailedTarget:
             "failure_class": str(explain_failure(reason).failure_class) if reason else None,
             "failure": explain_failure(reason).clause.en if reason else None,
             "failed_objects": self.failed_objects,
+            "total_size": self.total_size,
             "failed_objects_list": outcome.failed_objects_list,
             "notice_sent": _notice_sent(self.tasks),
             "notice_error": next((task.notice_error for task in self.tasks if task.notice_error), None),
             "notice": self.notice.en if self.notice else None,
             "outcome": str(outcome.kind),
             "reason": outcome.reason,
-            "rule": rule.en if rule else None,
+            "rule": rule.en + next_hour(outcome, "en") if rule else None,
             "migrate_failed_object": outcome.migrate_failed_object,
             "retry_after": outcome.retry_after,
         }
@@ -113,7 +120,7 @@ class Found:
 
     rows: list[FailedTarget]
     counts: SweepCounts
-    listed: FailedList
+    listed: TaskList
 
 
 class ListedOms(Oms):
@@ -122,8 +129,8 @@ class ListedOms(Oms):
     listed: dict[str, Task]
 
     async def show(self, project_id: str, task_id: str, context: DeliveryContext) -> Task | Outcome:
-        """The task as it was listed."""
-        return self.listed[task_id]
+        """The task as it was listed; one that is not listed has not failed, and is read."""
+        return self.listed.get(task_id) or await super().show(project_id, task_id, context)
 
 
 class Operator:

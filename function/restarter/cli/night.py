@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from restarter.cli.report import STARTS, time_of
 from restarter.model.request import target_of
 
-STARTS = ("started", "unconfirmed")
 Receipt = Mapping[str, Any]
 
 
@@ -111,7 +111,8 @@ def night_of(
         ends: When it ends. Later receipts are passed over.
         done: When tasks succeeded, by id or name: receipts do not tell it.
     """
-    told = sorted(((at, one) for one in receipts if (at := time_of(one)) and (not ends or at <= ends)), key=_at)
+    timed = [(at, one) for one in receipts if (at := time_of(one.get("time"))) and (not ends or at <= ends)]
+    told = sorted(timed, key=lambda pair: pair[0])
     ids = _ids(receipt for _, receipt in told)
     tasks = _tasks(told, ids)
     firsts = [task.marks[0].at for task in tasks.values() if task.marks]
@@ -133,19 +134,6 @@ def by_hand(night: Night) -> Night:
         spans = [span for span in spans if span.ends > span.begins]
         tasks.append(replace(task, spans=spans, marks=[], state=spans[-1].state))
     return night._replace(tasks=tasks)
-
-
-def time_of(receipt: Receipt) -> datetime | None:
-    """The receipt's `time`, with its zone."""
-    try:
-        at = datetime.fromisoformat(receipt["time"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return at if at.tzinfo else None
-
-
-def _at(pair: tuple[datetime, Receipt]) -> datetime:
-    return pair[0]
 
 
 def _ids(receipts: Iterable[Receipt]) -> dict[str, str]:

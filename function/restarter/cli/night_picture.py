@@ -7,7 +7,7 @@ from html import escape
 from typing import assert_never
 
 from restarter.cli.night import Mark, Night, Span, State, TaskNight, What
-from restarter.cli.output import plain
+from restarter.cli.output import grouped, plain
 
 WIDTH, LEFT, RIGHT, ROW, HEAD, FOOT = 1180, 160, 20, 21, 34, 30
 MOST_ROWS = 40  # of single tasks; more are grouped by the cause of their failure
@@ -92,21 +92,15 @@ def _panel(title: str, night: Night, top: float) -> tuple[list[str], float]:
         _text(LEFT, top + 20, title, "head"),
         _text(WIDTH - RIGHT, top + 20, numbers(night), "numbers", "end"),
     ]
-    rows = [[task] for task in night.tasks] if len(night.tasks) <= MOST_ROWS else _by_cause(night.tasks)
+    rows = [[task] for task in night.tasks]
+    if len(rows) > MOST_ROWS:
+        rows = [tasks for _, tasks in grouped(night.tasks, lambda task: task.cause)[:MOST_ROWS]]
     bottom = top + HEAD + ROW * len(rows)
     lines += _hours(night, scale, top + HEAD, bottom)
     for number, tasks in enumerate(rows):
         y = top + HEAD + ROW * number
         lines += _row(tasks[0], scale, y) if len(rows) == len(night.tasks) else _group(tasks, night, scale, y)
     return lines, HEAD + ROW * len(rows) + FOOT
-
-
-def _by_cause(tasks: Sequence[TaskNight]) -> list[list[TaskNight]]:
-    """The tasks of each cause, the most frequent first."""
-    found: dict[str, list[TaskNight]] = {}
-    for task in tasks:
-        found.setdefault(task.cause, []).append(task)
-    return sorted(found.values(), key=len, reverse=True)[:MOST_ROWS]
 
 
 def _hours(night: Night, scale: _Scale, top: float, bottom: float) -> Iterator[str]:

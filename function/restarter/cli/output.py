@@ -6,12 +6,14 @@ import shutil
 import signal
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 import click
 
+T = TypeVar("T")
 NOT_PRINTED = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")  # controls, bidirectional overrides, separators
 INTERRUPTED = 130
 GAP = "  "
@@ -26,6 +28,14 @@ def plain(text: str) -> str:
 def number(count: int, noun: str) -> str:
     """`1 task`, `2 tasks`."""
     return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def grouped(items: Iterable[T], key: Callable[[T], str]) -> list[tuple[str, list[T]]]:
+    """Each key with its items, the most frequent first."""
+    found: dict[str, list[T]] = {}
+    for item in items:
+        found.setdefault(key(item), []).append(item)
+    return sorted(found.items(), key=lambda pair: -len(pair[1]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

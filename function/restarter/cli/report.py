@@ -42,6 +42,11 @@ class TaskReport:
     """The number of its last receipt."""
     stands_since: datetime | None = None
 
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        return f"group {self.group_id}" if self.group_id else " ".join(filter(None, (self.task_id, self.task_name)))
+
     def add(self, receipt: Mapping[str, Any], at: datetime | None, order: int) -> None:
         """Take a later receipt into account. `at`: its time, where it is known; `order`: its number."""
         self.deliveries += 1
@@ -108,6 +113,12 @@ class Report:
     latest: deque[Mapping[str, Any]] = field(default_factory=deque)
     """The receipts for the picture of the night; none are kept by default."""
 
+    @property
+    def read(self) -> str:
+        """How many lines of each kind there were."""
+        left_out = f", {self.too_old} older ones left out" if self.too_old else ""
+        return f"{number(self.receipts, 'receipt')}, {number(self.passed_over, 'other line')}{left_out}"
+
     def add(self, line: str, since: datetime | None) -> None:
         """Take one line into account. `since`: lines with an earlier time are only counted."""
         found = read_line(line)
@@ -162,18 +173,16 @@ def read_line(line: str) -> tuple[Mapping[str, Any], datetime | None] | None:
     for _ in range(3):  # an export may wrap what another one wrapped
         if document is None:
             return None
-        at = at or next((time for name in TIMES if (time := _time(document.get(name)))), None)
+        at = at or next((time for name in TIMES if (time := time_of(document.get(name)))), None)
         if isinstance(document.get("outcome"), str) and "severity" in document:
-            return document, _time(document.get("time")) or at
+            return document, time_of(document.get("time")) or at
         document = next((inner for name in WRAPPERS if (inner := _object(document.get(name)))), None)
     return None
 
 
 def as_lines(report: Report) -> Iterator[str]:
     """The report for people."""
-    yield f"{number(report.receipts, 'receipt')}, {number(report.passed_over, 'other line')}" + (
-        f", {report.too_old} older ones left out" if report.too_old else ""
-    )
+    yield report.read
     yield "outcomes: " + _in_words(report.outcomes)
     yield "senders:  " + _in_words(report.senders)
     for task in sorted(report.tasks(), key=lambda one: (one.advice is None, -one.starts)):
@@ -184,13 +193,12 @@ def as_lines(report: Report) -> Iterator[str]:
 
 def _line(task: TaskReport) -> str:
     """One task: how often, when, what came last, and what to do."""
-    name = f"group {task.group_id}" if task.group_id else " ".join(filter(None, [task.task_id, task.task_name]))
     last = ", ".join(filter(None, [task.outcome, task.reason, task.failure_reason]))
     times = [f"failed {_minute(task.failed_at)}" if task.failed_at else None]
     times += [f"started {_minute(task.started_at)}" if task.started_at else None]
     times += [f"stood {task.stood_s:.0f} s" if task.stood_s is not None else None]
     told = ", ".join(filter(None, times))
-    line = f"{name}: {number(task.deliveries, 'receipt')}, {number(task.starts, 'start')}; last: {last}"
+    line = f"{task.label}: {number(task.deliveries, 'receipt')}, {number(task.starts, 'start')}; last: {last}"
     return line + (f"; {told}" if told else "") + (f". To do: {task.advice}" if task.advice else "")
 
 
@@ -231,7 +239,7 @@ def _object(value: Any) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _time(value: Any) -> datetime | None:
+def time_of(value: Any) -> datetime | None:
     """A time with its zone in ISO 8601, in UTC."""
     try:
         at = datetime.fromisoformat(value)

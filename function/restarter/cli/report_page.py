@@ -5,7 +5,7 @@ from html import escape
 
 from restarter.cli.night import Night
 from restarter.cli.night_picture import draw
-from restarter.cli.output import number, plain
+from restarter.cli.output import grouped, plain
 from restarter.cli.report import Report, TaskReport
 
 MOST_ROWS = 1000
@@ -16,18 +16,17 @@ table { border-collapse: collapse; width: 100% }
 th, td { border-bottom: 1px solid #8886; padding: .3em .6em; text-align: left; vertical-align: top }
 td { overflow-wrap: anywhere }
 """
-NOTHING_ELSE = "default-src 'none'; style-src 'unsafe-inline'"
 HEAD = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Restarts of OMS tasks</title>
-<meta http-equiv="Content-Security-Policy" content="{NOTHING_ELSE}"><style>{STYLE}</style></head>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<style>{STYLE}</style></head>
 <body><h1>Restarts of OMS tasks</h1>"""
 
 
 def page(report: Report, night: Night, note: str) -> Iterator[str]:
     """The lines of the document. `note`: what the picture leaves out."""
     yield HEAD
-    left_out = f", {report.too_old} older ones left out" if report.too_old else ""
-    yield f"<p>{number(report.receipts, 'receipt')}, {number(report.passed_over, 'other line')}{left_out}</p>"
+    yield f"<p>{report.read}</p>"
     if night.tasks:
         yield draw([(f"{night.begins:%Y-%m-%d %H:%M} to {night.ends:%Y-%m-%d %H:%M}", night)], note)
     for title, counter in (("Outcomes", report.outcomes), ("Senders", report.senders)):
@@ -35,7 +34,7 @@ def page(report: Report, night: Night, note: str) -> Iterator[str]:
     tasks = report.tasks()
     yield from _table("Causes", ("cause", "tasks", "starts", "failed for", "need a person"), _causes(tasks))
     told = [task for task in tasks if task.advice]
-    rows = [(_name(task), task.failure_reason or task.reason or task.outcome, task.advice) for task in told[:MOST_ROWS]]
+    rows = [(task.label, task.failure_reason or task.reason or task.outcome, task.advice) for task in told[:MOST_ROWS]]
     yield from _table("Who has to do what", ("task or group", "cause", "to do"), rows)
     if len(told) > MOST_ROWS:
         yield f"<p>Not shown: {len(told) - MOST_ROWS} tasks more; without --html all are listed.</p>"
@@ -46,9 +45,6 @@ def page(report: Report, night: Night, note: str) -> Iterator[str]:
 
 def _causes(tasks: Sequence[TaskReport]) -> list[tuple[str, int, int, str, int]]:
     """A row for each cause, the most frequent first."""
-    found: dict[str, list[TaskReport]] = {}
-    for task in tasks:
-        found.setdefault(task.failure_reason or "no reason given", []).append(task)
     return [
         (
             cause,
@@ -57,12 +53,8 @@ def _causes(tasks: Sequence[TaskReport]) -> list[tuple[str, int, int, str, int]]
             f"{sum(one.stood_s or 0 for one in of):.0f} s",
             sum(one.advice is not None for one in of),
         )
-        for cause, of in sorted(found.items(), key=lambda item: -len(item[1]))[:MOST_ROWS]
+        for cause, of in grouped(tasks, lambda task: task.failure_reason or "no reason given")[:MOST_ROWS]
     ]
-
-
-def _name(task: TaskReport) -> str:
-    return f"group {task.group_id}" if task.group_id else " ".join(filter(None, (task.task_id, task.task_name)))
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from restarter.decide.case import first, refused
 from restarter.decide.policy import Policy
-from restarter.model.outcome import Outcome, Reason
-from restarter.model.request import Event
+from restarter.model.outcome import Kind, Outcome, Reason
+from restarter.model.request import Event, Intent
 
 MAX_CLOCK_SKEW_S = 300.0  # a sender's clock may be this far ahead
 AdmissionRule = Callable[[Event, Policy, datetime], Outcome | None]
@@ -23,6 +23,16 @@ def stale_event(event: Event, policy: Policy, now: datetime) -> Outcome | None:
         return None
     age = (now - event.occurred_at).total_seconds()
     return None if -MAX_CLOCK_SKEW_S <= age <= policy.max_event_age else refused(Reason.STALE_EVENT)
+
+
+def outside_hours(event: Event, policy: Policy, now: datetime) -> Outcome | None:
+    """Outside `RESTART_HOURS`.
+
+    This is asked once the event is claimed, so that what is settled stays a duplicate at any hour.
+    """
+    if policy.hours is None or event.intent is not Intent.FAILED or policy.hours.is_open(now):
+        return None
+    return Outcome(kind=Kind.REFUSED, reason=Reason.OUTSIDE_HOURS, opens_at=policy.hours.next_opening(now))
 
 
 ADMISSION_RULES: tuple[AdmissionRule, ...] = (disabled, stale_event)

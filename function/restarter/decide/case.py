@@ -4,7 +4,9 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Generic, NamedTuple, ParamSpec, TypeVar
 
+from restarter.decide.failure_reasons import FailureClass, classify_failure
 from restarter.decide.policy import Policy
+from restarter.decide.progress import sent_key, since_last_moved
 from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.model.request import Event, Intent
 from restarter.model.task import Restart, Task, TaskGroup
@@ -25,18 +27,50 @@ class AskGroup(NamedTuple):
 
 
 class Case(NamedTuple, Generic[Target_co]):
-    """One request, what OMS says of its target, and the target's restarts within the window."""
+    """One request, what OMS says of its target, and the restarts within the window."""
 
     event: Event
     target: Target_co
     policy: Policy
     restarts: tuple[Restart, ...] = ()
-    """The longest ago first."""
+    """Those of the target, the longest ago first."""
+    of_key: tuple[Restart, ...] = ()
+    """Those that count against the storage key of the request, where the failure is about it."""
+    canary_runs: bool = False
+    """The first of them has not failed: it waits or runs, and has not moved yet."""
 
     @property
     def by_event(self) -> bool:
         """The sender reports a failure; otherwise somebody requests a start."""
         return self.event.intent is Intent.FAILED
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the storage keys that a start sends."""
+        return self.policy.fingerprints.get(self.event.request.credentials, "")
+
+    @property
+    def about_key(self) -> bool:
+        """The failure is about the storage key."""
+        return classify_failure(self.target.failure_reason) is FailureClass.CREDENTIALS
+
+    @property
+    def tried(self) -> tuple[Restart, ...]:
+        """The restarts of the target to judge another by: where its storage key was refused, those with that key."""
+        return sent_key(self.restarts, self.fingerprint) if self.about_key else self.restarts
+
+    @property
+    def counted(self) -> tuple[Restart, ...]:
+        """The restarts of the target that count in its budget: those since which it has not moved."""
+        return since_last_moved(self.tried, self.target.counters)
+
+    @property
+    def failed_objects_only(self) -> bool:
+        """Whether a start takes failed objects only: as the request says, else the policy, else the target's list."""
+        asked, configured = self.event.request.migrate_failed_object, self.policy.migrate_failed_object
+        if asked is not None:
+            return asked
+        return self.target.failed_objects_listed if configured == "auto" else configured == "true"
 
 
 TaskRule = Callable[[Case[Task]], Outcome | AskGroup | None]

@@ -1,8 +1,10 @@
 """What the operator decided beforehand, taken from the settings."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
+from restarter.settings.hours import Hours
 from restarter.settings.model import Settings
 
 CLAIM_MARGIN_S = 5.0  # a claim lasts longer than any delivery, so it expires only when its instance is gone
@@ -14,7 +16,10 @@ class Policy:
 
     enabled: bool = True
     max_event_age: float = 86400.0
+    hours: Hours | None = None
+    """When failed events restart tasks; None where they always do."""
     archived: bool = False
+    full_overwrite: bool = False
     budget: int = 5
     window: float = 86400.0
     backoff: float = 60.0
@@ -25,6 +30,8 @@ class Policy:
     """Names of the profiles whose source keys need a security token."""
     temporary_destination_keys: frozenset[str] = frozenset()
     """The same for the destination."""
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    """Of the storage keys of each profile, by its name."""
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -33,7 +40,9 @@ def policy_of(settings: Settings) -> Policy:
     return Policy(
         enabled=settings.restart_enabled,
         max_event_age=settings.restart_max_event_age,
+        hours=settings.restart_hours,
         archived=settings.restart_archived,
+        full_overwrite=settings.restart_full_overwrite,
         budget=settings.restart_budget.count,
         window=settings.restart_budget.window_s,
         backoff=settings.restart_backoff,
@@ -41,4 +50,5 @@ def policy_of(settings: Settings) -> Policy:
         migrate_failed_object=settings.oms_migrate_failed_object,
         temporary_source_keys=frozenset(name for name, keys in profiles.items() if keys.src_security_token),
         temporary_destination_keys=frozenset(name for name, keys in profiles.items() if keys.dst_security_token),
+        fingerprints={name: keys.fingerprint() for name, keys in profiles.items()},
     )

@@ -3,8 +3,11 @@
 from restarter.decide.case import AnyCase, deferred, in_progress, refused
 from restarter.decide.failure_reasons import FailureClass, classify_failure
 from restarter.model.outcome import Kind, Outcome, Reason
+from restarter.model.task import Restart
 
 MAX_BACKOFF_S = 3600.0
+RUNNING_FOR_S = 60  # after which it is worthwhile to see whether the first task that runs with a key has moved
+CEILING = 4  # budgets of restarts in a window, for a task that always moves a little
 
 
 def archive_restore(case: AnyCase) -> Outcome | None:
@@ -13,6 +16,15 @@ def archive_restore(case: AnyCase) -> Outcome | None:
     Each restart pays for the retrieval of archived objects again.
     """
     return refused(Reason.ARCHIVE_RESTORE) if case.target.enable_restore and not case.policy.archived else None
+
+
+def full_overwrite(case: AnyCase) -> Outcome | None:
+    """FULL_OVERWRITE, all objects would be copied, and not `RESTART_FULL_OVERWRITE`.
+
+    Each is copied and paid for again. A start of the failed objects only is no matter.
+    """
+    copies_all = case.target.overwrites_all and not case.failed_objects_only
+    return refused(Reason.FULL_OVERWRITE) if case.by_event and copies_all and not case.policy.full_overwrite else None
 
 
 def permanent_failure(case: AnyCase) -> Outcome | None:
@@ -26,28 +38,73 @@ def budget_under_way(case: AnyCase) -> Outcome | None:
 
     It may yet be taken back. Once it is older than a claim, its instance is gone, and it counts.
     """
-    rest_s = max([case.policy.claim_s - one.age_s for one in case.restarts if one.under_way], default=0.0)
-    return in_progress(rest_s) if _is_used_up(case) and rest_s > 0 else None
+    return _under_way(case, case.restarts) if _is_used_up(case) else None
 
 
 def budget_exhausted(case: AnyCase) -> Outcome | None:
-    """`RESTART_BUDGET` is used up."""
+    """`RESTART_BUDGET` is used up.
+
+    Restarts count since the last one that moved something; four budgets of any restarts are the ceiling.
+    """
     if not _is_used_up(case):
         return None
-    return Outcome(kind=Kind.REFUSED, reason=Reason.BUDGET_EXHAUSTED, restarts=len(case.restarts))
+    restarts = len(case.restarts) if _is_at_ceiling(case) else len(case.counted)
+    return Outcome(kind=Kind.REFUSED, reason=Reason.BUDGET_EXHAUSTED, restarts=restarts)
+
+
+def storage_key_under_way(case: AnyCase) -> Outcome | None:
+    """The failure is about the storage key, its budget is used up, and one of its restarts is still under way."""
+    return _under_way(case, case.of_key) if _is_key_used_up(case) else None
+
+
+def storage_key(case: AnyCase) -> Outcome | None:
+    """The failure is about the storage key, and its budget is used up.
+
+    A key is counted by project, profile and a fingerprint, so a new one starts anew. As long as the first task that was
+    restarted with it waits or runs, nobody knows whether the key works, and the others wait.
+    """
+    if not _is_key_used_up(case):
+        return None
+    if case.canary_runs:
+        return deferred(Reason.BACKOFF, RUNNING_FOR_S)
+    return Outcome(kind=Kind.REFUSED, reason=Reason.STORAGE_KEY, restarts=len(case.of_key))
 
 
 def backoff(case: AnyCase) -> Outcome | None:
     """The pause of `RESTART_BACKOFF` is not over.
 
-    It doubles with each restart. Earlier attempts of the same event do not hold its redelivery back.
+    It doubles with each restart that counts, of the task or of the storage key. Earlier attempts of the same event do
+    not hold its redelivery back.
     """
-    others = [one.age_s for one in case.restarts if not one.own]
-    if not case.by_event or not others:
+    if not case.by_event:
         return None
-    wait = min(case.policy.backoff * 2 ** min(len(others) - 1, 12), MAX_BACKOFF_S) - others[-1]
+    of_task = _pause_left(case, case.tried, case.counted)
+    wait = max(of_task, _pause_left(case, case.of_key, case.of_key))
     return deferred(Reason.BACKOFF, int(wait) + 1) if wait > 0 else None
 
 
 def _is_used_up(case: AnyCase) -> bool:
-    return case.by_event and len(case.restarts) >= case.policy.budget
+    return case.by_event and (len(case.counted) >= case.policy.budget or _is_at_ceiling(case))
+
+
+def _is_at_ceiling(case: AnyCase) -> bool:
+    return len(case.restarts) >= CEILING * case.policy.budget
+
+
+def _is_key_used_up(case: AnyCase) -> bool:
+    return case.by_event and len(case.of_key) >= case.policy.budget
+
+
+def _under_way(case: AnyCase, restarts: tuple[Restart, ...]) -> Outcome | None:
+    rest_s = max([case.policy.claim_s - one.age_s for one in restarts if one.under_way], default=0.0)
+    return in_progress(rest_s) if rest_s > 0 else None
+
+
+def _pause_left(case: AnyCase, restarts: tuple[Restart, ...], counted: tuple[Restart, ...]) -> float:
+    """Seconds until the pause after the newest restart is over; it is the first step where none counts."""
+    others = [one.age_s for one in restarts if not one.own]
+    if not others:
+        return 0.0
+    doublings = max(len([one for one in counted if not one.own]) - 1, 0)
+    wait: float = min(case.policy.backoff * 2 ** min(doublings, 12), MAX_BACKOFF_S)
+    return wait - others[-1]

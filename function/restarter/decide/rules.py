@@ -7,7 +7,13 @@ from restarter.decide.case import AnyCase, AskGroup, Case, GroupRule, TargetRule
 from restarter.model.outcome import Outcome
 from restarter.model.task import Start, Task, TaskGroup
 
-BUDGET_RULES: tuple[TargetRule, ...] = (shared.budget_under_way, shared.budget_exhausted, shared.backoff)
+BUDGET_RULES: tuple[TargetRule, ...] = (
+    shared.budget_under_way,
+    shared.budget_exhausted,
+    shared.storage_key_under_way,
+    shared.storage_key,
+    shared.backoff,
+)
 TASK_RULES: tuple[TaskRule, ...] = (
     task.running,
     task.succeeded,
@@ -19,6 +25,7 @@ TASK_RULES: tuple[TaskRule, ...] = (
     task.group_unknown,
     task.started_since,
     shared.archive_restore,
+    shared.full_overwrite,
     shared.permanent_failure,
     *BUDGET_RULES,
 )
@@ -34,6 +41,7 @@ GROUP_RULES: tuple[GroupRule, ...] = (
     *GROUP_STATUS_RULES,
     group.temporary_keys,
     shared.archive_restore,
+    shared.full_overwrite,
     shared.permanent_failure,
     *BUDGET_RULES,
 )
@@ -62,10 +70,10 @@ def limit(case: AnyCase) -> Outcome | None:
 
 
 def _start(case: AnyCase) -> Start:
-    """How to start: failed objects only as the request says, else the policy, else the target's own list of them."""
-    asked, target = case.event.request.migrate_failed_object, case.target
-    if asked is None:
-        configured = case.policy.migrate_failed_object
-        asked = target.failed_objects_listed if configured == "auto" else configured == "true"
-    of_group = isinstance(target, TaskGroup)
-    return Start(target.id, migrate_failed_object=asked, source_keys=group.takes_source_keys(target), of_group=of_group)
+    target = case.target
+    return Start(
+        target.id,
+        migrate_failed_object=case.failed_objects_only,
+        source_keys=group.takes_source_keys(target),
+        of_group=isinstance(target, TaskGroup),
+    )

@@ -51,10 +51,14 @@ def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
 
 
 def _of_sender(part: Decoded, authenticated: AuthenticatedDelivery) -> Decoded:
-    """The part, its identity that of an event of this sender: equal ids of different senders do not collide."""
+    """The part, its identity that of an event of this sender: equal ids of different senders do not collide.
+
+    Where nobody says who the sender is, the identity is that of release 0.2.0: both may run at one ledger.
+    """
     if not isinstance(part, Event) or part.identity is None:
         return part
-    return part._replace(identity=(authenticated.authenticated_by, authenticated.sender, *part.identity))
+    sender = (authenticated.sender,) if authenticated.sender else ()
+    return part._replace(identity=(authenticated.authenticated_by, *sender, *part.identity))
 
 
 def is_direct(dialect: str | None) -> bool:

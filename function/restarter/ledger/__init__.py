@@ -101,6 +101,12 @@ def ledger_keys(event: Event, target_id: str, *, of_group: bool = False) -> Ledg
     return LedgerKeys(_event_id(event.identity or ()), _digest(kind, event.project_id, target_id))
 
 
+def storage_key(event: Event, fingerprint: str) -> LedgerKeys:
+    """The keys under which restarts count against the storage keys that an event's start sends."""
+    of_key = _digest("storage key", event.project_id, event.request.credentials, fingerprint)
+    return LedgerKeys(_event_id(event.identity or ()), of_key)
+
+
 def event_key(event: Event) -> EventKey | None:
     """The key of an event; None where the sender gave no id."""
     if not event.identity:

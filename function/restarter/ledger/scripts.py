@@ -48,15 +48,15 @@ redis.call('expire', KEYS[1], ARGV[5])
 return 1
 """
 
-# Remove the entry of an attempt (ARGV[1] is `event:attempt:`), or with ARGV[2] put that state in place of its own.
+# Remove the entry of an attempt (ARGV[1] is `event:attempt:`), or with ARGV[2] put that state in place of its own; the
+# new entry comes first, because a set that is empty for a moment is gone, and its expiry with it.
 END = """
 local kept = redis.call('zrangebyscore', KEYS[1], '-inf', '+inf', 'withscores')
 for i = 1, #kept, 2 do
   if string.find(kept[i], ARGV[1], 1, true) == 1 then
-    redis.call('zrem', KEYS[1], kept[i])
-    if ARGV[2] then
-      redis.call('zadd', KEYS[1], kept[i + 1], ARGV[1] .. ARGV[2] .. string.sub(kept[i], #ARGV[1] + #ARGV[2] + 1))
-    end
+    local changed = ARGV[2] and ARGV[1] .. ARGV[2] .. string.sub(kept[i], #ARGV[1] + #ARGV[2] + 1)
+    if changed then redis.call('zadd', KEYS[1], kept[i + 1], changed) end
+    if changed ~= kept[i] then redis.call('zrem', KEYS[1], kept[i]) end
   end
 end
 return 1

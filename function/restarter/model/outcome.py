@@ -1,8 +1,11 @@
 """The result of a request: a closed list of outcomes and of the reasons behind them. No I/O here."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
+
+from restarter.model.task import Counters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,7 @@ class Reason(StrEnum):
     DISABLED = "disabled"
     STALE_EVENT = "stale_event"
     IN_PROGRESS = "in_progress"
+    OUTSIDE_HOURS = "outside_hours"
     PAUSING = "pausing"
     UNKNOWN_STATUS = "unknown_status"
     PAUSED = "paused"
@@ -62,8 +66,10 @@ class Reason(StrEnum):
     GROUP_UNKNOWN = "group_unknown"
     STARTED_SINCE = "started_since"
     ARCHIVE_RESTORE = "archive_restore"
+    FULL_OVERWRITE = "full_overwrite"
     PERMANENT_FAILURE = "permanent_failure"
     BUDGET_EXHAUSTED = "budget_exhausted"
+    STORAGE_KEY = "storage_key"
     BACKOFF = "backoff"
     GROUP_RUNNING = "group_running"
     PAUSED_GROUP = "paused_group"
@@ -125,6 +131,8 @@ class Outcome(NamedTuple):
     """What is wrong with the delivery, in place of a reason: text that names a field and never its value."""
     retry_after: int | None = None
     """Seconds after which a redelivery makes sense."""
+    opens_at: datetime | None = None
+    """Outside RESTART_HOURS: when the next of them begins, in their time zone."""
     task_id: str | None = None
     task_name: str | None = None
     group_id: str | None = None
@@ -142,8 +150,10 @@ class Outcome(NamedTuple):
     counts: SweepCounts | None = None
     """Of a sweep alone."""
     attempt: int | None = None
-    """Which restart of the task within the window this is."""
+    """Which restart of the task this is, of those that count in its budget."""
+    progress: Counters | None = None
+    """What the task has moved since its last restart."""
     restarts: int | None = None
-    """How many restarts were made within the window, where they are as many as the budget allows."""
+    """How many restarts count, where they are as many as the budget allows."""
     repeated: bool = False
     """The same was already reported within the budget's window; the receipt is INFO instead of ERROR."""

@@ -3,6 +3,17 @@
 from typing import NamedTuple
 
 
+class Counters(NamedTuple):
+    """What OMS counts of a migration: of a task its objects and bytes, of a group its tasks; None is not known."""
+
+    objects: int | None = None
+    """Migrated (`successful_num`)."""
+    bytes: int | None = None
+    """Migrated (`complete_size`)."""
+    tasks: int | None = None
+    """Complete (`complete_task_num`)."""
+
+
 class Task(NamedTuple):
     """What OMS says about a task (ShowTask, ListTasks), as far as it matters for a restart."""
 
@@ -33,6 +44,11 @@ class Task(NamedTuple):
     """OMS's code for why it did not, `OMS.` and four digits."""
     without_topic: bool = False
     """The task has no `smn_config`, so OMS sends no notice of it."""
+    overwrites_all: bool = False
+    """`object_overwrite_mode` is FULL_OVERWRITE: all objects are copied and paid for again, unless failed ones only."""
+    total_bytes: int | None = None
+    """Of all its objects (`total_size`)."""
+    counters: Counters = Counters()
 
 
 class TaskGroup(NamedTuple):
@@ -46,6 +62,8 @@ class TaskGroup(NamedTuple):
     failed_objects_listed: bool = False
     failed_objects: int | None = None
     failed_objects_list: str | None = None
+    overwrites_all: bool = False
+    counters: Counters = Counters()
     member: Task | None = None
     """The failed task that led to the group; None where the request named the group itself."""
 

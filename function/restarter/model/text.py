@@ -17,6 +17,16 @@ class Text(NamedTuple):
         return self.en if language == "en" else self.zh
 
 
+def size_in_words(count: int) -> str:
+    """A number of bytes in decimal units: 999 B, 1.2 TB."""
+    size, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB", "PB"):
+        if size < 999.5:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.0f} {unit}" if unit == "B" or size >= 99.95 else f"{size:.1f} {unit}"
+
+
 def read_table(path: Path) -> list[dict[str, str]]:
     """The rows of a table whose cells are separated by tabs, by the names in its first line."""
     names, *rows = [line.split("\t") for line in path.read_text("utf-8").splitlines()]

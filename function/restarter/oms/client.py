@@ -13,9 +13,9 @@ from restarter.model.task import Start, Task, TaskGroup
 from restarter.oms import start_task, task_groups, tasks
 from restarter.oms.credentials import Credential, CredentialProvider
 from restarter.oms.error_codes import is_of_gateway, read_error, refuses_key
-from restarter.oms.failed_list import FailedList, read_all
 from restarter.oms.key_breaker import NO_GUARD, breaker_open
 from restarter.oms.signing import identify
+from restarter.oms.task_list import TaskList, read_all
 from restarter.settings.model import Settings, StorageCredentials
 
 T_co = TypeVar("T_co", bound=Task | TaskGroup, covariant=True)
@@ -90,14 +90,24 @@ class Oms:
             if page.rows < tasks.PAGE_SIZE:
                 return tasks.only_match(found, name)
 
-    async def failed(self, project_id: str, context: DeliveryContext) -> FailedList:
+    async def failed(self, project_id: str, context: DeliveryContext) -> TaskList:
         """The failed tasks of a project, from all pages that OMS gives."""
+        return await self._list(project_id, tasks.FAILED, context)
 
-        async def read(offset: int) -> tasks.Page | Outcome:
-            call = tasks.list_failed(self._settings.endpoint_of(project_id), project_id, offset)
-            return await self._page(call, project_id, context)
+    async def count_active(self, project_id: str, context: DeliveryContext) -> int | Outcome:
+        """How many tasks of a project wait or run, each counted once.
 
-        return await read_all(read)
+        A task that begins to run in between is on both lists, because those that wait are read first.
+        """
+        found: set[str] = set()
+        missing = 0
+        for status in (tasks.WAITING, tasks.RUNNING):
+            listed = await self._list(project_id, status, context)
+            if listed.error is not None:
+                return listed.error
+            found |= {task.id for task in listed.tasks}
+            missing += listed.missing
+        return len(found) + missing
 
     def show(self, project_id: str, task_id: str, context: DeliveryContext) -> Awaitable[Task | Outcome]:
         """The task as ShowTask answers it now."""
@@ -142,6 +152,15 @@ class Oms:
         call = kind.build_show(self._settings.endpoint_of(project_id), project_id, target_id)
         answer = await self._call(call, project_id, context, timing)
         return kind.interpret_show(answer, target_id) if isinstance(answer, Answer) else _not_called(answer)
+
+    async def _list(self, project_id: str, status: int, context: DeliveryContext) -> TaskList:
+        """The tasks of a status, from all pages that OMS gives."""
+
+        async def read(offset: int) -> tasks.Page | Outcome:
+            call = tasks.list_status(self._settings.endpoint_of(project_id), project_id, status, offset)
+            return await self._page(call, project_id, context)
+
+        return await read_all(read)
 
     async def _page(self, call: Call, project_id: str, context: DeliveryContext) -> tasks.Page | Outcome:
         answer = await self._call(call, project_id, context, READ)

@@ -8,12 +8,13 @@ MAX_KEY_BYTES = 1024  # of an object in OBS, and of what a receipt shows
 
 
 class Failure(TypedDict):
-    """The fields of a Task and of a TaskGroup that say why it failed and which objects did."""
+    """The fields of a Task and of a TaskGroup that say why it failed, and what a restart would copy."""
 
     failure_reason: str | None
     failed_objects_listed: bool
     failed_objects: int | None
     failed_objects_list: str | None
+    overwrites_all: bool
 
 
 def failure_of(document: dict[str, Any], count_field: str) -> Failure:
@@ -26,6 +27,7 @@ def failure_of(document: dict[str, Any], count_field: str) -> Failure:
         failed_objects_listed=recorded and member(record, "result") is True and failed != 0,
         failed_objects=failed,
         failed_objects_list=_object_key(member(record, "list_file_key")),
+        overwrites_all=document.get("object_overwrite_mode") == "FULL_OVERWRITE",
     )
 
 

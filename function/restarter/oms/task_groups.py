@@ -6,9 +6,9 @@ A retry is for a group that failed, and acts on its failed tasks.
 
 from restarter.http.call import Answer, Call
 from restarter.model.outcome import Kind, Outcome, Reason
-from restarter.model.task import Start, TaskGroup
+from restarter.model.task import Counters, Start, TaskGroup
 from restarter.oms.error_codes import read_error, refuses_key, unreadable
-from restarter.oms.fields import failure_of, integer, text
+from restarter.oms.fields import count, failure_of, integer, text
 from restarter.oms.start_task import called, start_body, started
 from restarter.settings.model import StorageCredentials
 
@@ -41,6 +41,7 @@ def interpret_show(answer: Answer, group_id: str) -> TaskGroup | Outcome:
         status=integer(document["status"]),
         task_type=text(document.get("task_type")),
         enable_restore=document.get("enable_restore") is True,
+        counters=Counters(tasks=count(document.get("complete_task_num"))),
         **failure_of(document, "fail_num"),
     )
 

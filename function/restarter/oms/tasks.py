@@ -8,15 +8,16 @@ from typing import Any, NamedTuple
 
 from restarter.http.call import Answer, Call
 from restarter.model.outcome import Kind, Outcome, Reason
-from restarter.model.task import Task
+from restarter.model.task import Counters, Task
 from restarter.oms.error_codes import read_error, unreadable
 from restarter.oms.fields import count, failure_of, integer, member, text
 
 # A page of 50 tasks stays well under the bound on responses (`transport.MAX_ANSWER_BYTES`); OMS allows 100.
 PAGE_SIZE = 50
 MAX_ID_DIGITS = 19  # of a 64-bit integer; those of today have 15
-ACTIVE = (1, 2, 6)  # waiting, running, retrying
-FAILED_PAGE_SIZE = 100  # the most that OMS allows
+WAITING, RUNNING, FAILED = 1, 2, 4
+ACTIVE = (WAITING, RUNNING, 6)  # which is retrying
+MAX_PAGE_SIZE = 100  # the most that OMS allows
 MAX_NAME_LENGTH = 255  # of the parameter; matching is fuzzy, so the head of a longer name finds it too
 
 
@@ -51,9 +52,9 @@ def list_named(origin: str, project_id: str, name: str, offset: int) -> Call:
     return Call("GET", origin, f"/v2/{project_id}/tasks", query, _headers(project_id), operation="ListTasks")
 
 
-def list_failed(origin: str, project_id: str, offset: int) -> Call:
-    """GET /v2/{project_id}/tasks?limit&offset&status=4: a page of the failed tasks."""
-    query = (("limit", str(FAILED_PAGE_SIZE)), ("offset", str(offset)), ("status", "4"))
+def list_status(origin: str, project_id: str, status: int, offset: int) -> Call:
+    """GET /v2/{project_id}/tasks?limit&offset&status: a page of the tasks of a status."""
+    query = (("limit", str(MAX_PAGE_SIZE)), ("offset", str(offset)), ("status", str(status)))
     return Call("GET", origin, f"/v2/{project_id}/tasks", query, _headers(project_id), operation="ListTasks")
 
 
@@ -103,6 +104,8 @@ def _task(document: Any) -> Task | None:
         notice_sent=member(document.get("smn_info"), "notify_result"),
         notice_error=_notice_error(member(document.get("smn_info"), "notify_error_message")),
         without_topic=document.get("smn_info", ()) is None,
+        total_bytes=count(document.get("total_size")),
+        counters=Counters(objects=count(document.get("successful_num")), bytes=count(document.get("complete_size"))),
         **failure_of(document, "failed_num"),
     )
 

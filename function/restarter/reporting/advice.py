@@ -112,6 +112,7 @@ PLACEHOLDERS: Mapping[str, Callable[[Case], str]] = {
     "key_settings": _key_settings,
     "restarts": lambda case: str(case.outcome.restarts or case.settings.restart_budget.count),
     "window": lambda case: in_words(case.settings.restart_budget.window_s),
+    "task_id": lambda case: str(case.facts.get("task_id", "TASK_ID")),
     "code": lambda case: case.outcome.oms_error_code or case.say(NO_CODE),
     "error_codes": lambda _: ERROR_CODES,
 }

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from restarter.model.outcome import Kind, Outcome, Reason
-from restarter.model.text import Text, read_table
+from restarter.model.text import Language, Text, read_table
 from restarter.reporting.outcomes import OUTCOMES, Severity
+
+NEXT_HOUR = Text(
+    "; the next hour begins at {at:%Y-%m-%d %H:%M} {at.tzinfo}", "；下一时段始于 {at:%Y-%m-%d %H:%M} {at.tzinfo}"
+)
 
 
 class ReasonRow(NamedTuple):
@@ -42,6 +46,11 @@ def severity_of(outcome: Outcome, *, is_event: bool) -> Severity:
         return Severity.ERROR
     severity = (REASONS[outcome.reason].severity if outcome.reason else None) or OUTCOMES[outcome.kind].severity
     return Severity.INFO if outcome.repeated else severity
+
+
+def next_hour(outcome: Outcome, language: Language) -> str:
+    """What is said behind the reason's sentence of when the next of RESTART_HOURS begins; nothing within them."""
+    return NEXT_HOUR.in_(language).format(at=outcome.opens_at) if outcome.opens_at else ""
 
 
 def rule_behind(outcome: str, reason: str | None) -> Text | None:

@@ -12,10 +12,11 @@ from restarter.model.delivery import DeliveryContext
 from restarter.model.errors import DeliveryError
 from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
 from restarter.model.request import Event
-from restarter.model.text import Language, Text
+from restarter.model.task import Counters
+from restarter.model.text import Language, Text, size_in_words
 from restarter.reporting.advice import advise
 from restarter.reporting.outcomes import OUTCOMES, Severity
-from restarter.reporting.reasons import REASONS, severity_of
+from restarter.reporting.reasons import REASONS, next_hour, severity_of
 from restarter.settings.model import Settings
 
 SWEEP_FIELDS = tuple(field.name for field in fields(SweepCounts))
@@ -24,7 +25,7 @@ FIELDS = (
     *("time", "severity", "message", "outcome", "reason", "dialect", "intent", "event_id", "event_age_s"),
     *("task_id", "task_name", "group_id", "project_id", "region", "credentials", "migrate_failed_object"),
     *("failure_reason", "failure_class", "failed_objects", "failed_objects_list", "advice"),
-    *("start_called", "oms_status", "oms_error_code", "oms_request_id", "attempt"),
+    *("start_called", "oms_status", "oms_error_code", "oms_request_id", "attempt", "progress"),
     *(*SWEEP_FIELDS, "duration_ms", "trace_id"),
 )
 OUTCOME_FIELDS = tuple(name for name in Outcome._fields if name in FIELDS)
@@ -32,6 +33,9 @@ NOT_COMPLETED = Text("The sweep was not completed", "扫描未完成")
 FAILED_ONLY = Text(" (failed objects only)", "（仅失败对象）")
 ALL_OBJECTS = Text(" (all objects)", "（全部对象）")
 NOTICE = Text("; notice: ", "；通知：")
+NOT_MOVED = Text("; nothing moved since the last restart", "；自上次重启以来没有进展")
+MOVED = Text("; +{moved} since the last restart", "；自上次重启以来 +{moved}")
+TASKS, OBJECTS = Text("{count} tasks", "{count} 个任务"), Text("{count} objects", "{count} 个对象")
 GROUP = Text("task group {name}", "任务组 {name}")
 TASK = Text("task {name}", "任务 {name}")
 DELIVERY = Text("the delivery", "该投递")
@@ -71,6 +75,7 @@ def build(
         "failure_class": classify_failure(outcome.failure_reason) if outcome.failure_reason else None,
         "advice": advise(outcome, facts, settings) if severity is Severity.ERROR else None,
         "duration_ms": round(1000 * elapsed),
+        "progress": _known(outcome.progress),
         "trace_id": trace_id,
     }
     return {name: facts[name] for name in FIELDS if facts.get(name) is not None}
@@ -108,8 +113,26 @@ def _sentence(outcome: Outcome, facts: Mapping[str, Any], language: Language) ->
         text += (FAILED_ONLY if outcome.migrate_failed_object else ALL_OBJECTS).in_(language)
     why = _why(outcome, language)
     text += "" if why is None else Text(": ", "：").in_(language) + why
+    text += "" if outcome.progress is None else _progress(outcome.progress, language)
     notice = facts.get("notice")
     return text if notice is None else text + NOTICE.in_(language) + notice.in_(language)
+
+
+def _progress(moved: Counters, language: Language) -> str:
+    """What moved since the last restart: bytes where OMS counts them, else objects, else the tasks of a group."""
+    if not any(moved):
+        return NOT_MOVED.in_(language)
+    if moved.bytes:
+        amount = size_in_words(moved.bytes)
+    else:
+        unit = OBJECTS if moved.objects else TASKS
+        amount = unit.in_(language).format(count=moved.objects or moved.tasks)
+    return MOVED.in_(language).format(moved=amount)
+
+
+def _known(moved: Counters | None) -> dict[str, int] | None:
+    """The counters that are known, by their names."""
+    return None if moved is None else {name: count for name, count in moved._asdict().items() if count is not None}
 
 
 def _target(facts: Mapping[str, Any], language: Language) -> str:
@@ -124,7 +147,7 @@ def _why(outcome: Outcome, language: Language) -> str | None:
     """The reason's sentence, and with it, or in its place, why the task failed where that is the cause."""
     if outcome.reason is None:
         return outcome.fault
-    sentence = REASONS[outcome.reason].sentence.in_(language)
+    sentence = REASONS[outcome.reason].sentence.in_(language) + next_hour(outcome, language)
     if outcome.failure_reason is None or outcome.reason not in (Reason.PERMANENT_FAILURE, Reason.BUDGET_EXHAUSTED):
         return sentence
     failure = f"{outcome.failure_reason}, {explain_failure(outcome.failure_reason).clause.in_(language)}"

@@ -3,9 +3,10 @@
 import os
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
@@ -38,6 +39,7 @@ from restarter.settings.types import (
     ProjectId,
     Region,
     RestartBudget,
+    RestartHours,
     RestartLedger,
     Text,
     Token,
@@ -81,6 +83,12 @@ class StorageCredentials(CheckedTogether):
     source_cdn_authentication_key: CdnKey | None = None
     source_cdn_crypto_type: CryptoType | None = None
     source_cdn_kms_key_id: KmsKeyId | None = None
+
+    def fingerprint(self) -> str:
+        """A hash that tells one set of keys from another, and from which no key can be found."""
+        values = [getattr(self, name) for name in StorageCredentials.model_fields]
+        texts = [one.get_secret_value() if isinstance(one, SecretStr) else str(one) for one in values]
+        return sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 def settings_prefix(profile: str) -> str:
@@ -141,15 +149,18 @@ class Settings(BaseSettings, CheckedTogether):
     restart_deadline: float = Field(4.5, gt=1, le=900, allow_inf_nan=False)
     restart_max_event_age: float = Field(DAY_S, gt=0, le=31 * DAY_S, allow_inf_nan=False)
     restart_archived: bool = False
+    restart_full_overwrite: bool = False
     restart_budget: RestartBudget = Budget(5, DAY_S)
     restart_backoff: float = Field(60.0, ge=0, le=3600, allow_inf_nan=False)
     restart_ledger: RestartLedger = MemoryAddress()
     storage_emulator_host: EmulatorHost | None = None
     gce_metadata_host: HostAndPort | None = None
     obs_endpoint: Endpoint | None = None
+    restart_hours: RestartHours | None = None
     restart_sweep: Literal["off", "on"] = "off"
     restart_sweep_age: Duration = 3 * DAY_S
     restart_sweep_limit: int = Field(5, ge=1, le=1000)
+    restart_max_running: int | None = Field(None, ge=1, le=10_000)  # OMS lists no more
     restart_sweep_prefix: str | None = Field(None, max_length=1024)
     restart_enabled: bool = True
     restart_language: Literal["en", "zh-cn"] = "en"
@@ -226,6 +237,8 @@ class Settings(BaseSettings, CheckedTogether):
             yield "caller_bearer_tokens", "no authentication method is configured; set this or another CALLER_ setting"
         if self.restart_sweep == "on" and self.restart_ledger.scheme == "memory":
             yield "restart_sweep", "needs a shared ledger; set RESTART_LEDGER to another than memory://"
+        if self.restart_hours is not None and "restart_sweep" not in given:
+            yield "restart_hours", "needs RESTART_SWEEP=on, which finds what failed outside the hours"
 
     def access_key(self) -> AccessKey | None:
         """The key that signs requests; None where requests carry a token, or the platform lends a key."""

@@ -22,6 +22,7 @@ from pydantic_core import PydanticCustomError, from_json
 from pydantic_core.core_schema import no_info_plain_validator_function
 from pydantic_settings import NoDecode
 
+from restarter.settings.hours import Hours, parse_hours
 from restarter.settings.ledger_address import LedgerAddress, parse_ledger_address
 
 # The 21 regions of OmsRegion in the official SDK (huaweicloudsdkoms 3.1.219).
@@ -229,6 +230,13 @@ def _ledger(value: Any) -> LedgerAddress:
         raise PydanticCustomError("ledger", "{fault}", {"fault": str(error)}) from None
 
 
+def _hours(value: Any) -> Hours:
+    try:
+        return value if isinstance(value, Hours) else parse_hours(str(value))
+    except ValueError as error:
+        raise PydanticCustomError("hours", "{fault}", {"fault": str(error)}) from None
+
+
 def _matches(pattern: re.Pattern[str], said: str) -> AfterValidator:
     """A check of a text against a pattern; `said` is what the error says, and never the text."""
 
@@ -302,5 +310,7 @@ NotifyUrl = Annotated[SecretStr, AfterValidator(_notify_url)]
 # Its own check is enough: pydantic's for each class of address would cost each start 2 ms.
 LEDGER_SCHEMA = GetPydanticSchema(lambda *_: no_info_plain_validator_function(_ledger))
 RestartLedger = Annotated[LedgerAddress, NoDecode, LEDGER_SCHEMA, WithJsonSchema({"type": "string"})]
+HOURS_SCHEMA = GetPydanticSchema(lambda *_: no_info_plain_validator_function(_hours))
+RestartHours = Annotated[Hours, NoDecode, HOURS_SCHEMA, WithJsonSchema({"type": "string"})]
 CryptoType = Literal["DEFAULT", "KMS"]
 KmsKeyId = Annotated[str, _matches(re.compile(r"[!-~]{36}"), "must have 36 printable characters")]

@@ -26,6 +26,7 @@ SETTERS: dict[tuple[str, str], Callable[[Controls, object], None]] = {
 READERS: dict[tuple[str, str], Callable[[Controls], object]] = {
     ("GET", "tasks"): Controls.tasks,
     ("GET", "starts"): Controls.all_starts,
+    ("GET", "runs"): Controls.runs,
     ("GET", "groups"): Controls.groups,
     ("GET", "objects"): Controls.objects,
     ("GET", "smn"): Controls.smn,

@@ -88,17 +88,18 @@ class Controls:
         """Back to the start: the world it was made with, no calls, no failures, no locks."""
         initial, self._forward = self._initial, 0.0
         self._gateway = Gateway(EXAMPLE_AUTH.changed(initial.auth))
-        self._world.storage_keys = self._gateway.auth.storage_keys
         self._log.clear()
         self._world.smn = Smn(initial.smn)
-        self._world.put_tasks(initial.tasks, self._now())
+        self._world.put_tasks([], self._now())
+        self._world.set_keys(self._gateway.auth, self._now())
+        self._world.add_tasks(initial.tasks, self._now())
         for generated in initial.generate:
             self._world.add_tasks(generated.documents(), self._now())
         self._world.put_groups(initial.groups, self._now())
         self._world.listing = Listing(initial.listing)
         self._objects = Objects(initial.objects)
         self._rules = Rules(initial.rules)
-        self._bucket = Bucket(initial.throttle)
+        self._set_limit(initial.throttle)
 
     def _now(self) -> float:
         """The world's time."""
@@ -138,6 +139,10 @@ class Controls:
     def all_starts(self) -> dict[str, int]:
         """How many starts were accepted, by id, of tasks that were started at all."""
         return {str(task.id): task.starts for task in self._world.tasks(self._now()) if task.starts}
+
+    def runs(self) -> list[dict[str, Any]]:
+        """What each run moved, and how it ended; those under way are the last."""
+        return self._world.runs(self._now())
 
     def fail(self, failure: object) -> None:
         """Let a task in progress fail, with its notice if it was made with one."""
@@ -200,10 +205,13 @@ class Controls:
         self._rules = Rules(parse(list[Rule], rules, "rules"))
 
     def set_throttle(self, throttle: object) -> None:
-        """Change how many starts pass in a second."""
-        self._bucket = Bucket(parse(Limit, throttle, "throttle"))
+        """Change how many starts pass in a second, and how many tasks run at a time."""
+        self._set_limit(parse(Limit, throttle, "throttle"))
+
+    def _set_limit(self, limit: Limit) -> None:
+        self._bucket, self._world.running = Bucket(limit), limit.running
 
     def set_auth(self, auth: object) -> None:
         """Change what is given, keep the rest, and forget failures and locks."""
         self._gateway = Gateway(self._gateway.auth.changed(parse(Auth, auth, "auth")))
-        self._world.storage_keys = self._gateway.auth.storage_keys
+        self._world.set_keys(self._gateway.auth, self._now())

@@ -22,7 +22,8 @@ class Auth(Document):
     """Whom the gateway knows.
 
     `security_tokens` holds the one token that goes with a temporary key; a key without an entry takes any.
-    `storage_keys` are secret keys by access key that open buckets; where there are none, all do.
+    `storage_keys` are secret keys by access key that open buckets; where there are none, all do. A run whose keys
+    are not among them, or no longer, fails after `storage_key_seconds`.
     """
 
     tokens: list[str] = Field(default_factory=list)
@@ -30,6 +31,7 @@ class Auth(Document):
     keys: dict[str, str] = Field(default_factory=dict)
     security_tokens: dict[str, str] = Field(default_factory=dict)
     storage_keys: dict[str, str] = Field(default_factory=dict)
+    storage_key_seconds: Seconds = 5.0
     max_failures: Annotated[int, Field(ge=0, le=1_000_000)] = 5
     lock_seconds: Seconds = 300.0
 

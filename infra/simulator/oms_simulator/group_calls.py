@@ -1,6 +1,7 @@
 """The calls about task groups: a route and a request in, an answer out. No I/O here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import parse_qsl
 
 from oms_simulator.groups import DELETE_REFUSALS, RETRY_REFUSALS, START_REFUSALS, STOP_REFUSALS, Group
@@ -72,7 +73,7 @@ def _begin(  # noqa: PLR0913, PLR0917 - what differs between the two calls
     rules: BodyRules,
     refusals: dict[int, str],
     refuse: Callable[[Group, object], str | None],
-    begin: Callable[[Group, float], None],
+    begin: Callable[[Group, Mapping[str, Any], float], None],
 ) -> Answer:
     body = read_body(request.body)
     if body is None:
@@ -87,7 +88,7 @@ def _begin(  # noqa: PLR0913, PLR0917 - what differs between the two calls
     code = code or refuse(group, body.get("migrate_failed_object"))
     if code is not None:
         return refused(code)
-    begin(group, now)
+    begin(group, body, now)
     return answer
 
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from oms_simulator.documents import Document, Seconds, Times
-from oms_simulator.task_fields import FAILED, SUCCEEDED, SmnConfig, TaskId, TopicUrn
+from oms_simulator.documents import Document, Seconds
+from oms_simulator.task_fields import FAILED, SUCCEEDED, Cause, SmnConfig, TaskId, TopicUrn
 
 # The word for OMS in a policy. It is inferred from `obs`, `cts` and `cce`, which examples of Huawei's provider name.
 PUBLISHER = "oms"
@@ -178,19 +178,7 @@ def _event(topic_urn: str, message: str, now: float) -> dict[str, Any]:
     return {"record": [record]}
 
 
-class Failure(Document):
-    """Let a task fail, now. With failed objects there is a list of them, so that they alone can be sent again."""
+class Failure(Cause):
+    """Let a task fail, now."""
 
     task_id: TaskId
-    error_code: Annotated[str, Field(pattern=r"^(TRF|S3M)\.[0-9]{4}$")] = "TRF.0001"
-    error_msg: str = "System error."
-    failed_num: Times = 0
-
-    def change(self, name: str) -> dict[str, Any]:
-        """The fields of the task that change. `name`: the task's name."""
-        changed: dict[str, Any] = {"error_reason": {"error_code": self.error_code, "error_msg": self.error_msg}}
-        if self.failed_num:
-            key = f"oms/task/{name}/failed_object_lists/1.failed_list.txt"
-            record = {"result": True, "list_file_key": key, "error_code": None}
-            changed |= {"failed_num": self.failed_num, "failed_object_record": record}
-        return changed

@@ -1,10 +1,11 @@
 """What StartTask, StartTaskGroup and RetryTaskGroup accept as their body. No I/O here."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from oms_simulator.messages import decode
+from oms_simulator.task_fields import Cause
 
 # https://support.huaweicloud.com/api-oms/StartTask.html
 KEYS = {"src_ak": 100, "src_sk": 100, "dst_ak": 100, "dst_sk": 100}
@@ -24,6 +25,11 @@ SOURCE_FIELDS = {
     "src_kms_key_id",
 }
 COMMON = {*KEYS, *OTHER_TEXTS, *KMS_IDS, *CRYPTO_FIELDS}
+# How a run fails whose keys do not open a bucket.
+CLOSED = {
+    "src": Cause(error_code="TRF.0151", error_msg="The AK/SK of the source are invalid."),
+    "dst": Cause(error_code="TRF.0057", error_msg="The AK/SK of the destination are invalid."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,20 @@ def refuse_source(body: dict[str, Any], task_type: str) -> str | None:
 def refuse_source_keys(body: dict[str, Any]) -> str | None:
     """The code for a body that holds any key of a source where there is none to open, or None."""
     return "OMS.0057" if body.keys() & SOURCE_FIELDS else None
+
+
+def carried_keys(body: Mapping[str, Any]) -> dict[str, str]:
+    """The keys of buckets that a start carries."""
+    return {name: body[name] for name in KEYS if body.get(name)}
+
+
+def refuse_keys(carried: Mapping[str, str], opening: Mapping[str, str]) -> Cause | None:
+    """Why a run with these keys fails, or None. `opening`: secret keys by access key; where there are none, all do."""
+    for side, cause in CLOSED.items():
+        access = carried.get(f"{side}_ak")
+        if opening and access is not None and opening.get(access) != carried.get(f"{side}_sk"):
+            return cause
+    return None
 
 
 def _fits(name: str, value: object, shortest_key: int) -> bool:

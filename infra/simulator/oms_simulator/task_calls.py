@@ -15,8 +15,6 @@ from oms_simulator.tasks import (
     STOP_REFUSALS,
     Task,
     has_failed_list,
-    started,
-    stopped,
 )
 from oms_simulator.world import World
 
@@ -56,7 +54,7 @@ def start(world: World, where: Route, request: Request, now: float) -> Answer:
     code = _refuse_start(task, body)
     if code is not None:
         return refused(code)
-    world.save_task(started(task, now))
+    world.start_task(task, body, now)
     return Answer(200)
 
 
@@ -75,7 +73,7 @@ def stop(world: World, where: Route, request: Request, now: float) -> Answer:
     """StopTask: a task in progress is pausing, and then paused."""
     task, answer = _find(world, where, STOP_REFUSALS, now)
     if task is not None:
-        world.save_task(stopped(task, now))
+        world.stop_task(task, now)
     return answer
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from oms_simulator.documents import Blank, Count, Document
+from oms_simulator.documents import Blank, Count, Document, Times
 
 WAITING, RUNNING, PAUSED, FAILED, SUCCEEDED, RETRYING, PAUSING = range(1, 8)
 
@@ -34,6 +34,23 @@ class FailedObjectRecord(Document):
     result: bool | None = None
     list_file_key: str | None = None
     error_code: str | None = None
+
+
+class Cause(Document):
+    """Why a task fails. With failed objects there is a list of them, so that they alone can be sent again."""
+
+    error_code: Annotated[str, Field(pattern=r"^(TRF|S3M)\.[0-9]{4}$")] = "TRF.0001"
+    error_msg: str = "System error."
+    failed_num: Times = 0
+
+    def change(self, name: str) -> dict[str, Any]:
+        """The fields of the task that change. `name`: the task's name."""
+        changed: dict[str, Any] = {"error_reason": {"error_code": self.error_code, "error_msg": self.error_msg}}
+        if self.failed_num:
+            key = f"oms/task/{name}/failed_object_lists/1.failed_list.txt"
+            record = {"result": True, "list_file_key": key, "error_code": None}
+            changed |= {"failed_num": self.failed_num, "failed_object_record": record}
+        return changed
 
 
 class SourceNode(Document):

@@ -1,13 +1,22 @@
 """So many starts per second and no more. The time is an argument."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from oms_simulator.documents import Document, Seconds
 
 
 class Limit(Document):
-    """How many starts pass. A rate of None lets everything through; without `burst` it is one second's worth."""
+    """How many starts pass. A rate of None lets everything through; without `burst` it is one second's worth.
+
+    `running`: how many tasks run at a time, as OMS has five in an account; those that start besides wait. None is all.
+    https://support.huaweicloud.com/productdesc-oms/oms_01_0038.html
+    """
 
     starts_per_second: Seconds | None = None
     burst: Seconds | None = None
+    running: Annotated[int, Field(ge=1, le=2**31)] | None = None
 
 
 class Bucket:

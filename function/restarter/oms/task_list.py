@@ -1,4 +1,4 @@
-"""The failed tasks of a project: all pages of ListTasks, several at a time. The caller makes the calls: no I/O here."""
+"""The tasks of a status: all pages of ListTasks, several at a time. The caller makes the calls: no I/O here."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from restarter.model.outcome import Outcome
 from restarter.model.task import Task
-from restarter.oms.tasks import FAILED_PAGE_SIZE, Page
+from restarter.oms.tasks import MAX_PAGE_SIZE, Page
 
 MAX_TASKS = 10_000  # OMS takes no larger offset
 PAGES_AT_ONCE = 5
 
 
-class FailedList(NamedTuple):
-    """The failed tasks that OMS lists, each once, in its order, which is not documented."""
+class TaskList(NamedTuple):
+    """The tasks of a status that OMS lists, each once, in its order, which is not documented."""
 
     tasks: list[Task]
     more_pages: bool = False
@@ -24,10 +24,10 @@ class FailedList(NamedTuple):
     """Tasks that OMS counts and that were on no page: the list changed meanwhile, or rows have no usable id."""
 
 
-async def read_all(read: Callable[[int], Awaitable[Page | Outcome]]) -> FailedList:
+async def read_all(read: Callable[[int], Awaitable[Page | Outcome]]) -> TaskList:
     """All pages. `read`: makes the call about the page at an offset, and interprets its answer."""
     found: dict[str, Task] = {}
-    offset, size, total = 0, FAILED_PAGE_SIZE, 1
+    offset, size, total = 0, MAX_PAGE_SIZE, 1
     while offset < min(total, MAX_TASKS):
         offsets = range(offset, min(total, MAX_TASKS, offset + PAGES_AT_ONCE * size), size)
         pages = await asyncio.gather(*map(read, offsets))
@@ -35,7 +35,7 @@ async def read_all(read: Callable[[int], Awaitable[Page | Outcome]]) -> FailedLi
         error = next((page for page in pages if isinstance(page, Outcome)), None)
         last = pages[-1]
         if error is not None or isinstance(last, Outcome):
-            return FailedList([*found.values()], error=error)
+            return TaskList([*found.values()], error=error)
         total = _total(last, offsets[-1])
         if not last.rows:
             break
@@ -43,7 +43,7 @@ async def read_all(read: Callable[[int], Awaitable[Page | Outcome]]) -> FailedLi
             size = min(size, last.rows)  # OMS may give shorter pages than it is asked for
         offset = offsets[-1] + size
     missing = max(0, min(total, MAX_TASKS) - len(found))
-    return FailedList([*found.values()], more_pages=total > MAX_TASKS, missing=missing)
+    return TaskList([*found.values()], more_pages=total > MAX_TASKS, missing=missing)
 
 
 def _total(page: Page, offset: int) -> int:
@@ -51,4 +51,4 @@ def _total(page: Page, offset: int) -> int:
     read = offset + page.rows
     if page.total is not None and page.total >= read:
         return page.total
-    return read + (page.rows >= FAILED_PAGE_SIZE)
+    return read + (page.rows >= MAX_PAGE_SIZE)
