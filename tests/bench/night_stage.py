@@ -34,7 +34,7 @@ class Release(NamedTuple):
 
     def settings(self, kind: Kind) -> dict[str, str]:
         """Those of a night, but for what this release does not know."""
-        of_night = {"RESTART_SWEEP": "on", "RESTART_SWEEP_LIMIT": "20", **kind.settings}
+        of_night = {"RESTART_SWEEP": "on", "RESTART_SWEEP_LIMIT": "100", **kind.settings}
         return BASE | {name: value for name, value in of_night.items() if self._knows(name)}
 
     def _knows(self, setting: str) -> bool:

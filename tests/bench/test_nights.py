@@ -56,6 +56,10 @@ def test_nothing_is_copied_once_more_by_an_event(played: dict[str, Any]) -> None
     assert (figures.again, figures.starts > 0) == (0.0, True)
 
 
+def test_a_person_is_told_of_a_task_once_and_not_at_each_sweep(played: dict[str, Any]) -> None:
+    assert {kind: night.figures().messages > TASKS for kind, night in played.items()} == dict.fromkeys(played, False)
+
+
 def starts(night: Any) -> dict[int, int]:
     """How many starts of each task were accepted."""
     return {run["task_id"]: run["start"] for run in sorted(night.runs, key=lambda run: float(run["began"]))}
