@@ -56,7 +56,7 @@ def _notice(name: str) -> dict[str, Any]:
 STRUCTURED = "application/cloudevents+json"
 DELIVERIES = {
     **{name: _delivery(_cloudevent(name, task_id=TASK), STRUCTURED) for name in "efg"},  # events
-    "m": _delivery(_cloudevent("m", task_id=TASK + 1), STRUCTURED),  # of another member of the group
+    "m": _delivery(_cloudevent("m", task_id=TASK + 1), STRUCTURED),  # of another task, or member of the group
     "n": _delivery({"record": [_notice("n")]}),  # a notice, whose time is SMN's own
     "r": _delivery({"task_id": TASK}),  # a request, and one with a key
     "k": _delivery({"task_id": TASK}, **{"idempotency-key": "k"}),
@@ -86,6 +86,8 @@ class World(NamedTuple):
     cold: bool = False
     """No request was accepted with the key yet."""
     grouped: bool = False
+    cause: str = "TRF.0001"
+    """Why the task fails."""
     memory: bool = False
     """The ledger's clock jumps, too."""
     settings: tuple[tuple[str, Any], ...] = ()
@@ -396,7 +398,8 @@ class Explorer:
 
     def _task(self, state: State, task_id: str) -> dict[str, Any]:
         group = {"group_type": "GROUP_TASK", "group_id": GROUP} if self.world.grouped else {}
-        return shown(state.status, id=task_id, start_time=int(1000 * state.started_at), **group)
+        failure = {"error_code": self.world.cause} if state.status == 4 else None
+        return shown(state.status, id=task_id, start_time=int(1000 * state.started_at), error_reason=failure, **group)
 
     # The promises
 
@@ -568,7 +571,9 @@ NEW_KEY = World(
     cold=True,
     settings=(("oms_timeout", 4.5),),
 )
+ONE_KEY = World("two tasks with one key, budget of one", "em", fails=1, settings=(*ONE, *NO_PAUSE), cause="TRF.0151")
 QUICK = (
+    ONE_KEY,
     World("an event", "e", faults=1, fails=1, redeliveries=1),
     World("an event twice", "ee", fails=1),
     World("two events", "ef", fails=1),
@@ -591,6 +596,7 @@ SLOW = (
     World("two events, 1 fault", "ef", faults=1, fails=1, redeliveries=1),
     World("two events, budget of one, 1 fault", "ef", faults=1, fails=1, redeliveries=1, settings=ONE),
     World("two events, 1 fault, time passes", "ef", faults=1, fails=1, passes=(61.0,)),
+    ONE_KEY._replace(name=f"{ONE_KEY.name}, 1 fault", faults=1, redeliveries=1),
     World("two members of a group, 1 fault", "em", faults=1, fails=1, redeliveries=1, grouped=True),
     World("an event and a request, 1 fault", "er", faults=1, fails=1, redeliveries=1),
     World("an event and a request with a key, 1 fault", "ek", faults=1, fails=1, redeliveries=1),

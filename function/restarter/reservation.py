@@ -24,6 +24,8 @@ from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.model.request import Event, Intent
 from restarter.model.task import Counters, Start, Task, TaskGroup
 from restarter.oms.client import GROUPS, MIN_START_TIME_S, TASKS
+from restarter.reporting.outcomes import Severity
+from restarter.reporting.reasons import severity_of
 
 T = TypeVar("T")
 LOG = logging.getLogger("restarter")
@@ -77,7 +79,7 @@ class Reservations:
             LedgerError: The ledger did not answer.
         """
         if isinstance(start, Outcome):
-            return start
+            return await self._told_once(start, event, target, context) if event.from_sweep else start
         if event.intent is not Intent.FAILED or not token:
             return Reserved(start)
         for _ in range(RESERVE_ATTEMPTS):
@@ -172,10 +174,21 @@ class Reservations:
             Reason.BUDGET_EXHAUSTED: f"exhausted:{entries[0].keys.task}",
             Reason.STORAGE_KEY: f"storage_key:{entries[-1].keys.task}",
         }
-        if outcome.reason not in marks:
+        mark = marks.get(outcome.reason) if outcome.reason else None
+        return await self._marked(outcome, mark, entries[0].keys.event, context) if mark else outcome
+
+    async def _told_once(
+        self, outcome: Outcome, event: Event, target: Task | TaskGroup, context: DeliveryContext
+    ) -> Outcome:
+        """What needs a person is an ERROR in the first sweep within a window, for sweeps find it again and again."""
+        if severity_of(outcome, is_event=True) is not Severity.ERROR:
             return outcome
-        mark = self._ledger.mark(marks[outcome.reason], entries[0].keys.event, self._policy.window)
-        return outcome._replace(repeated=not await before_deadline(mark, context))
+        keys = ledger_keys(event, target.id, of_group=isinstance(target, TaskGroup))
+        return await self._marked(outcome, f"{outcome.reason}:{keys.task}", keys.event, context)
+
+    async def _marked(self, outcome: Outcome, mark: str, owner: str, context: DeliveryContext) -> Outcome:
+        is_first = await before_deadline(self._ledger.mark(mark, owner, self._policy.window), context)
+        return outcome._replace(repeated=not is_first)
 
 
 async def before_deadline(command: Awaitable[T], context: DeliveryContext) -> T:

@@ -152,6 +152,7 @@ def _event(tick: Event, target: Target, tasks: list[Task], identity: tuple[str, 
         intent=Intent.FAILED,
         identity=(*identity, name, value),
         occurred_at=None,
+        from_sweep=True,
         notice=why_no_notice(tasks),
     )
 

@@ -46,5 +46,6 @@ def playground_world(url: str) -> Document:
     """The demo's world, and tasks that run and tell of their end at `url`: the playground's page hands it on."""
     world: Document = json.loads(WORLD.read_text("utf-8"))
     names = ("photos", "invoices", "raw-video", "backups", "logs", "maps")
-    tasks = [running(FIRST_ID + number, name, pause_seconds=0.25) for number, name in enumerate(names)]
+    moving = {"total_size": 4 * 10**12, "complete_size": 16 * 10**11, "runs": [{"seconds": 6000, "moves": 1.0}]}
+    tasks = [running(FIRST_ID + number, name, pause_seconds=0.25, **moving) for number, name in enumerate(names)]
     return world | {"tasks": [*tasks, *world["tasks"]], "smn": smn(url, pause_seconds=4)}

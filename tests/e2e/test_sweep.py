@@ -121,10 +121,10 @@ def test_without_the_setting_no_call_is_made(oms: Running, redis: RedisServer) -
         assert oms.control("GET", "/_sim/calls") == []
 
 
-def test_a_sweep_starts_tasks_only_while_fewer_wait_or_run_than_may(redis: RedisServer) -> None:
+def test_a_sweep_starts_tasks_only_while_fewer_wait_or_run_than_may(oms: Running, redis: RedisServer) -> None:
     """Those that it started before wait or run, too, as OMS itself lists them."""
     redis.empty()
-    with simulator() as oms, function(settings(oms, redis, RESTART_MAX_RUNNING="4")) as running:
+    with function(settings(oms, redis, RESTART_MAX_RUNNING="4")) as running:
         states = [(1, 1), (2, 2), (3, 3), (4, 5), *((number, 4) for number in range(5, 11))]
         tasks = [{"id": number, "status": status, "started_ago": 3600} for number, status in states]
         oms.control("PUT", "/_sim/tasks", tasks)

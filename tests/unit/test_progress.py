@@ -224,7 +224,7 @@ def test_a_group_is_done_when_it_is_complete() -> None:
 
 
 def test_while_the_first_canary_runs_the_others_wait() -> None:
-    used = (canary(900), canary(800), canary(61))
+    used = (canary(90000), canary(80000), canary(70000))
     waiting = limit(Case(EVENT, KEY_REFUSED, POLICY, (), used, canary_runs=True))
     assert waiting is not None
     assert (waiting.kind, waiting.reason) == ("deferred", "backoff")

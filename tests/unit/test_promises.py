@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proving import NEW_KEY, ONE, QUICK, Explorer, World
+from proving import NEW_KEY, ONE, ONE_KEY, QUICK, Explorer, World
 from restarter import restart, sweep
 from restarter.decide import rules
 from restarter.ledger.memory import MemoryLedger
@@ -143,6 +143,7 @@ LOST = World("an event, budget of one, 2 faults", "e", faults=2, kinds=FAILS, fa
         ("ONCE", NOTICE, without_rule("started_since")),
         ("BUDGET", BUDGET, wrapped(MemoryLedger, "reserve", does_not_compare)),
         ("BUDGET", LOST, wrapped(MemoryLedger, "history", forgets_own)),
+        ("BUDGET", ONE_KEY, without_rule("storage_key")),
         ("BACKOFF", World("two events", "ef", fails=1), without_rule("backoff")),
         ("COUNTED", LOST._replace(settings=()), wrapped(MemoryLedger, "unreserve", takes_back_by_event)),
         ("COUNTED", EVENT, wrapped(client, "is_of_gateway", lambda real, answer: False)),

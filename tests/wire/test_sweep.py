@@ -201,6 +201,28 @@ def test_one_expired_key_is_one_incident_until_there_is_a_new_one(make_world: Ca
     assert world.started() == ["1"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"error_reason": {"error_code": "TRF.0055", "error_msg": ""}}, "permanent_failure"),
+        ({"object_overwrite_mode": "FULL_OVERWRITE"}, "full_overwrite"),
+    ],
+)
+def test_what_needs_a_person_is_an_error_in_the_first_sweep_alone(
+    changes: dict[str, Any], reason: str, make_world: Callable[..., World]
+) -> None:
+    """Within a window of the budget."""
+    world = make_world(restart_budget="5/1h")
+    world.tasks = {1: task(1, **changes)}
+    severities = []
+    for _ in range(3):
+        world.sweep()
+        assert [one.get("reason") for one in world.written] == [reason, None]
+        severities.append(world.written[0]["severity"])
+        world.now += timedelta(minutes=31)
+    assert severities == ["ERROR", "INFO", "ERROR"]
+
+
 def test_a_new_key_that_works_restarts_all_tasks(make_world: Callable[..., World]) -> None:
     """Once the first of them moves, or is done: none of them fails again, so nothing else would say so."""
     refused = {"error_code": "TRF.0151", "error_msg": ""}

@@ -6,6 +6,7 @@ from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.model.task import Restart
 
 MAX_BACKOFF_S = 3600.0
+RUNNING_FOR_S = 60  # after which it is worthwhile to see whether the first task that runs with a key has moved
 CEILING = 4  # budgets of restarts in a window, for a task that always moves a little
 
 
@@ -64,6 +65,8 @@ def storage_key(case: AnyCase) -> Outcome | None:
     """
     if not _is_key_used_up(case):
         return None
+    if case.canary_runs:
+        return deferred(Reason.BACKOFF, RUNNING_FOR_S)
     return Outcome(kind=Kind.REFUSED, reason=Reason.STORAGE_KEY, restarts=len(case.of_key))
 
 
@@ -89,7 +92,7 @@ def _is_at_ceiling(case: AnyCase) -> bool:
 
 
 def _is_key_used_up(case: AnyCase) -> bool:
-    return case.by_event and len(case.of_key) >= case.policy.budget and not case.canary_runs
+    return case.by_event and len(case.of_key) >= case.policy.budget
 
 
 def _under_way(case: AnyCase, restarts: tuple[Restart, ...]) -> Outcome | None:

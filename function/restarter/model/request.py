@@ -137,6 +137,8 @@ class Event(NamedTuple):
     occurred_at: datetime | None = None
     vendor_time: bool = False
     """`occurred_at` is SMN's own time, so it can be compared with the times of OMS."""
+    from_sweep: bool = False
+    """A sweep found the task; nobody sent an event about it."""
     notice: Text | None = None
     """Of what a sweep found: why OMS sent no notice."""
 
