@@ -248,8 +248,7 @@ def test_what_comes_after_broken_chunks_is_not_parsed(monkeypatch: pytest.Monkey
         http = http_protocol.Http(config, uvicorn.server.ServerState(), {})
         parsed: list[bool] = []
         monkeypatch.setattr(http, "handle_events", lambda: parsed.append(True))
-        http.data_received(b"")
-        http.conn.receive_data(b"no HTTP\r\n\r\n")
+        http.data_received(b"no HTTP\r\n\r\n")
         with pytest.raises(h11.RemoteProtocolError):
             http.conn.next_event()
         http.data_received(GET)
