@@ -23,14 +23,7 @@ from starlette.responses import Response
 
 from restarter.app import Application
 from restarter.model.delivery import AccessKey, Delivery, DeliveryContext
-from restarter.model.errors import (
-    MAX_BODY_BYTES,
-    BodyTimeout,
-    DeliveryError,
-    Malformed,
-    check_body_size,
-    check_headers,
-)
+from restarter.model.errors import MAX_BODY_BYTES, BodyTimeout, DeliveryError, Malformed, check_body_size, check_headers
 from restarter.serving import worker
 from restarter.serving.http_protocol import BROKEN_BODY
 from restarter.serving.http_reader import MAX_EXCESS_BYTES

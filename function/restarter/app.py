@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 
 from restarter.http.pool import tls_context
 from restarter.http.transport import Sender, Transport
 from restarter.ledger import Stores, open_ledger
-from restarter.model.delivery import AccessKey
+from restarter.model.delivery import AccessKey, utc_now
 from restarter.model.errors import Busy
 from restarter.oms.credentials import CredentialProvider
 from restarter.pipeline import Pipeline, Resources
@@ -23,11 +23,6 @@ from restarter.telemetry.observer import Observer, observed
 MAX_IN_FLIGHT = 480
 # Bytes of bodies that are held at once. Nearly all have under 4 KiB; of the largest, 128 fit.
 MAX_BODY_BYTES_IN_FLIGHT = 64 * 1024 * 1024
-
-
-def utc_now() -> datetime:
-    """Current time, UTC."""
-    return datetime.now(UTC)
 
 
 class Application:

@@ -55,7 +55,7 @@ class Entry(NamedTuple):
 
 
 Look = Callable[[str, Canary, DeliveryContext], Awaitable[Task | TaskGroup | Outcome]]
-"""Reads a target of a project."""
+"""Reads from OMS the target that a canary names; the text is the project."""
 
 
 class Reservations:
@@ -68,27 +68,28 @@ class Reservations:
         self._dry_run = dry_run
 
     async def reserve(
-        self, event: Event, target: Task | TaskGroup, start: Start | Outcome, token: str, context: DeliveryContext
+        self, event: Event, target: Task | TaskGroup, decision: Start | Outcome, token: str, context: DeliveryContext
     ) -> Reserved | Outcome:
-        """Reserve the restart within budget and backoff of the target, and of its storage key.
+        """Reserve the restart that the rules decided, within budget and backoff of the target and of its storage key.
 
         Restarts count for failed events that have an id. Where another delivery reserves one in between, they are read
-        again.
+        again. What the rules refuse is reported by the first sweep that finds it, and by no later one.
 
         Raises:
             LedgerError: The ledger did not answer.
         """
-        if isinstance(start, Outcome):
-            return await self._told_once(start, event, target, context) if event.from_sweep else start
+        keys = ledger_keys(event, target.id, of_group=isinstance(target, TaskGroup))
+        if isinstance(decision, Outcome):
+            return await self._told_once(decision, keys, context) if event.from_sweep else decision
         if event.intent is not Intent.FAILED or not token:
-            return Reserved(start)
+            return Reserved(decision)
         for _ in range(RESERVE_ATTEMPTS):
-            case, entries = await self._read(event, target, start, context)
+            case, entries = await self._read(event, target, keys, context)
             progress = progress_since(case.restarts, target.counters)
-            forbidden = limit(case)
-            if forbidden is not None:
-                return (await self._mark_repeated(forbidden, entries, context))._replace(progress=progress)
-            reserved = Reserved(start, len(case.counted) + 1, progress)
+            if (forbidden := limit(case)) is not None:
+                by = entries[-1 if forbidden.reason is Reason.STORAGE_KEY else 0].keys
+                return (await self._told_once(forbidden, by, context))._replace(progress=progress)
+            reserved = Reserved(decision, len(case.counted) + 1, progress)
             if self._dry_run:
                 return reserved
             if context.remaining() <= MIN_START_TIME_S:  # what is reserved in vain would count until it is taken back
@@ -98,47 +99,46 @@ class Reservations:
         return in_progress(OUTRUN_FOR_S)
 
     async def _read(
-        self, event: Event, target: Task | TaskGroup, start: Start, context: DeliveryContext
+        self, event: Event, target: Task | TaskGroup, keys: LedgerKeys, context: DeliveryContext
     ) -> tuple[AnyCase, list[Entry]]:
-        """The restarts that are counted, and what a start has to record.
+        """The restarts that are counted, and what a start has to record: under the target, then under its storage key.
 
-        A failure of the storage key counts against the key, too; whoever moved with it clears it.
+        A failure of the storage key counts against the key. A target that moved with the key shows that the key works.
         """
-        keys = ledger_keys(event, target.id, of_group=start.of_group)
         history = await self._history(keys, context)
         case = Case(event, target, self._policy, history.restarts)
         entries = [Entry(keys, history, write_note(target.counters, case.fingerprint))]
-        moved = has_moved_with(case.fingerprint, case.restarts, target.counters)
-        if not case.about_key and not moved:
+        key_works = has_moved_with(case.fingerprint, case.restarts, target.counters)
+        if not case.about_key and not key_works:
             return case, entries
-        of_key = storage_key(event, case.fingerprint)
-        history = await self._history(of_key, context)
-        if not moved:
-            case, moved = await self._judge_key(case, history, context)
+        keys = storage_key(event, case.fingerprint)
+        history = await self._history(keys, context)
+        if not key_works:
+            case, key_works = await self._judge_key(case, history, context)
         if case.about_key or since_key_moved(history.restarts):
-            note = write_key_note(target, moved=moved, counts=case.about_key)
-            entries.append(Entry(of_key, history, note))
+            note = write_key_note(target, key_works=key_works, counts=case.about_key)
+            entries.append(Entry(keys, history, note))
         return case, entries
 
     async def _judge_key(self, case: AnyCase, history: History, context: DeliveryContext) -> tuple[AnyCase, bool]:
-        """The case with the restarts that count against its storage key; True where the key is found to work.
+        """The case with the restarts that count against its storage key, and whether the key is found to work.
 
-        Before the key forbids a start, OMS is asked about the first target that was started with it. While it was known
-        to work a moment ago, it forbids nothing to a task that has not failed with it yet.
+        A key that worked a moment ago forbids nothing to a task that has not failed with it yet. Before a key alone
+        forbids a start, the first target that was started with it is read.
         """
-        counted = since_key_moved(history.restarts)
-        judged = case._replace(of_key=counted)
-        if key_worked_within(self._policy.backoff, history.restarts) and not case.tried:
+        if key_worked_within(self._policy.backoff, history.restarts) and not case.relevant:
             return case, False
-        canary = read_canary(counted[0].note) if counted else None
-        if canary is None or limit(case) is not None or limit(judged) is None:
-            return judged, False
+        of_key = since_key_moved(history.restarts)
+        with_key = case._replace(of_key=of_key)
+        canary = read_canary(of_key[0].note) if of_key else None
+        if canary is None or limit(case) is not None or limit(with_key) is None:
+            return with_key, False
         found = await self._look(case.event.project_id, canary, context)
         if isinstance(found, Outcome):
-            return judged, False
+            return with_key, False
         if canary.has_moved(found):
             return case, True
-        return judged._replace(canary_runs=found.status in (GROUPS if canary.of_group else TASKS).active), False
+        return with_key._replace(canary_runs=found.status in (GROUPS if canary.of_group else TASKS).active), False
 
     async def _history(self, keys: LedgerKeys, context: DeliveryContext) -> History:
         return await before_deadline(self._ledger.history(keys, self._policy.window), context)
@@ -165,30 +165,13 @@ class Reservations:
         for entry in entries:
             await best_effort(self._ledger.unreserve(entry.keys, token), context)
 
-    async def _mark_repeated(self, outcome: Outcome, entries: list[Entry], context: DeliveryContext) -> Outcome:
-        """A used budget, of a task or a storage key, is reported at ERROR once within a window.
-
-        To redeliveries of the same event it is reported again.
-        """
-        marks = {
-            Reason.BUDGET_EXHAUSTED: f"exhausted:{entries[0].keys.task}",
-            Reason.STORAGE_KEY: f"storage_key:{entries[-1].keys.task}",
-        }
-        mark = marks.get(outcome.reason) if outcome.reason else None
-        return await self._marked(outcome, mark, entries[0].keys.event, context) if mark else outcome
-
-    async def _told_once(
-        self, outcome: Outcome, event: Event, target: Task | TaskGroup, context: DeliveryContext
-    ) -> Outcome:
-        """What needs a person is an ERROR in the first sweep within a window, for sweeps find it again and again."""
+    async def _told_once(self, outcome: Outcome, keys: LedgerKeys, context: DeliveryContext) -> Outcome:
+        """What is reported at ERROR is so once within a window; to redeliveries of the same event it is again."""
         if severity_of(outcome, is_event=True) is not Severity.ERROR:
             return outcome
-        keys = ledger_keys(event, target.id, of_group=isinstance(target, TaskGroup))
-        return await self._marked(outcome, f"{outcome.reason}:{keys.task}", keys.event, context)
-
-    async def _marked(self, outcome: Outcome, mark: str, owner: str, context: DeliveryContext) -> Outcome:
-        is_first = await before_deadline(self._ledger.mark(mark, owner, self._policy.window), context)
-        return outcome._replace(repeated=not is_first)
+        kind = "exhausted" if outcome.reason is Reason.BUDGET_EXHAUSTED else outcome.reason  # as release 0.2.0 has it
+        mark = self._ledger.mark(f"{kind}:{keys.task}", keys.event, self._policy.window)
+        return outcome._replace(repeated=not await before_deadline(mark, context))
 
 
 async def before_deadline(command: Awaitable[T], context: DeliveryContext) -> T:

@@ -30,12 +30,13 @@ NEVER_MS = 10**15  # for a task that does not say when it failed: it comes last
 MAY_HAVE_STARTED = (Kind.STARTED, Kind.WOULD_START, Kind.UNCONFIRMED)
 # After these the sweep is answered 503, so that it comes again.
 INCOMPLETE = (Kind.UNAVAILABLE, Kind.UNCONFIRMED)
-IN_PROGRESS = "in_progress"  # and after this reason: the other delivery's instance may have died
 # These are counted in the summary alone: a receipt for each would repeat itself with every sweep.
 ROUTINE = (Reason.BACKOFF, Reason.BUDGET_EXHAUSTED, Reason.OUTSIDE_HOURS)
 OFF = Outcome(kind=Kind.IGNORED, reason=Reason.SWEEP_OFF)
-# What a request would name, `task_id` or `group_id`, and its value.
+# What a request would name, `task_id` or `group_id`, and its value; and the failed tasks that each stands for.
 Target = tuple[str, str]
+Targets = dict[Target, list[Task]]
+Handled = tuple[Event, Outcome]
 
 
 class Sweeper:
@@ -52,9 +53,7 @@ class Sweeper:
         self._restarter = restarter
         self._now = now
 
-    async def sweep(
-        self, tick: Event, context: DeliveryContext, siblings: Siblings | None = None
-    ) -> list[tuple[Event, Outcome]]:
+    async def sweep(self, tick: Event, context: DeliveryContext, siblings: Siblings | None) -> list[Handled]:
         """The outcome of each task that was handled, and last that of the sweep, which the event `tick` asked for."""
         not_admitted = admit(tick, self._policy, context.received_at) if self._is_on else OFF
         if not_admitted is not None:
@@ -80,15 +79,10 @@ class Sweeper:
         return active if isinstance(active, Outcome) else self._max_running - active
 
     async def _handle(
-        self,
-        tick: Event,
-        targets: dict[Target, list[Task]],
-        free: float,
-        context: DeliveryContext,
-        siblings: Siblings | None,
-    ) -> list[tuple[Event, Outcome]]:
+        self, tick: Event, targets: Targets, free: float, context: DeliveryContext, siblings: Siblings | None
+    ) -> list[Handled]:
         """The outcome of each target, until the starts, the time or the places of RESTART_MAX_RUNNING are used up."""
-        handled: list[tuple[Event, Outcome]] = []
+        handled: list[Handled] = []
         identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
         starts = taken = 0
         for target, tasks in targets.items():
@@ -109,7 +103,7 @@ def _for_the_list(context: DeliveryContext) -> DeliveryContext:
     return context._replace(deadline=context.deadline - kept_back, ends_at=context.ends_at - kept_back)
 
 
-def select(found: list[Task], oldest_ms: float, prefix: str) -> tuple[SweepCounts, dict[Target, list[Task]]]:
+def select(found: list[Task], oldest_ms: float, prefix: str) -> tuple[SweepCounts, Targets]:
     """The targets among failed tasks, each with its tasks, the longest failed first as far as OMS tells.
 
     The members of a group are one target.
@@ -120,7 +114,7 @@ def select(found: list[Task], oldest_ms: float, prefix: str) -> tuple[SweepCount
             milliseconds since 1970. A task of which neither is known counts as young.
         prefix: Tasks whose names begin otherwise are left out.
     """
-    targets: dict[Target, list[Task]] = {}
+    targets: Targets = {}
     too_old = not_ours = 0
     for task in found:
         if not (task.name or "").startswith(prefix):
@@ -162,7 +156,8 @@ def _is_routine(outcome: Outcome) -> bool:
 
 
 def _is_incomplete(outcome: Outcome) -> bool:
-    return outcome.kind in INCOMPLETE or outcome.reason == IN_PROGRESS
+    """The sender must come again. Where another delivery is in progress, its instance may have died."""
+    return outcome.kind in INCOMPLETE or outcome.reason is Reason.IN_PROGRESS
 
 
 def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], found: TaskList) -> Outcome:

@@ -193,14 +193,14 @@ groups = st.builds(TaskGroup, st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=Tr
 
 @given(targets | groups, st.booleans())
 def test_the_note_of_a_canary_says_what_to_look_at(target: Task | TaskGroup, moved: bool) -> None:  # noqa: FBT001
-    note = write_key_note(target, moved=moved, counts=True)
+    note = write_key_note(target, key_works=moved, counts=True)
     assert len(note) <= MAX_NOTE_LENGTH
     assert read_canary(note) == Canary(target.id, isinstance(target, TaskGroup), target.counters)
-    assert read_canary(write_key_note(target, moved=moved, counts=False)) is None
+    assert read_canary(write_key_note(target, key_works=moved, counts=False)) is None
 
 
 def test_a_group_whose_id_is_too_long_for_a_note_is_not_looked_at() -> None:
-    note = write_key_note(TaskGroup("g" * 65, 5), moved=False, counts=True)
+    note = write_key_note(TaskGroup("g" * 65, 5), key_works=False, counts=True)
     assert (note, read_canary(note)) == ("+", None)
 
 

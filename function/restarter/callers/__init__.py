@@ -19,11 +19,9 @@ class Authenticator(Protocol):
     @property
     def name(self) -> str:
         """What receipts and `explain` call it."""
-        ...
 
     def applies_to(self, delivery: Delivery) -> bool:
         """Whether the delivery carries what this authenticator checks."""
-        ...
 
     async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> AuthenticatedDelivery | None:
         """The part of the delivery that the caller vouches for, and who that is; None where the check fails.
@@ -31,7 +29,6 @@ class Authenticator(Protocol):
         Raises:
             AuthenticationUnavailable: A key or certificate could not be fetched.
         """
-        ...
 
 
 def configured_authenticators(settings: Settings, transport: Sender) -> tuple[Authenticator, ...]:

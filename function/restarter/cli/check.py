@@ -1,9 +1,7 @@
 """`check`: prove settings and keys by harmless reads; nothing is started."""
 
 import os
-import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 import click
 
@@ -13,7 +11,7 @@ from restarter.cli.check_ledger import check_ledger
 from restarter.cli.check_surroundings import ClockWatch, check_notify, check_sources_of_keys, platform
 from restarter.cli.output import Finding
 from restarter.http.transport import Transport
-from restarter.model.delivery import DeliveryContext
+from restarter.model.delivery import DeliveryContext, utc_now
 from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
@@ -83,8 +81,8 @@ async def _findings(
     )
     names = ", ".join(one.name for one in callers.configured_authenticators(settings, Transport()))
     yield Finding(check="callers", found=names or "none")
-    watch = ClockWatch(Transport(), _now)
-    oms = Oms(settings, watch, CredentialProvider(watch, _now), _now)
+    watch = ClockWatch(Transport(), utc_now)
+    oms = Oms(settings, watch, CredentialProvider(watch, utc_now), utc_now)
     for project_id in (settings.oms_project_id, *settings.oms_projects):
         async for finding in _check_project(settings, oms, project_id, everything=everything):
             yield finding
@@ -149,13 +147,8 @@ async def _right_to_groups(oms: Oms, project_id: str, context: DeliveryContext) 
     return Finding(check="task groups", found=f"project {project_id}: {text}")
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 def _context() -> DeliveryContext:
-    started_at = time.monotonic()
-    return DeliveryContext(_now(), started_at, started_at + TIMEOUT_S)
+    return DeliveryContext.lasting(TIMEOUT_S)
 
 
 def _print(finding: Finding, *, as_json: bool) -> None:

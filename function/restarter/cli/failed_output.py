@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import click
 
 from restarter.cli.failed_tasks import FailedTarget
-from restarter.cli.output import Column, columns, number, plain, terminal_width
+from restarter.cli.output import Column, columns, grouped, number, plain, terminal_width
 from restarter.decide.failure_reasons import explain_failure
 from restarter.model.outcome import Kind, Reason
 from restarter.model.text import size_in_words
@@ -72,10 +72,8 @@ class Cause(NamedTuple):
 
 def by_cause(rows: Sequence[FailedTarget]) -> list[Cause]:
     """The rows by cause, the most frequent first; those of a cause stay in their order."""
-    causes: dict[str | None, list[FailedTarget]] = {}
-    for row in rows:
-        causes.setdefault(row.failure_reason, []).append(row)
-    return [Cause(*item) for item in sorted(causes.items(), key=lambda item: (-len(item[1]), item[0] or "~"))]
+    by_name = sorted(rows, key=lambda row: row.failure_reason or "~")
+    return [Cause(*item) for item in grouped(by_name, lambda row: row.failure_reason)]
 
 
 def as_text(causes: Sequence[Cause], mask: Mask, *, is_long: bool) -> Iterator[str]:
@@ -166,13 +164,9 @@ def as_csv(facts: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _as_cell(value: Any) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case list():
-            return " ".join(value)
-        case _:
-            return str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return " ".join(value) if isinstance(value, list) else str(value)
 
 
 def _safe(cell: str) -> str:

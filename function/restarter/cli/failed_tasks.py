@@ -16,7 +16,7 @@ from restarter.decide.failure_reasons import explain_failure
 from restarter.http.transport import Transport
 from restarter.ledger import Ledger, Stores, open_ledger
 from restarter.ledger.read_only import ReadOnlyLedger
-from restarter.model.delivery import DeliveryContext
+from restarter.model.delivery import DeliveryContext, utc_now
 from restarter.model.outcome import Kind, Outcome, SweepCounts
 from restarter.model.request import Event, Intent, RestartRequest
 from restarter.model.task import Task
@@ -142,7 +142,7 @@ class Operator:
         self._transport = Transport()
         stores = Stores.of(settings, settings.access_key)
         self._ledger: Ledger = open_ledger(settings.restart_ledger, time.time, stores)
-        self._credentials = CredentialProvider(self._transport, _now)
+        self._credentials = CredentialProvider(self._transport, utc_now)
         self._stack = AsyncExitStack()
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self.mask = Mask(settings)
@@ -157,27 +157,27 @@ class Operator:
 
     async def failed(self) -> Found:
         """The failed targets of all pages, and what an event would do to each."""
-        oms = ListedOms(self._settings, self._transport, self._credentials, _now)
-        listed = await oms.failed(self._wanted.project_id, _context(LIST_TIMEOUT_S))
+        oms = ListedOms(self._settings, self._transport, self._credentials, utc_now)
+        listed = await oms.failed(self._wanted.project_id, DeliveryContext.lasting(LIST_TIMEOUT_S))
         oms.listed = {task.id: task for task in listed.tasks}
         counts, targets = select(listed.tasks, 1000 * (time.time() - self._wanted.since_s), self._wanted.prefix)
         dry = self._settings.model_copy(update={"restart_dry_run": True})
-        restarter = Restarter(dry, oms, ReadOnlyLedger(self._ledger), _now, NoObserver())
+        restarter = Restarter(dry, oms, ReadOnlyLedger(self._ledger), utc_now, NoObserver())
         rows = await asyncio.gather(*(self._row(restarter, target, tasks) for target, tasks in targets.items()))
         cause = self._wanted.cause
         return Found([row for row in rows if cause in (None, row.failure_reason)], counts, listed)
 
     async def start(self, rows: Iterable[FailedTarget]) -> AsyncIterator[dict[str, Any]]:
         """Request a start of each, several at a time, as a direct call does; gives the receipt of each."""
-        oms = Oms(self._settings, self._transport, self._credentials, _now)
-        restarter = Restarter(self._settings, oms, self._ledger, _now, NoObserver())
+        oms = Oms(self._settings, self._transport, self._credentials, utc_now)
+        restarter = Restarter(self._settings, oms, self._ledger, utc_now, NoObserver())
         for started in asyncio.as_completed([self._start(restarter, row) for row in rows]):
             yield await started
 
     async def _start(self, restarter: Restarter, row: FailedTarget) -> dict[str, Any]:
         event = row.event._replace(intent=Intent.REQUESTED, identity=None)
         async with self._at_once:
-            context = _context(self._settings.restart_deadline)
+            context = DeliveryContext.lasting(self._settings.restart_deadline)
             outcome = await restarter.restart(event, context)
         return self.mask.receipt(receipt.build(outcome, event, context, self._settings, None))
 
@@ -192,17 +192,8 @@ class Operator:
             identity=("operator", name, value),
         )
         async with self._at_once:
-            outcome = await restarter.restart(event, _context(self._settings.restart_deadline))
+            outcome = await restarter.restart(event, DeliveryContext.lasting(self._settings.restart_deadline))
         return FailedTarget(event, tasks, outcome)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _context(seconds: float) -> DeliveryContext:
-    started_at = time.monotonic()
-    return DeliveryContext(_now(), started_at, started_at + seconds)
 
 
 def _iso(milliseconds: int | None) -> str | None:

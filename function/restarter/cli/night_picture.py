@@ -88,10 +88,7 @@ class _Scale:
 def _panel(title: str, night: Night, top: float) -> tuple[list[str], float]:
     """Its elements and its height."""
     scale = _Scale(night)
-    lines = [
-        _text(LEFT, top + 20, title, "head"),
-        _text(WIDTH - RIGHT, top + 20, numbers(night), "numbers", "end"),
-    ]
+    lines = [_text(LEFT, top + 20, title, "head"), _text(WIDTH - RIGHT, top + 20, numbers(night), "numbers", "end")]
     rows = [[task] for task in night.tasks]
     if len(rows) > MOST_ROWS:
         rows = [tasks for _, tasks in grouped(night.tasks, lambda task: task.cause)[:MOST_ROWS]]

@@ -14,6 +14,7 @@ from typing import TypeVar
 import click
 
 T = TypeVar("T")
+K = TypeVar("K")
 NOT_PRINTED = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")  # controls, bidirectional overrides, separators
 INTERRUPTED = 130
 GAP = "  "
@@ -30,9 +31,9 @@ def number(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
-def grouped(items: Iterable[T], key: Callable[[T], str]) -> list[tuple[str, list[T]]]:
+def grouped(items: Iterable[T], key: Callable[[T], K]) -> list[tuple[K, list[T]]]:
     """Each key with its items, the most frequent first."""
-    found: dict[str, list[T]] = {}
+    found: dict[K, list[T]] = {}
     for item in items:
         found.setdefault(key(item), []).append(item)
     return sorted(found.items(), key=lambda pair: -len(pair[1]))

@@ -37,7 +37,7 @@ class Case(NamedTuple, Generic[Target_co]):
     of_key: tuple[Restart, ...] = ()
     """Those that count against the storage key of the request, where the failure is about it."""
     canary_runs: bool = False
-    """The first of them has not failed: it waits or runs, and has not moved yet."""
+    """The target of the first of them waits or runs, and has not moved yet."""
 
     @property
     def by_event(self) -> bool:
@@ -55,14 +55,14 @@ class Case(NamedTuple, Generic[Target_co]):
         return classify_failure(self.target.failure_reason) is FailureClass.CREDENTIALS
 
     @property
-    def tried(self) -> tuple[Restart, ...]:
-        """The restarts of the target to judge another by: where its storage key was refused, those with that key."""
+    def relevant(self) -> tuple[Restart, ...]:
+        """The restarts of the target that say something about another one: with this key, if the key was refused."""
         return sent_key(self.restarts, self.fingerprint) if self.about_key else self.restarts
 
     @property
     def counted(self) -> tuple[Restart, ...]:
         """The restarts of the target that count in its budget: those since which it has not moved."""
-        return since_last_moved(self.tried, self.target.counters)
+        return since_last_moved(self.relevant, self.target.counters)
 
     @property
     def failed_objects_only(self) -> bool:

@@ -11,14 +11,14 @@ from restarter.model.task import Counters, Restart, Task, TaskGroup
 
 NOTE = re.compile(r"([0-9]{0,15}),([0-9]{0,15}),([0-9]{0,15}),([0-9a-f]{0,64})").fullmatch
 MOVED = "moved"
-"""In a note under a storage key: a task moved with the key, so no restart before counts against it."""
+"""Begins the note of a restart before which a task had moved with the storage key: what is older does not count."""
 KEY_NOTE = re.compile(r"(?:moved)?\+([tg])([A-Za-z0-9_-]{1,64});(.{3,64})").fullmatch
 MAX_ID_LENGTH = 64  # of a target that is looked at; a note is short
 TASK_SUCCEEDED, GROUP_COMPLETE = 5, 6
 
 
 class Noted(NamedTuple):
-    """What was noted with a restart; of one that release 0.2.0 recorded nothing."""
+    """What a note says; nothing for a restart that release 0.2.0 recorded."""
 
     counters: Counters = Counters()
     fingerprint: str = ""
@@ -72,7 +72,10 @@ def has_moved_with(fingerprint: str, restarts: tuple[Restart, ...], now: Counter
 
 
 class Canary(NamedTuple):
-    """What was started with a storage key, and what OMS counted of it then."""
+    """The first target that was started with a storage key, and what OMS counted of it then.
+
+    Whether it moves shows whether the key works, so others need not fail to learn that.
+    """
 
     target_id: str
     of_group: bool
@@ -84,11 +87,11 @@ class Canary(NamedTuple):
         return is_done or has_moved(self.counters, found.counters)
 
 
-def write_key_note(target: Task | TaskGroup, *, moved: bool, counts: bool) -> str:
-    """The note of a restart under its storage key. `moved`: a task has moved with the key; `counts`: against it."""
+def write_key_note(target: Task | TaskGroup, *, key_works: bool, counts: bool) -> str:
+    """The note of a restart under its storage key: that a task has moved with it; a canary, if it counts against it."""
     kind = "g" if isinstance(target, TaskGroup) else "t"
     canary = f"{kind}{target.id};{write_note(target.counters, '')}" if len(target.id) <= MAX_ID_LENGTH else ""
-    return (MOVED if moved else "") + (f"+{canary}" if counts else "")
+    return (MOVED if key_works else "") + (f"+{canary}" if counts else "")
 
 
 def read_canary(note: str) -> Canary | None:

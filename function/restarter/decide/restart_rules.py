@@ -78,7 +78,7 @@ def backoff(case: AnyCase) -> Outcome | None:
     """
     if not case.by_event:
         return None
-    of_task = _pause_left(case, case.tried, case.counted)
+    of_task = _pause_left(case, case.relevant, case.counted)
     wait = max(of_task, _pause_left(case, case.of_key, case.of_key))
     return deferred(Reason.BACKOFF, int(wait) + 1) if wait > 0 else None
 

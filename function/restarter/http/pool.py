@@ -28,12 +28,7 @@ from restarter.http.dial import dial
 from restarter.http.response_parser import ResponseParser
 from restarter.http.stream import MAX_READ_BYTES, Connection, Origin
 
-NOT_SENT: Final = (
-    httpx.LocalProtocolError,
-    httpx.PoolTimeout,
-    httpx.ConnectTimeout,
-    httpx.ConnectError,
-)
+NOT_SENT: Final = (httpx.LocalProtocolError, httpx.PoolTimeout, httpx.ConnectTimeout, httpx.ConnectError)
 """The errors which prove that no byte of the request was sent."""
 
 

@@ -24,11 +24,9 @@ class Sender(Protocol):
 
     async def send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
         """Send the request once with these headers and read its response, all of it within `seconds`."""
-        ...
 
     async def close(self) -> None:
         """Close all connections."""
-        ...
 
 
 def connections() -> httpx.AsyncBaseTransport:

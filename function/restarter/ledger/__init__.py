@@ -137,7 +137,6 @@ class Ledger(Protocol):
 
     async def claim(self, event: EventKey, seconds: float) -> Claimed:
         """Claim the event for so many seconds, unless it is claimed or settled. Each claim has a token of its own."""
-        ...
 
     async def settle(self, event: EventKey, token: str) -> None:
         """Settle the event: for SETTLED_TTL_S a redelivery of it is a duplicate.
@@ -145,15 +144,12 @@ class Ledger(Protocol):
         Called by a holder alone. Settled wins: where the claim has expired and another delivery holds the event, it is
         settled all the same, for its start was made; the other's `release` then changes nothing.
         """
-        ...
 
     async def release(self, event: EventKey, token: str) -> None:
         """Give the claim up, so that a redelivery can be handled. Without effect for anybody but the present holder."""
-        ...
 
     async def history(self, keys: LedgerKeys, window_s: float) -> History:
         """The restarts under `keys.task` within the window; `own` are those whose event is `keys.event`."""
-        ...
 
     async def reserve(self, keys: LedgerKeys, expected: History, window_s: float, attempt: str, note: str = "") -> bool:
         """Record a restart that is under way, if the history is still the `expected` one; False if it changed.
@@ -166,27 +162,21 @@ class Ledger(Protocol):
                 Given by the caller, so that an entry whose answer was lost can be taken back.
             note: Text to be kept with the restart, up to MAX_NOTE_LENGTH characters.
         """
-        ...
 
     async def confirm(self, keys: LedgerKeys, attempt: str) -> None:
         """The attempt's restart counts: it was made, or may have been. It is not under way any more."""
-        ...
 
     async def unreserve(self, keys: LedgerKeys, attempt: str) -> None:
         """Remove the attempt's restart: it was not made. Entries of other attempts stay, of the same event as well."""
-        ...
 
     async def mark(self, name: str, owner: str, window_s: float) -> bool:
         """Mark a name for the window; True for the first owner within it, and for the same owner again."""
-        ...
 
     async def purge(self) -> None:
         """Delete a bounded number of expired rows, where the store does not expire them itself."""
-        ...
 
     async def close(self) -> None:
         """Close connections and files. An operation that comes later opens them again."""
-        ...
 
 
 def no_key() -> AccessKey | None:

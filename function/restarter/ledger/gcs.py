@@ -65,7 +65,6 @@ class GcsLedger:
         self._store = store
 
     async def claim(self, event: EventKey, seconds: float) -> Claimed:
-        """Claim the event for so many seconds, unless it is claimed or settled."""
         name, fields = f"e/{event.id}", {"seconds": str(seconds)}
         generation = await self._store.write(name, fields, ABSENT)
         if generation is None:
@@ -83,7 +82,6 @@ class GcsLedger:
         return Claimed(Claim.OURS, f"{generation}-{new_token()}")
 
     async def settle(self, event: EventKey, token: str) -> None:
-        """Settle the event."""
         await self._store.write(f"s/{event.id}", {"target": event.target})
 
     async def release(self, event: EventKey, token: str) -> None:
@@ -93,7 +91,6 @@ class GcsLedger:
             await self._store.write(f"r/{event.id}/{generation}", {}, ABSENT)
 
     async def history(self, keys: LedgerKeys, window_s: float) -> History:
-        """The restarts within the window."""
         found = await self._restarts(keys.task, window_s)
         restarts = [
             Restart(
@@ -123,7 +120,6 @@ class GcsLedger:
         await self._store.write(f"c/{keys.task}/{attempt}", TAKEN_BACK)
 
     async def mark(self, name: str, owner: str, window_s: float) -> bool:
-        """Mark a name; True for the first owner within the window, and for the same owner again."""
         name, fields = f"m/{name}", {"owner": owner, "seconds": str(window_s)}
         if await self._store.write(name, fields, ABSENT) is not None:
             return True
@@ -138,7 +134,6 @@ class GcsLedger:
         """The bucket's lifecycle deletes what has expired."""
 
     async def close(self) -> None:
-        """Close all connections."""
         await self._store.close()
 
     async def _stat(self, name: str) -> Stat:

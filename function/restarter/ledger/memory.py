@@ -43,7 +43,6 @@ class MemoryLedger:
         )
 
     async def claim(self, event: EventKey, seconds: float) -> Claimed:
-        """Claim the event for so many seconds, unless it is claimed or settled."""
         found = self._events.get(event.id)
         if found is None:
             token = new_token()
@@ -54,17 +53,14 @@ class MemoryLedger:
         return Claimed(Claim.SETTLED if found.settled_for == event.target else Claim.SETTLED_ELSEWHERE)
 
     async def settle(self, event: EventKey, token: str) -> None:
-        """Settle the event."""
         self._events[event.id] = _Event(self._clock() + SETTLED_TTL_S, token, event.target)
 
     async def release(self, event: EventKey, token: str) -> None:
-        """Give the claim up, if it is still the holder's."""
         found = self._events.get(event.id)
         if found is not None and found.token == token and not found.settled_for:
             del self._events[event.id]
 
     async def history(self, keys: LedgerKeys, window_s: float) -> History:
-        """The restarts within the window."""
         now, kept = self._clock(), self._within(keys, window_s)
         restarts = [
             Restart(max(now - entry.at, 0.0), entry.event == keys.event, entry.under_way, entry.note)
@@ -73,7 +69,6 @@ class MemoryLedger:
         return History(tuple(restarts), _version(kept))
 
     async def reserve(self, keys: LedgerKeys, expected: History, window_s: float, attempt: str, note: str = "") -> bool:
-        """Record a restart, if the history is still the expected one."""
         kept = self._within(keys, window_s)
         if _version(kept) != expected.version:
             return any(entry.attempt == attempt for entry in kept)
@@ -82,15 +77,12 @@ class MemoryLedger:
         return True
 
     async def confirm(self, keys: LedgerKeys, attempt: str) -> None:
-        """The attempt's restart counts."""
         self._replace(keys, lambda entry: (entry._replace(under_way=entry.under_way and entry.attempt != attempt),))
 
     async def unreserve(self, keys: LedgerKeys, attempt: str) -> None:
-        """Remove the attempt's restart."""
         self._replace(keys, lambda entry: (entry,) if entry.attempt != attempt else ())
 
     async def mark(self, name: str, owner: str, window_s: float) -> bool:
-        """Mark a name; True the first time within the window, and for the same owner again."""
         if name not in self._marks:
             self._marks[name] = (self._clock() + window_s, owner)
         return self._marks[name][1] == owner

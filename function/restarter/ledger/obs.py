@@ -75,7 +75,6 @@ class ObsLedger:
         self._reserved: LRUCache[tuple[str, str], _Record] = LRUCache(MAX_RESERVED)
 
     async def claim(self, event: EventKey, seconds: float) -> Claimed:
-        """Claim the event for so many seconds, unless it is claimed or settled."""
         settled = await self._settled(event)
         if settled is not None:
             return settled
@@ -87,7 +86,6 @@ class ObsLedger:
         return settled or Claimed(Claim.OURS, f"{claimed.number}-{claimed.token}")
 
     async def settle(self, event: EventKey, token: str) -> None:
-        """Settle the event."""
         await self._store.put(f"e/{event.id}/s", event.target, EVENT_DAYS)
 
     async def release(self, event: EventKey, token: str) -> None:
@@ -97,7 +95,6 @@ class ObsLedger:
             await self._store.put(f"e/{event.id}/{number}/r", secret, EVENT_DAYS)
 
     async def history(self, keys: LedgerKeys, window_s: float) -> History:
-        """The restarts within the window."""
         _, now, records = await self._records(keys.task, window_s)
         restarts = [
             Restart(max(now - at, 0.0), event == keys.event, state == UNDER_WAY, note)
@@ -121,7 +118,6 @@ class ObsLedger:
         return True
 
     async def confirm(self, keys: LedgerKeys, attempt: str) -> None:
-        """The attempt's restart counts."""
         await self._conclude(keys.task, attempt, MADE)
 
     async def unreserve(self, keys: LedgerKeys, attempt: str) -> None:
@@ -141,7 +137,6 @@ class ObsLedger:
         """OBS deletes what has expired."""
 
     async def close(self) -> None:
-        """Close connections."""
         await self._store.close()
 
     async def _settled(self, event: EventKey) -> Claimed | None:

@@ -27,13 +27,7 @@ NAMELESS = re.compile(r"https?://(localhost|[0-9.]+|\[.*\])(:[0-9]+)?")
 class ObsStore:
     """Reads and writes small objects. `now`: UTC."""
 
-    def __init__(
-        self,
-        address: BucketAddress,
-        stores: Stores,
-        transport: Sender,
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, address: BucketAddress, stores: Stores, transport: Sender, now: Callable[[], datetime]) -> None:
         self._address = address
         self._origin, self._root = _place(stores.obs_endpoint, address.bucket)
         self._key = stores.key

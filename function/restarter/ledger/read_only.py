@@ -20,7 +20,6 @@ class ReadOnlyLedger:
         """Nothing was claimed."""
 
     async def history(self, keys: LedgerKeys, window_s: float) -> History:
-        """The task's restarts within the window."""
         return await self._ledger.history(keys, window_s)
 
     async def reserve(self, keys: LedgerKeys, expected: History, window_s: float, attempt: str, note: str = "") -> bool:
@@ -45,5 +44,4 @@ class ReadOnlyLedger:
         """Nothing is deleted."""
 
     async def close(self) -> None:
-        """Close the ledger."""
         await self._ledger.close()

@@ -52,7 +52,6 @@ class RedisLedger:
         self._renewing = asyncio.Lock()
 
     async def claim(self, event: EventKey, seconds: float) -> Claimed:
-        """Claim the event for so many seconds, unless it is claimed or settled."""
         token = new_token()
         found = await self._run(scripts.CLAIM, _event(event), token, int(seconds * 1000))
         if not found:
@@ -63,42 +62,34 @@ class RedisLedger:
         return Claimed(Claim.SETTLED if held == SETTLED + event.target else Claim.SETTLED_ELSEWHERE)
 
     async def settle(self, event: EventKey, token: str) -> None:
-        """Settle the event."""
         await self._ask(self._redis.set, _event(event), SETTLED + event.target, ex=SETTLED_TTL_S)
 
     async def release(self, event: EventKey, token: str) -> None:
-        """Give the claim up, if it is still the holder's."""
         await self._run(scripts.RELEASE, _event(event), token)
 
     async def history(self, keys: LedgerKeys, window_s: float) -> History:
-        """The restarts within the window."""
         version, *found = await self._run(scripts.HISTORY, _restarts(keys), window_s)
         pairs = zip(found[::2], found[1::2], strict=True)
         return History(tuple(_restart(float(age), member, keys) for age, member in pairs), version)
 
     async def reserve(self, keys: LedgerKeys, expected: History, window_s: float, attempt: str, note: str = "") -> bool:
-        """Record a restart, if the history is still the expected one."""
         entry = (_entry(keys, attempt), f"{UNDER_WAY}:{note}")
         arguments = (window_s, expected.version, *entry, int(window_s) + 1)
         return bool(await self._run(scripts.RESERVE, _restarts(keys), *arguments))
 
     async def confirm(self, keys: LedgerKeys, attempt: str) -> None:
-        """The attempt's restart counts."""
         await self._run(scripts.END, _restarts(keys), _entry(keys, attempt), COUNTED)
 
     async def unreserve(self, keys: LedgerKeys, attempt: str) -> None:
-        """Remove the attempt's restart."""
         await self._run(scripts.END, _restarts(keys), _entry(keys, attempt))
 
     async def mark(self, name: str, owner: str, window_s: float) -> bool:
-        """Mark a name; True the first time within the window, and for the same owner again."""
         return not await self._run(scripts.CLAIM, f"{PREFIX}1:{name}", owner, int(window_s * 1000))
 
     async def purge(self) -> None:
         """Every key expires by itself."""
 
     async def close(self) -> None:
-        """Close all connections."""
         for client in self._clients:
             await client.aclose()
 

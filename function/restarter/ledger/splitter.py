@@ -27,15 +27,12 @@ class Store(Protocol):
 
     async def put(self, name: str, value: str, days: int) -> float:
         """Write an object, sent once, which the store may delete after so many days; gives the store's time."""
-        ...
 
     async def get(self, name: str) -> Read:
         """Read an object."""
-        ...
 
     async def close(self) -> None:
         """Close connections."""
-        ...
 
 
 class Split(NamedTuple):

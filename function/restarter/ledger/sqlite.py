@@ -46,8 +46,6 @@ class SqliteLedger:
         self._file: tuple[int, int] | None = None
 
     async def claim(self, event: EventKey, seconds: float) -> Claimed:
-        """Claim the event for so many seconds, unless it is claimed or settled."""
-
         def claim(file: sqlite3.Connection, now: float) -> Claimed:
             statement = "SELECT settled_for, expires_at FROM events WHERE id = ? AND expires_at > ?"
             found = file.execute(statement, (event.id, now)).fetchone()
@@ -63,22 +61,17 @@ class SqliteLedger:
         return await self._transact(claim)
 
     async def settle(self, event: EventKey, token: str) -> None:
-        """Settle the event."""
         statement = "REPLACE INTO events VALUES (:id, :token, :target, :now + :seconds)"
         await self._execute(statement, id=event.id, token=token, target=event.target, seconds=SETTLED_TTL_S)
 
     async def release(self, event: EventKey, token: str) -> None:
-        """Give the claim up, if it is still the holder's."""
         statement = "DELETE FROM events WHERE id = :id AND token = :token AND settled_for IS NULL"
         await self._execute(statement, id=event.id, token=token)
 
     async def history(self, keys: LedgerKeys, window_s: float) -> History:
-        """The restarts within the window."""
         return await self._transact(lambda file, now: _history(file, keys, now, window_s))
 
     async def reserve(self, keys: LedgerKeys, expected: History, window_s: float, attempt: str, note: str = "") -> bool:
-        """Record a restart, if the history is still the expected one."""
-
         def reserve(file: sqlite3.Connection, now: float) -> bool:
             version = _history(file, keys, now, window_s).version
             if version == expected.version:
@@ -89,18 +82,14 @@ class SqliteLedger:
         return await self._transact(reserve)
 
     async def confirm(self, keys: LedgerKeys, attempt: str) -> None:
-        """The attempt's restart counts."""
         statement = "UPDATE restarts SET under_way = 0 WHERE task = :task AND attempt = :attempt"
         await self._execute(statement, task=keys.task, attempt=attempt)
 
     async def unreserve(self, keys: LedgerKeys, attempt: str) -> None:
-        """Remove the attempt's restart."""
         statement = "DELETE FROM restarts WHERE task = :task AND attempt = :attempt"
         await self._execute(statement, task=keys.task, attempt=attempt)
 
     async def mark(self, name: str, owner: str, window_s: float) -> bool:
-        """Mark a name; True the first time within the window, and for the same owner again."""
-
         def mark(file: sqlite3.Connection, now: float) -> bool:
             found = file.execute("SELECT owner FROM marks WHERE name = ? AND expires_at > ?", (name, now)).fetchone()
             if found is None:

@@ -4,10 +4,15 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple, Self
 
 from pydantic import SecretStr
+
+
+def utc_now() -> datetime:
+    """Current time, UTC."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,12 @@ class DeliveryContext(NamedTuple):
     """A temporary key that the platform handed over with this delivery."""
     ends_at: float = math.inf
     """The deadline by the wall clock, in seconds since 1970."""
+
+    @classmethod
+    def lasting(cls, seconds: float) -> Self:
+        """A context of so many seconds that begins now, for what a person asks for at the command line."""
+        started_at = time.monotonic()
+        return cls(utc_now(), started_at, started_at + seconds)
 
     def remaining(self) -> float:
         """Seconds until the reply must be out: of two clocks, for the monotonic one may stand in a frozen instance."""

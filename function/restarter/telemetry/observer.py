@@ -18,11 +18,9 @@ class CallSpan(Protocol):
     @property
     def headers(self) -> Mapping[str, str]:
         """Trace headers to send with the request; they are never signed."""
-        ...
 
     def end(self, answer: Answer | NoAnswer) -> None:
         """Record the response, or that there is none."""
-        ...
 
 
 class Observer(Protocol):
@@ -30,22 +28,18 @@ class Observer(Protocol):
 
     def delivery(self, delivery: Delivery) -> AbstractContextManager[str | None]:
         """A block around the handling of a delivery; gives a trace id or None."""
-        ...
 
     def step(self, name: str, found: object) -> None:
         """One step of the flow, and the value that came out of it.
 
         Names: `authenticated`, `decoded`, `claimed`, `looked`, `decided`.
         """
-        ...
 
     def call(self, call: Call) -> AbstractContextManager[CallSpan]:
         """A block around one request to OMS or another server."""
-        ...
 
     def replied(self, status: int, receipts: Sequence[Mapping[str, Any]], seconds: float) -> None:
         """The reply's status, the receipts of the delivery, and how long it took."""
-        ...
 
 
 class NoSpan:
