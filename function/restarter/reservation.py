@@ -72,8 +72,8 @@ class Reservations:
     ) -> Reserved | Outcome:
         """Reserve the restart that the rules decided, within budget and backoff of the target and of its storage key.
 
-        Restarts count for failed events that have an id. Where another delivery reserves one in between, they are read
-        again. What the rules refuse is reported by the first sweep that finds it, and by no later one.
+        Restarts count for failed events that have an id. If another delivery reserves one, they are read again. What the
+        rules refuse is reported by the first sweep that finds it, and by no later one.
 
         Raises:
             LedgerError: The ledger did not answer.
@@ -166,7 +166,10 @@ class Reservations:
             await best_effort(self._ledger.unreserve(entry.keys, token), context)
 
     async def _told_once(self, outcome: Outcome, keys: LedgerKeys, context: DeliveryContext) -> Outcome:
-        """What is reported at ERROR is so once within a window; to redeliveries of the same event it is again."""
+        """What is reported at ERROR is so once within a window; to redeliveries of the same event it is again.
+
+        Each sweep finds it again; an event of its own comes once.
+        """
         if severity_of(outcome, is_event=True) is not Severity.ERROR:
             return outcome
         kind = "exhausted" if outcome.reason is Reason.BUDGET_EXHAUSTED else outcome.reason  # as release 0.2.0 has it

@@ -26,16 +26,18 @@ from example import PROJECT, settings
 from restarter.model.delivery import DeliveryContext
 from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
 from restarter.model.request import Event, Intent, RestartRequest
-from restarter.reporting import receipt
+from restarter.reporting import reasons, receipt
+from restarter.reporting.outcomes import Severity
 from restarter.telemetry.opentelemetry import OpenTelemetry
 
 INFRA = Path(__file__).parents[2] / "infra"
 Receipt = dict[str, Any]
 Labels = dict[str, str]
 
-# Reasons that receipts have beside their outcome, and a sweep that started something.
+# Reasons that receipts have beside their outcome: of refusals all that need a person, so a new one needs its alarm.
+URGENT = [reason.value for reason, row in reasons.REASONS.items() if row.severity is Severity.ERROR]
 REASONS: dict[Kind, tuple[str | None, ...]] = {
-    Kind.REFUSED: ("permanent_failure", "budget_exhausted", "paused", "stale_event", "temporary_keys"),
+    Kind.REFUSED: (*URGENT, "paused", "stale_event", "temporary_keys"),
     Kind.REJECTED: ("credentials", "group_permission", "refused_by_oms", "ambiguous_task_name"),
     Kind.DEFERRED: ("backoff", "in_progress", "credentials", "group_running"),
     Kind.UNAVAILABLE: ("oms_error", "busy", "ledger"),

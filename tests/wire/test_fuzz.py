@@ -23,7 +23,7 @@ def running() -> Iterator[Fuzzed]:
 def test_600_deliveries_of_any_kind_break_no_promise(running: Fuzzed) -> None:
     play(running, 600)
     assert running.deliveries >= 600
-    assert running.started > 30  # not all of them are rejected before they reach OMS
+    assert running.started > 10  # not all of them are rejected before they reach OMS
     assert {200, 204, 400, 401, 415, 431, 503} <= running.statuses.keys()
     assert running.longest_s < MAX_STALL_S
 

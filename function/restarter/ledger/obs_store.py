@@ -14,7 +14,6 @@ from restarter.http.transport import Sender
 from restarter.ledger import LedgerError, Stores
 from restarter.ledger.obs_signing import sign
 from restarter.ledger.splitter import Read
-from restarter.model.delivery import AccessKey
 from restarter.settings.bucket_address import BucketAddress
 
 TIMEOUT_S = 2.0  # for one call
@@ -66,7 +65,7 @@ class ObsStore:
         self, method: str, name: str, content: bytes = b"", headers: dict[str, str] | None = None
     ) -> Answer:
         key = self._key()
-        if key is None or not all(map(PRINTABLE.fullmatch, _parts(key))):
+        if key is None or not all(map(PRINTABLE.fullmatch, key.parts)):
             raise LedgerError("no key for OBS")
         path = f"/{self._address.prefix}{name}"
         call = Call(method, self._origin, self._root + quote(path), headers=headers or {}, content=content)
@@ -83,10 +82,6 @@ def _place(endpoint: str, bucket: str) -> tuple[str, str]:
         return endpoint, f"/{bucket}"
     scheme, _, host = endpoint.partition("://")
     return (endpoint if host.startswith(f"{bucket}.") else f"{scheme}://{bucket}.{host}"), ""
-
-
-def _parts(key: AccessKey) -> list[str]:
-    return [part.get_secret_value() for part in (key.ak, key.sk, key.security_token) if part is not None]
 
 
 def _code(answer: Answer) -> str:

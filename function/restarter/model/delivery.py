@@ -61,12 +61,22 @@ class AccessKey:
             return None
         return cls(*(SecretStr(part or "") for part in parts))
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The texts that it is made of, all of them secret."""
+        return tuple(part.get_secret_value() for part in (self.ak, self.sk, self.security_token) if part)
+
 
 @dataclass(frozen=True, slots=True)
 class AuthToken:
     """An IAM token of a project."""
 
     token: SecretStr
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The text that it is made of, as those of an AccessKey."""
+        return (self.token.get_secret_value(),)
 
 
 class DeliveryContext(NamedTuple):

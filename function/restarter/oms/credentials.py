@@ -54,7 +54,7 @@ class CredentialProvider:
         """A token of IAM or, without an IAM user, the platform's key; for settings without a key or token."""
         if settings.iam_user:
             return await self._iam_credential(settings, project_id, context)
-        if context.platform_key and all(PRINTABLE.fullmatch(part) for part in _parts(context.platform_key)):
+        if context.platform_key and all(PRINTABLE.fullmatch(part) for part in context.platform_key.parts):
             return self._with_breaker(context.platform_key)
         return Outcome(kind=Kind.UNAVAILABLE, reason=Reason.NO_KEY_FOR_OMS)
 
@@ -71,7 +71,7 @@ class CredentialProvider:
 
     def _with_breaker(self, identity: Identity) -> Credential:
         """One breaker for a key, whatever the project: another AK, SK or token is another key."""
-        return Credential(identity, self._breaker(*_parts(identity)))
+        return Credential(identity, self._breaker(*identity.parts))
 
     def _breaker(self, *of: str) -> KeyBreaker:
         digest = _digest(*of)
@@ -133,13 +133,6 @@ class CredentialProvider:
         if refuses_key(answer):
             breaker.open(self._now())
         return iam.interpret_token(answer)
-
-
-def _parts(identity: Identity) -> tuple[str, ...]:
-    if isinstance(identity, AuthToken):
-        return (identity.token.get_secret_value(),)
-    token = identity.security_token.get_secret_value() if identity.security_token else ""
-    return identity.ak.get_secret_value(), identity.sk.get_secret_value(), token
 
 
 def _digest(*parts: str) -> str:

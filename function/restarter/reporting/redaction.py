@@ -42,16 +42,19 @@ class Mask:
 
     def text(self, text: str, lent: AccessKey | None = None) -> str:
         """The text, printable, with MASK in the place of each secret. `lent`: a key that came with the delivery."""
-        return _masked(text, (*self._secrets.get_secret_value(), *_parts(lent)))
+        return _masked(text, self._known(lent))
 
     def receipt(self, facts: Mapping[str, Any], lent: AccessKey | None = None) -> dict[str, Any]:
         """The receipt as it may be shown: each text is masked, then cut; what has not its field's shape is left out."""
-        secrets = (*self._secrets.get_secret_value(), *_parts(lent))
+        secrets = self._known(lent)
         return {
             name: _cut(_masked(value, secrets)) if is_text(value) else value
             for name, value in facts.items()
             if name not in SHAPES or SHAPES[name].fullmatch(str(value))
         }
+
+    def _known(self, lent: AccessKey | None) -> tuple[str, ...]:
+        return (*self._secrets.get_secret_value(), *(_long_ones(lent.parts) if lent else ()))
 
 
 def _masked(text: str, secrets: Iterable[str]) -> str:
@@ -108,9 +111,3 @@ def _spellings(secret: str) -> Iterator[str]:
 def _long_ones(secrets: Iterable[str]) -> tuple[str, ...]:
     """The longest first, so that none is left half hidden behind a shorter one inside it."""
     return tuple(sorted({secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH}, key=len, reverse=True))
-
-
-def _parts(key: AccessKey | None) -> tuple[str, ...]:
-    if key is None:
-        return ()
-    return _long_ones(part.get_secret_value() for part in (key.ak, key.sk, key.security_token) if part)

@@ -37,10 +37,10 @@ class Hours:
             local = moment.astimezone(self.zone)
             minute = _minute_of_week(local)
             minutes = (self.week + self.week).index(1, minute) - minute
-            moment = self._unless_clocks_change(moment, 60 * minutes - local.second)
+            moment = self._forward(moment, 60 * minutes - local.second)
         return moment.astimezone(self.zone)
 
-    def _unless_clocks_change(self, moment: datetime, seconds: int) -> datetime:
+    def _forward(self, moment: datetime, seconds: int) -> datetime:
         """The moment so many seconds later, or the one at which the clocks change before."""
         offset = moment.astimezone(self.zone).utcoffset()
 
