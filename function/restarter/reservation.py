@@ -72,8 +72,8 @@ class Reservations:
     ) -> Reserved | Outcome:
         """Reserve the restart that the rules decided, within budget and backoff of the target and of its storage key.
 
-        Restarts count for failed events that have an id. If another delivery reserves one, they are read again. What the
-        rules refuse is reported by the first sweep that finds it, and by no later one.
+        Restarts count for failed events that have an id. If another delivery reserves one, they are read again. Only the
+        first sweep that finds what the rules refuse reports it.
 
         Raises:
             LedgerError: The ledger did not answer.
