@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -47,7 +48,10 @@ def gcs_server() -> Iterator[str]:
     port = free_port()
     options = {"scheme": "http", "backend": "memory", "host": "127.0.0.1", "port": str(port), "log-level": "error"}
     command = [str(programs[0]), *(part for name, value in options.items() for part in (f"-{name}", value))]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
+    environment = os.environ | {"TZ": "UTC"}  # Cloud Storage writes its times in UTC, wherever its client is
+    process = subprocess.Popen(  # noqa: S603
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         url = f"http://127.0.0.1:{port}"
         _create_bucket(url)

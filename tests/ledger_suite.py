@@ -334,7 +334,7 @@ class LedgerSuite:
             assert await deliver("a", cause="TRF.0151", objects=1) == "start 1"
             assert await deliver("b", cause="TRF.0151", objects=1) == "start 1"
             deliver.tasks["a"] = deliver.tasks["a"]._replace(status=2)
-            assert await deliver("c", cause="TRF.0151") == "start 1"
+            assert await deliver("c", cause="TRF.0151") == "deferred backoff"
             deliver.tasks["a"] = deliver.tasks["a"]._replace(status=2, counters=Counters(2))
             assert await deliver("d", cause="TRF.0151") == "start 1"
             assert await deliver("e", cause="TRF.0151") == "start 1"

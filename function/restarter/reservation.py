@@ -72,7 +72,8 @@ class Reservations:
     ) -> Reserved | Outcome:
         """Reserve the restart that the rules decided, within budget and backoff of the target and of its storage key.
 
-        Restarts count for failed events that have an id. If another delivery reserves one, they are read again.
+        Restarts count for failed events that have an id. If another delivery reserves one, they are read again. Only the
+        first sweep that finds what the rules refuse reports it.
 
         Raises:
             LedgerError: The ledger did not answer.
@@ -85,8 +86,7 @@ class Reservations:
         for _ in range(RESERVE_ATTEMPTS):
             case, entries = await self._read(event, target, keys, context)
             progress = progress_since(case.restarts, target.counters)
-            forbidden = limit(case)
-            if forbidden is not None:
+            if (forbidden := limit(case)) is not None:
                 by = entries[-1 if forbidden.reason is Reason.STORAGE_KEY else 0].keys
                 return (await self._told_once(forbidden, by, context))._replace(progress=progress)
             reserved = Reserved(decision, len(case.counted) + 1, progress)

@@ -18,7 +18,7 @@ from redis import Redis
 from child_processes import child_environment
 from example_settings import TASK
 from processes import EXAMPLE, FUNCTION, Running, function, run_python
-from redis_server import RedisServer
+from redis_server import RedisServer, wait_for
 
 BEARER = {"Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}"}
 EVENT = {"ce-specversion": "1.0", "ce-type": "oms.task.failed", "ce-source": "/oms"}
@@ -212,13 +212,13 @@ def test_ctrl_c_ends_it_at_once(oms: Running, where: str) -> None:
     arguments = ["failed", "--start", *(["--yes"] if where == "starts" else [])]
     with terminal(settings, *arguments) as (process, ours):
         if where == "list":
-            time.sleep(2.0)
+            wait_for(lambda: "list" in oms.operations())
         else:
             read_until(ours, "[y/N]" if where == "prompt" else "Started task 3")
             time.sleep(0.3)
         status, seconds, said = interrupted(process, ours)
     assert (status, "Traceback" in said) == (130, False)
-    assert seconds < 0.5
+    assert seconds < 1.5  # half a second on a quiet machine; the call that it does not wait for takes longer
     assert "Interrupted" in said
     if where == "starts":
         assert "started. Run it again for the rest." in said

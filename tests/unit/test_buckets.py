@@ -223,6 +223,7 @@ def test_every_object_of_obs_expires(obs: str, simulator: Simulator) -> None:
     run(open_obs(obs), steps)
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_a_claim_finds_its_round_in_a_few_reads(obs: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also after many releases."""
 

@@ -444,6 +444,7 @@ OTHER_CERTIFICATES = [
 ]
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("url", [*signers.look_alikes(CERTIFICATE_URL), *OTHER_CERTIFICATES], ids=ascii)
 def test_an_address_that_only_looks_like_smns_certificate_is_none(url: str) -> None:
     assert url != CERTIFICATE_URL
@@ -495,6 +496,7 @@ OTHER_API_CONFIRMATIONS = [
 ]
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(
     "url",
     [

@@ -144,6 +144,7 @@ values = st.none() | st.booleans() | texts | ids | names | st.lists(st.integers(
 documents = st.dictionaries(st.sampled_from([*DirectRequest.model_fields, "region"]), values, max_size=4)
 
 
+@pytest.mark.usefixtures("unmeasured")
 @given(documents | documents.map(lambda document: {"task_id": 1, **document}))
 @example({"task_id": "1", "credentials": "-a"})
 @settings(max_examples=500)

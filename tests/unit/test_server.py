@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 from unittest import mock
 
+import h11
 import pytest
 import uvicorn
 import uvicorn_worker
@@ -239,3 +240,18 @@ def test_a_sender_that_reset_the_connection_is_not_waited_for() -> None:
         real.write_eof.assert_called_once_with()
 
     asyncio.run(close())
+
+
+def test_what_comes_after_broken_chunks_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def receive() -> None:
+        config = uvicorn.Config(hello, http=http_protocol.Http, lifespan="off", log_config=None)
+        http = http_protocol.Http(config, uvicorn.server.ServerState(), {})
+        parsed: list[bool] = []
+        monkeypatch.setattr(http, "handle_events", lambda: parsed.append(True))
+        http.data_received(b"no HTTP\r\n\r\n")
+        with pytest.raises(h11.RemoteProtocolError):
+            http.conn.next_event()
+        http.data_received(GET)
+        assert parsed == [True]
+
+    asyncio.run(receive())

@@ -489,6 +489,7 @@ def test_no_line_is_longer_than_the_terminal_and_no_id_is_cut(width: int) -> Non
     assert ("任" in first, "…" in first) == (width >= 120, width in (60, 120))
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("width", ["80", "120"])
 def test_two_thousand_tasks_fit(width: str, oms: Oms, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", width)

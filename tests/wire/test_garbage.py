@@ -117,6 +117,7 @@ UNKNOWN = [
 ]
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(("document", "place"), BAD_REQUESTS)
 def test_a_bad_request_is_refused_in_every_dialect(document: dict[str, Any], place: str, function: Function) -> None:
     """The response names the place."""
@@ -258,6 +259,7 @@ BODIES = [
 ]
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("headers", [JSON, STRUCTURED, BINARY])
 def test_a_body_that_is_no_object_is_malformed(body: bytes, headers: dict[str, str], function: Function) -> None:

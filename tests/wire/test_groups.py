@@ -144,6 +144,7 @@ STATUSES = {"started": (204, 200), "nothing_to_do": (204, 200), "refused": (204,
 STATUSES |= {"not_found": (422, 404), "rejected": (422, 422), "unavailable": (503, 503)}
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("by", ["id", "member"])
 @pytest.mark.parametrize(("found", "failed", "requested"), ROWS)
 def test_a_row_of_the_table_for_both_intents(

@@ -126,6 +126,7 @@ def answer(function: Function, arguments: Arguments) -> tuple[int, dict[str, str
     return inside["statusCode"], {name.lower(): value for name, value in inside["headers"].items()}, inside["body"]
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("outcome", OUTCOMES)
 @pytest.mark.parametrize("sender", SENDERS)
 def test_the_status_for_a_sender_and_an_outcome(
@@ -188,6 +189,7 @@ def test_every_sender_starts_the_same_task_in_the_same_way(
     assert expected.items() <= receipt.items()
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(
     ("task", "intent_failed", "requested"),
     [

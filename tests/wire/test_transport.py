@@ -154,6 +154,7 @@ def test_an_answer_that_costs_too_much_to_parse_is_not_read(body: bytes) -> None
     assert Answer(200, body).document is None
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(
     "unit", [b"[],", b"{},", b'{"":0},', b"0,", b'"",', b'"%d":0,', b"1.5,", b'"\\u0041",', b"[", b'{"":'], ids=ascii
 )

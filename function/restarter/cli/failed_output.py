@@ -145,7 +145,7 @@ def _notice(facts: Mapping[str, Any]) -> str:
 
 def _event(facts: Mapping[str, Any]) -> str:
     """What an event would do, in the words of receipts, and how much a start of all objects touches."""
-    size = f" ({size_in_words(facts['total_size'])})" if "total_size" in facts else ""
+    size = f" ({size_in_words(facts['total_size'])})" if facts.get("total_size") else ""
     if facts["outcome"] == Kind.WOULD_START:
         return "starts it, failed only" if facts.get("migrate_failed_object") else f"starts it, all objects{size}"
     words = " ".join(filter(None, [facts["outcome"], facts.get("reason")]))
