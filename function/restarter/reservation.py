@@ -72,8 +72,8 @@ class Reservations:
     ) -> Reserved | Outcome:
         """Reserve the restart that the rules decided, within budget and backoff of the target and of its storage key.
 
-        Restarts count for failed events that have an id. If another delivery reserves one, they are read again. Only the
-        first sweep that finds what the rules refuse reports it.
+        Restarts count for failed events that have an id. If another delivery reserves one, they are read again. What
+        needs a person and is found by sweeps is an ERROR only in the first of them.
 
         Raises:
             LedgerError: The ledger did not answer.
