@@ -137,14 +137,19 @@ def _target(task: Task) -> Target:
     return ("task_id", task.id) if group_id is None else ("group_id", group_id)
 
 
+def request_for(target: Target, credentials: str, reason: str | None = None) -> RestartRequest:
+    """The request for a target that OMS listed. An id of a task may be longer there than a caller may give."""
+    name, value = target
+    task_id, group_id = (value, None) if name == "task_id" else (None, value)
+    return RestartRequest.model_construct(task_id=task_id, group_id=group_id, credentials=credentials, reason=reason)
+
+
 def _event(tick: Event, target: Target, tasks: list[Task], identity: tuple[str, ...]) -> Event:
     """A failed event about a target. The same tick makes the same event again, so a repetition starts nothing."""
-    name, value = target
-    asked = {name: value, "credentials": tick.request.credentials, "reason": tick.request.reason}
     return tick._replace(
-        request=RestartRequest.model_validate({key: given for key, given in asked.items() if given is not None}),
+        request=request_for(target, tick.request.credentials, tick.request.reason),
         intent=Intent.FAILED,
-        identity=(*identity, name, value),
+        identity=(*identity, *target),
         occurred_at=None,
         from_sweep=True,
         notice=why_no_notice(tasks),

@@ -175,6 +175,11 @@ def test_a_task_is_read_once(oms: Oms) -> None:
     assert oms.calls == ["GET tasks"]
 
 
+def test_a_task_with_a_longer_id_than_a_caller_may_give_is_listed(oms: Oms) -> None:
+    oms.tasks = [row(1), row(10**18)]
+    assert sorted(one["task_id"] for one in listed()) == ["1", str(10**18)]
+
+
 def test_the_summary_by_cause(oms: Oms, environment: pytest.MonkeyPatch) -> None:
     """The most frequent cause first, and in each the task that failed first."""
     environment.setenv("COLUMNS", "200")

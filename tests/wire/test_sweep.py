@@ -266,6 +266,17 @@ def test_a_task_that_moved_with_a_key_clears_it(make_world: Callable[..., World]
     assert world.started() == ["1", "2", "3"]
 
 
+@pytest.mark.parametrize("number", [10**15, 10**19 - 1])
+def test_a_task_with_a_longer_id_than_a_caller_may_give_is_started(
+    number: int, make_world: Callable[..., World]
+) -> None:
+    """OMS's ids are integers of 64 bits."""
+    world = make_world()
+    world.tasks = {number: task(1, id=number), 2: task(2)}
+    assert world.sweep("tick").status == 200
+    assert sorted(world.started()) == sorted([str(number), "2"])
+
+
 @pytest.mark.parametrize(("status", "outcome"), [(3, "refused"), (5, "nothing_to_do"), (2, "already_running")])
 def test_a_task_that_changes_between_list_and_look_is_left_alone(
     status: int, outcome: str, make_world: Callable[..., World]
@@ -474,8 +485,8 @@ def test_nothing_is_counted_when_there_is_nothing_to_start(
 
 def test_outside_the_hours_all_that_it_saw_is_held_back(make_world: Callable[..., World]) -> None:
     """Nothing is looked at. The first sweep within the hours starts the tasks."""
-    world = make_world(restart_hours="Sun-Mon 12:00-13:00 Asia/Shanghai")
-    world.tasks = {1: task(1), 2: task(2), 3: task(3, hours=100)}
+    world = make_world(restart_hours="Sun-Mon 12:00-13:00 Asia/Shanghai", restart_sweep_age="7d")
+    world.tasks = {1: task(1), 2: task(2), 3: task(3, hours=200)}
     assert world.sweep("a").status == 200
     assert (world.calls, world.counts()) == (["list"], (3, 1, 0, 0, 2, 0))
     (summary,) = world.written
