@@ -266,6 +266,60 @@ def test_a_task_that_moved_with_a_key_clears_it(make_world: Callable[..., World]
     assert world.started() == ["1", "2", "3"]
 
 
+def test_starts_that_a_working_key_leaves_free_are_not_recorded_under_it(make_world: Callable[..., World]) -> None:
+    """A ledger in a bucket reads each record of a key by itself, and a key that works starts any number of tasks."""
+    refused = {"error_code": "TRF.0151", "error_msg": ""}
+    world = make_world(restart_sweep_limit=100)
+    world.tasks = {1: task(1, error_reason=refused)}
+    world.sweep("first")
+    world.tasks[1]["status"] = 5
+    world.tasks |= {n: task(n, error_reason=refused) for n in range(2, 52)}
+    world.now += timedelta(seconds=30)
+    notes, reserve = [], world.application.ledger.reserve
+
+    async def noted(*arguments: Any) -> bool:
+        notes.append(arguments[-1])
+        return await reserve(*arguments)
+
+    world.application.ledger.reserve = noted  # type: ignore[method-assign,assignment]
+    world.sweep("second")
+    assert len(world.started()) == 50
+    assert [note for note in notes if "+" in note] == ["moved+t2;,,,"]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_while_a_canary_cannot_be_read_nobody_knows_that_the_key_fails(
+    status: int, make_world: Callable[..., World]
+) -> None:
+    """The budget of the key is used up, and OMS does not say whether a task moved with it."""
+    refused = {"error_code": "TRF.0151", "error_msg": ""}
+    world = make_world(restart_budget="1/24h")
+    world.tasks = {1: task(1, error_reason=refused)}
+    world.sweep("a")
+    world.tasks[2] = task(2, error_reason=refused)
+    world.now += timedelta(hours=1)
+    world.answers["GET 1"] = httpx.Response(status)
+    world.sweep("b")
+    assert (world.started(), [one["outcome"] for one in world.written]) == ([], ["swept"])
+    world.answers["GET 1"] = httpx.Response(404, json={"error_code": "OMS.1009"})
+    world.sweep("c")
+    assert [one.get("reason") for one in world.written] == ["storage_key", None]
+
+
+def test_the_newest_canary_shows_that_a_key_works_too(make_world: Callable[..., World]) -> None:
+    """The first one fails for reasons of its own, as where its bucket is closed to the key."""
+    refused = {"error_code": "TRF.0151", "error_msg": ""}
+    world = make_world(restart_budget="3/24h", restart_sweep_limit=1)
+    started = []
+    for number in range(1, 6):
+        world.tasks[number] = task(number, error_reason=refused)
+        world.sweep(f"tick {number}")
+        started += world.started()
+        world.tasks[number]["status"] = 3 if number == 1 else 5
+        world.now += timedelta(hours=1)
+    assert started == ["1", "2", "3", "4", "5"]
+
+
 @pytest.mark.parametrize("number", [10**15, 10**19 - 1])
 def test_a_task_with_a_longer_id_than_a_caller_may_give_is_started(
     number: int, make_world: Callable[..., World]
