@@ -172,7 +172,7 @@ class Reservations:
 
         Each sweep finds it again; an event of its own comes once.
         """
-        if severity_of(outcome, is_event=True) is not Severity.ERROR:
+        if self._dry_run or severity_of(outcome, is_event=True) is not Severity.ERROR:
             return outcome
         kind = "exhausted" if outcome.reason is Reason.BUDGET_EXHAUSTED else outcome.reason  # as release 0.2.0 has it
         mark = self._ledger.mark(f"{kind}:{keys.task}", keys.event, self._policy.window)

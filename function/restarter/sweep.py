@@ -5,12 +5,14 @@ It is the safety net for notices that were lost. RESTART_SWEEP=on switches it on
 
 import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
 from restarter.decide.admission import admit, outside_hours
+from restarter.decide.case import Case
 from restarter.decide.policy import policy_of
+from restarter.decide.rules import decide_task
 from restarter.decide.task_rules import usable_group_id
 from restarter.model.delivery import DeliveryContext
 from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
@@ -78,6 +80,24 @@ class Sweeper:
         active = await self._oms.count_active(tick.project_id, context)
         return active if isinstance(active, Outcome) else self._max_running - active
 
+    def _in_order(self, tick: Event, targets: Targets, context: DeliveryContext) -> Iterator[tuple[Target, list[Task]]]:
+        """The longest failed first; once half of the time is gone, what the list shows to be refused comes last.
+
+        Otherwise a task that can be started would wait for ever behind thousands that cannot.
+        """
+        half, last = context.remaining() / 2, []
+        for target in targets.items():
+            if context.remaining() < half and self._is_refused(tick, target[1]):
+                last.append(target)
+            else:
+                yield target
+        yield from last
+
+    def _is_refused(self, tick: Event, tasks: list[Task]) -> bool:
+        """Whether a rule refuses a failed task, as it was listed."""
+        said = decide_task(Case(tick._replace(intent=Intent.FAILED), tasks[0], self._policy))
+        return isinstance(said, Outcome) and said.kind is Kind.REFUSED
+
     async def _handle(
         self, tick: Event, targets: Targets, free: float, context: DeliveryContext, siblings: Siblings | None
     ) -> list[Handled]:
@@ -85,7 +105,7 @@ class Sweeper:
         handled: list[Handled] = []
         identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
         starts = taken = 0
-        for target, tasks in targets.items():
+        for target, tasks in self._in_order(tick, targets, context):
             if starts >= self._limit or taken >= free or context.remaining() < MIN_TIME_S:
                 break
             event = _event(tick, target, tasks, identity)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,6 +42,8 @@ class World:
         self.start_takes = timedelta()
         self.tasks: dict[int, dict[str, Any]] = {}
         self.rows: list[Any] | None = None
+        self.look_s = 0.0
+        """How long each look takes."""
         self.answers: dict[str, httpx.Response] = {}
         self.calls: list[str] = []
         self.settings = settings(**{"restart_ledger": REDIS, "restart_sweep": "on"} | changes)
@@ -65,6 +68,7 @@ class World:
             self.tasks[int(number)]["status"] = 2
             self.now += self.start_takes
             return httpx.Response(200)
+        time.sleep(self.look_s)
         return httpx.Response(200, json=self.tasks[int(number)])
 
     def _page(self, status: int, offset: int, limit: int) -> httpx.Response:
@@ -199,6 +203,29 @@ def test_one_expired_key_is_one_incident_until_there_is_a_new_one(make_world: Ca
     world.settings = world.settings.model_copy(update={"oms_src_sk": SecretStr("a new key")})
     world.sweep("new key")
     assert world.started() == ["1"]
+
+
+def test_a_task_that_can_be_started_does_not_wait_behind_those_that_cannot(make_world: Callable[..., World]) -> None:
+    """With thousands of those before it no sweep would get there."""
+    world = make_world(restart_deadline=2.5)
+    full: dict[str, Any] = {"error_reason": {"error_code": "TRF.0055", "error_msg": ""}}
+    world.tasks = {n: task(n, hours=40 - n, **full) for n in range(1, 30)} | {30: task(30, hours=1)}
+    world.look_s = 0.1
+    world.sweep()
+    assert [one.get("task_id") for one in world.written][:3] == ["1", "2", "3"]
+    assert world.started() == ["30"]
+    assert world.summary["left"] > 1
+
+
+def test_a_dry_run_leaves_the_first_error_to_a_real_one(make_world: Callable[..., World]) -> None:
+    world = make_world(restart_dry_run=True)
+    world.tasks = {1: task(1, error_reason={"error_code": "TRF.0055", "error_msg": ""})}
+    severities = []
+    for dry_run in (True, False, False):
+        world.settings = world.settings.model_copy(update={"restart_dry_run": dry_run})
+        world.sweep()
+        severities.append(world.written[0]["severity"])
+    assert severities == ["ERROR", "ERROR", "INFO"]
 
 
 @pytest.mark.parametrize(
