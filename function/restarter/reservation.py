@@ -12,7 +12,7 @@ from restarter.decide.progress import (
     has_moved_with,
     key_worked_within,
     progress_since,
-    read_canary,
+    read_canaries,
     since_key_moved,
     write_key_note,
     write_note,
@@ -87,7 +87,7 @@ class Reservations:
             case, entries = await self._read(event, target, keys, context)
             progress = progress_since(case.restarts, target.counters)
             if (forbidden := limit(case)) is not None:
-                by = entries[-1 if forbidden.reason is Reason.STORAGE_KEY else 0].keys
+                by = entries[0 if forbidden.reason is Reason.STORAGE_KEY else -1].keys
                 return (await self._told_once(forbidden, by, context))._replace(progress=progress)
             reserved = Reserved(decision, len(case.counted) + 1, progress)
             if self._dry_run:
@@ -101,7 +101,7 @@ class Reservations:
     async def _read(
         self, event: Event, target: Task | TaskGroup, keys: LedgerKeys, context: DeliveryContext
     ) -> tuple[AnyCase, list[Entry]]:
-        """The restarts that are counted, and what a start has to record: under the target, then under its storage key.
+        """The restarts that are counted, and what a start has to record: last under the target, before under its key.
 
         A failure of the storage key counts against the key. A target that moved with the key shows that the key works.
         """
@@ -113,32 +113,34 @@ class Reservations:
             return case, entries
         keys = storage_key(event, case.fingerprint)
         history = await self._history(keys, context)
+        if not key_works and not case.relevant and key_worked_within(self._policy.backoff, history.restarts):
+            return case, entries  # it forbids nothing to a target that has not failed with it yet
         if not key_works:
             case, key_works = await self._judge_key(case, history, context)
         if case.about_key or since_key_moved(history.restarts):
             note = write_key_note(target, key_works=key_works, counts=case.about_key)
-            entries.append(Entry(keys, history, note))
+            entries.insert(0, Entry(keys, history, note))  # first: many tasks at once are outrun there
         return case, entries
 
     async def _judge_key(self, case: AnyCase, history: History, context: DeliveryContext) -> tuple[AnyCase, bool]:
         """The case with the restarts that count against its storage key, and whether the key is found to work.
 
-        A key that worked a moment ago forbids nothing to a task that has not failed with it yet. Before a key alone
-        forbids a start, the first target that was started with it is read.
+        Before a key alone forbids a start, the first and the newest target that were started with it are read.
         """
-        if key_worked_within(self._policy.backoff, history.restarts) and not case.relevant:
-            return case, False
         of_key = since_key_moved(history.restarts)
         with_key = case._replace(of_key=of_key)
-        canary = read_canary(of_key[0].note) if of_key else None
-        if canary is None or limit(case) is not None or limit(with_key) is None:
+        if limit(case) is not None or limit(with_key) is None:
             return with_key, False
-        found = await self._look(case.event.project_id, canary, context)
-        if isinstance(found, Outcome):
-            return with_key, False
-        if canary.has_moved(found):
-            return case, True
-        return with_key._replace(canary_runs=found.status in (GROUPS if canary.of_group else TASKS).active), False
+        runs = False
+        for canary in read_canaries(of_key):
+            found = await self._look(case.event.project_id, canary, context)
+            if isinstance(found, Outcome):
+                runs |= found.kind is not Kind.NOT_FOUND
+            elif canary.has_moved(found):
+                return case, True
+            else:
+                runs |= found.status in (GROUPS if canary.of_group else TASKS).active
+        return with_key._replace(canary_runs=runs), False
 
     async def _history(self, keys: LedgerKeys, context: DeliveryContext) -> History:
         return await before_deadline(self._ledger.history(keys, self._policy.window), context)
@@ -170,7 +172,7 @@ class Reservations:
 
         Each sweep finds it again; an event of its own comes once.
         """
-        if severity_of(outcome, is_event=True) is not Severity.ERROR:
+        if self._dry_run or severity_of(outcome, is_event=True) is not Severity.ERROR:
             return outcome
         kind = "exhausted" if outcome.reason is Reason.BUDGET_EXHAUSTED else outcome.reason  # as release 0.2.0 has it
         mark = self._ledger.mark(f"{kind}:{keys.task}", keys.event, self._policy.window)

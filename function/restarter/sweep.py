@@ -5,12 +5,14 @@ It is the safety net for notices that were lost. RESTART_SWEEP=on switches it on
 
 import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
 from restarter.decide.admission import admit, outside_hours
+from restarter.decide.case import Case
 from restarter.decide.policy import policy_of
+from restarter.decide.rules import decide_task
 from restarter.decide.task_rules import usable_group_id
 from restarter.model.delivery import DeliveryContext
 from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
@@ -78,6 +80,24 @@ class Sweeper:
         active = await self._oms.count_active(tick.project_id, context)
         return active if isinstance(active, Outcome) else self._max_running - active
 
+    def _in_order(self, tick: Event, targets: Targets, context: DeliveryContext) -> Iterator[tuple[Target, list[Task]]]:
+        """The longest failed first; once half of the time is gone, what the list shows to be refused comes last.
+
+        Otherwise a task that can be started would wait for ever behind thousands that cannot.
+        """
+        half, last = context.remaining() / 2, []
+        for target in targets.items():
+            if context.remaining() < half and self._is_refused(tick, target[1]):
+                last.append(target)
+            else:
+                yield target
+        yield from last
+
+    def _is_refused(self, tick: Event, tasks: list[Task]) -> bool:
+        """Whether a rule refuses a failed task, as it was listed."""
+        said = decide_task(Case(tick._replace(intent=Intent.FAILED), tasks[0], self._policy))
+        return isinstance(said, Outcome) and said.kind is Kind.REFUSED
+
     async def _handle(
         self, tick: Event, targets: Targets, free: float, context: DeliveryContext, siblings: Siblings | None
     ) -> list[Handled]:
@@ -85,7 +105,7 @@ class Sweeper:
         handled: list[Handled] = []
         identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
         starts = taken = 0
-        for target, tasks in targets.items():
+        for target, tasks in self._in_order(tick, targets, context):
             if starts >= self._limit or taken >= free or context.remaining() < MIN_TIME_S:
                 break
             event = _event(tick, target, tasks, identity)
@@ -137,14 +157,19 @@ def _target(task: Task) -> Target:
     return ("task_id", task.id) if group_id is None else ("group_id", group_id)
 
 
+def request_for(target: Target, credentials: str, reason: str | None = None) -> RestartRequest:
+    """The request for a target that OMS listed. An id of a task may be longer there than a caller may give."""
+    name, value = target
+    task_id, group_id = (value, None) if name == "task_id" else (None, value)
+    return RestartRequest.model_construct(task_id=task_id, group_id=group_id, credentials=credentials, reason=reason)
+
+
 def _event(tick: Event, target: Target, tasks: list[Task], identity: tuple[str, ...]) -> Event:
     """A failed event about a target. The same tick makes the same event again, so a repetition starts nothing."""
-    name, value = target
-    asked = {name: value, "credentials": tick.request.credentials, "reason": tick.request.reason}
     return tick._replace(
-        request=RestartRequest.model_validate({key: given for key, given in asked.items() if given is not None}),
+        request=request_for(target, tick.request.credentials, tick.request.reason),
         intent=Intent.FAILED,
-        identity=(*identity, name, value),
+        identity=(*identity, *target),
         occurred_at=None,
         from_sweep=True,
         notice=why_no_notice(tasks),

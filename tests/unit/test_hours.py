@@ -1,5 +1,6 @@
 """RESTART_HOURS: the wall clock decides, on nights of 23 and 25 hours as on any other."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -153,6 +154,12 @@ def test_it_is_what_a_walk_minute_by_minute_finds(parts: list[Part], zone: str, 
         ("Mon-Fri 20:00-06:00", "must end with a time zone of IANA, like Asia/Shanghai"),
         (" ", "must end with a time zone of IANA, like Asia/Shanghai"),
         ("20:00-06:00 ../../etc/passwd", "must end with a time zone of IANA, like Asia/Shanghai"),
+        ("20:00-06:00 localtime", "must end with a time zone of IANA, like Asia/Shanghai"),
+        ("20:00-06:00 posixrules", "must end with a time zone of IANA, like Asia/Shanghai"),
+        ("20:00-06:00 Factory", "must end with a time zone of IANA, like Asia/Shanghai"),
+        ("20:00-06:00 right/Asia/Shanghai", "must end with a time zone of IANA, like Asia/Shanghai"),
+        ("20:00-06:00 posix/Asia/Shanghai", "must end with a time zone of IANA, like Asia/Shanghai"),
+        ("20:00-06:00 A" + 5000 * "/a", "must end with a time zone of IANA, like Asia/Shanghai"),
         ("20:00-06:00 Asia/Peking", "names a time zone that IANA does not have"),
         ("20:00-06:00 Asia", "names a time zone that IANA does not have"),
         ("UTC", "part 1 must be like 20:00-06:00 or Mon-Fri 20:00-06:00"),
@@ -172,3 +179,24 @@ def test_what_is_wrong_is_said_without_the_value(text: str, fault: str) -> None:
     with pytest.raises(ValueError) as error:
         parse_hours(text)
     assert str(error.value) == fault
+
+
+def test_any_number_of_parts_is_read_at_once() -> None:
+    began = time.process_time()
+    assert parse_hours(10_000 * "Mon-Sun 00:00-24:00," + "Fri 22:00-02:00 UTC").longest_pause_s == 0
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [
+        ("20:00-06:00 UTC", 14),
+        ("00:00-24:00 UTC", 0),
+        ("Mon-Fri 20:00-06:00, Sat-Sun 00:00-24:00 UTC", 20),
+        ("Sat-Sun 00:00-24:00 UTC", 5 * 24),
+        ("Sun 22:00-23:00 UTC", 7 * 24 - 1),
+        ("Sun 22:00-02:00 UTC", 7 * 24 - 4),
+    ],
+)
+def test_the_longest_pause_is_that_between_two_hours_of_the_week(text: str, hours: int) -> None:
+    assert parse_hours(text).longest_pause_s == hours * 3600

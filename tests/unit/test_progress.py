@@ -15,7 +15,7 @@ from restarter.decide.progress import (
     has_moved_with,
     key_worked_within,
     progress_since,
-    read_canary,
+    read_canaries,
     read_note,
     since_key_moved,
     since_last_moved,
@@ -195,13 +195,19 @@ groups = st.builds(TaskGroup, st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=Tr
 def test_the_note_of_a_canary_says_what_to_look_at(target: Task | TaskGroup, moved: bool) -> None:  # noqa: FBT001
     note = write_key_note(target, key_works=moved, counts=True)
     assert len(note) <= MAX_NOTE_LENGTH
-    assert read_canary(note) == Canary(target.id, isinstance(target, TaskGroup), target.counters)
-    assert read_canary(write_key_note(target, key_works=moved, counts=False)) is None
+    assert read_canaries((canary(1, note),)) == [Canary(target.id, isinstance(target, TaskGroup), target.counters)]
+    assert read_canaries((canary(1, write_key_note(target, key_works=moved, counts=False)),)) == []
+
+
+def test_the_first_and_the_newest_canary_are_looked_at() -> None:
+    made = tuple(canary(9 - number, f"+t{number};,,,") for number in range(4))
+    assert [one.target_id for one in read_canaries(made)] == ["0", "3"]
+    assert read_canaries(()) == []
 
 
 def test_a_group_whose_id_is_too_long_for_a_note_is_not_looked_at() -> None:
     note = write_key_note(TaskGroup("g" * 65, 5), key_works=False, counts=True)
-    assert (note, read_canary(note)) == ("+", None)
+    assert (note, read_canaries((canary(1, note),))) == ("+", [])
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,9 @@ def test_the_regions_are_those_of_the_official_sdk() -> None:
     assert len(REGIONS) == 21
 
 
+SWEEPING = {"RESTART_SWEEP": "on", "RESTART_LEDGER": "redis://127.0.0.1:9/0"}
+
+
 def faults(environment: pytest.MonkeyPatch, **changes: str | None) -> list[str]:
     """The faults of the example with changes; None takes a setting away."""
     for name, value in changes.items():
@@ -116,6 +119,18 @@ BAD: list[tuple[dict[str, str | None], str]] = [
     ({"OMS_TIMEOUT": "nan"}, "OMS_TIMEOUT: must be a finite number"),
     ({"OMS_TIMEOUT": "soon"}, "OMS_TIMEOUT: must be a number"),
     ({"RESTART_HOURS": "20:00-06:00 UTC"}, "RESTART_HOURS: needs RESTART_SWEEP=on, which finds what failed outside"),
+    (
+        {"RESTART_HOURS": "20:00-06:00 UTC", "RESTART_SWEEP": "off"},
+        "RESTART_HOURS: needs RESTART_SWEEP=on, which finds what failed outside",
+    ),
+    (
+        {**SWEEPING, "RESTART_HOURS": "Sat-Sun 00:00-24:00 UTC"},
+        "RESTART_SWEEP_AGE: must be an hour longer than the longest time outside RESTART_HOURS",
+    ),
+    (
+        {**SWEEPING, "RESTART_HOURS": "22:00-06:00 UTC", "RESTART_SWEEP_AGE": "16h"},
+        "RESTART_SWEEP_AGE: must be an hour longer than the longest time outside RESTART_HOURS",
+    ),
     ({"RESTART_HOURS": "20:00-06:00 Asia/Peking"}, "RESTART_HOURS: names a time zone that IANA does not have"),
     ({"RESTART_HOURS": "20:00-06:00"}, "RESTART_HOURS: must end with a time zone of IANA, like Asia/Shanghai"),
     ({"RESTART_MAX_RUNNING": "0"}, "RESTART_MAX_RUNNING: must be at least 1"),

@@ -149,6 +149,21 @@ def test_a_reservation_whose_answer_was_lost_is_taken_back(make_simulated: Make)
     assert said(world.deliver("f")[1]) == "started"
 
 
+def test_whoever_is_outrun_at_the_storage_key_has_reserved_nothing(make_simulated: Make) -> None:
+    """Of many tasks with one key at once, all but one are."""
+    world = make_simulated(restart_backoff=0)
+    world.task |= {"error_reason": {"error_code": "TRF.0151"}}
+    notes = []
+
+    async def outrun(*arguments: Any) -> bool:
+        notes.append(arguments[-1])
+        return False
+
+    world.application.ledger.reserve = outrun  # type: ignore[method-assign,assignment]
+    assert said(world.deliver("e")[1]) == "deferred in_progress"
+    assert {note[:2] for note in notes} == {"+t"}
+
+
 def test_an_instance_that_was_frozen_starts_nothing_late(make_simulated: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing after its deadline: its monotonic clock stopped; by the wall clock its claim has long expired."""
     world = make_simulated()

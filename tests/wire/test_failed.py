@@ -175,6 +175,29 @@ def test_a_task_is_read_once(oms: Oms) -> None:
     assert oms.calls == ["GET tasks"]
 
 
+def test_a_task_with_a_longer_id_than_a_caller_may_give_is_listed(oms: Oms) -> None:
+    oms.tasks = [row(1), row(10**18)]
+    assert sorted(one["task_id"] for one in listed()) == ["1", str(10**18)]
+
+
+def test_the_size_of_what_a_restart_touches_is_shown(oms: Oms, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("COLUMNS", "200")
+    overwrites: dict[str, Any] = {"object_overwrite_mode": "FULL_OVERWRITE"}
+    record = {"result": True, "list_file_key": "oms/list", "error_code": None}
+    oms.tasks = [
+        row(1, total_size=2 * 10**12),
+        row(2, total_size=5 * 10**9, **overwrites),
+        row(3, total_size=7, failed_object_record=record, **overwrites),
+    ]
+    sizes = {one["task_id"]: one.get("total_size") for one in listed()}
+    assert sizes == {"1": 2 * 10**12, "2": 5 * 10**9, "3": None}
+    text = run().stdout
+    assert "starts it, all objects (2.0 TB)" in text
+    assert "refused full_overwrite (5.0 GB)" in text
+    assert "starts it, failed only" in text
+    assert ", 2.0 TB in all objects; an event now: " in text
+
+
 def test_the_summary_by_cause(oms: Oms, environment: pytest.MonkeyPatch) -> None:
     """The most frequent cause first, and in each the task that failed first."""
     environment.setenv("COLUMNS", "200")

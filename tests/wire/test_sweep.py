@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,6 +42,8 @@ class World:
         self.start_takes = timedelta()
         self.tasks: dict[int, dict[str, Any]] = {}
         self.rows: list[Any] | None = None
+        self.look_s = 0.0
+        """How long each look takes."""
         self.answers: dict[str, httpx.Response] = {}
         self.calls: list[str] = []
         self.settings = settings(**{"restart_ledger": REDIS, "restart_sweep": "on"} | changes)
@@ -65,6 +68,7 @@ class World:
             self.tasks[int(number)]["status"] = 2
             self.now += self.start_takes
             return httpx.Response(200)
+        time.sleep(self.look_s)
         return httpx.Response(200, json=self.tasks[int(number)])
 
     def _page(self, status: int, offset: int, limit: int) -> httpx.Response:
@@ -201,6 +205,29 @@ def test_one_expired_key_is_one_incident_until_there_is_a_new_one(make_world: Ca
     assert world.started() == ["1"]
 
 
+def test_a_task_that_can_be_started_does_not_wait_behind_those_that_cannot(make_world: Callable[..., World]) -> None:
+    """With thousands of those before it no sweep would get there."""
+    world = make_world(restart_deadline=2.5)
+    full: dict[str, Any] = {"error_reason": {"error_code": "TRF.0055", "error_msg": ""}}
+    world.tasks = {n: task(n, hours=40 - n, **full) for n in range(1, 30)} | {30: task(30, hours=1)}
+    world.look_s = 0.1
+    world.sweep()
+    assert [one.get("task_id") for one in world.written][:3] == ["1", "2", "3"]
+    assert world.started() == ["30"]
+    assert world.summary["left"] > 1
+
+
+def test_a_dry_run_leaves_the_first_error_to_a_real_one(make_world: Callable[..., World]) -> None:
+    world = make_world(restart_dry_run=True)
+    world.tasks = {1: task(1, error_reason={"error_code": "TRF.0055", "error_msg": ""})}
+    severities = []
+    for dry_run in (True, False, False):
+        world.settings = world.settings.model_copy(update={"restart_dry_run": dry_run})
+        world.sweep()
+        severities.append(world.written[0]["severity"])
+    assert severities == ["ERROR", "ERROR", "INFO"]
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -264,6 +291,71 @@ def test_a_task_that_moved_with_a_key_clears_it(make_world: Callable[..., World]
     world.tasks[1] |= {"successful_num": 5, "error_reason": {"error_code": "TRF.0001", "error_msg": ""}}
     world.sweep("moved")
     assert world.started() == ["1", "2", "3"]
+
+
+def test_starts_that_a_working_key_leaves_free_are_not_recorded_under_it(make_world: Callable[..., World]) -> None:
+    """A ledger in a bucket reads each record of a key by itself, and a key that works starts any number of tasks."""
+    refused = {"error_code": "TRF.0151", "error_msg": ""}
+    world = make_world(restart_sweep_limit=100)
+    world.tasks = {1: task(1, error_reason=refused)}
+    world.sweep("first")
+    world.tasks[1]["status"] = 5
+    world.tasks |= {n: task(n, error_reason=refused) for n in range(2, 52)}
+    world.now += timedelta(seconds=30)
+    notes, reserve = [], world.application.ledger.reserve
+
+    async def noted(*arguments: Any) -> bool:
+        notes.append(arguments[-1])
+        return await reserve(*arguments)
+
+    world.application.ledger.reserve = noted  # type: ignore[method-assign,assignment]
+    world.sweep("second")
+    assert len(world.started()) == 50
+    assert [note for note in notes if "+" in note] == ["moved+t2;,,,"]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_while_a_canary_cannot_be_read_nobody_knows_that_the_key_fails(
+    status: int, make_world: Callable[..., World]
+) -> None:
+    """The budget of the key is used up, and OMS does not say whether a task moved with it."""
+    refused = {"error_code": "TRF.0151", "error_msg": ""}
+    world = make_world(restart_budget="1/24h")
+    world.tasks = {1: task(1, error_reason=refused)}
+    world.sweep("a")
+    world.tasks[2] = task(2, error_reason=refused)
+    world.now += timedelta(hours=1)
+    world.answers["GET 1"] = httpx.Response(status)
+    world.sweep("b")
+    assert (world.started(), [one["outcome"] for one in world.written]) == ([], ["swept"])
+    world.answers["GET 1"] = httpx.Response(404, json={"error_code": "OMS.1009"})
+    world.sweep("c")
+    assert [one.get("reason") for one in world.written] == ["storage_key", None]
+
+
+def test_the_newest_canary_shows_that_a_key_works_too(make_world: Callable[..., World]) -> None:
+    """The first one fails for reasons of its own, as where its bucket is closed to the key."""
+    refused = {"error_code": "TRF.0151", "error_msg": ""}
+    world = make_world(restart_budget="3/24h", restart_sweep_limit=1)
+    started = []
+    for number in range(1, 6):
+        world.tasks[number] = task(number, error_reason=refused)
+        world.sweep(f"tick {number}")
+        started += world.started()
+        world.tasks[number]["status"] = 3 if number == 1 else 5
+        world.now += timedelta(hours=1)
+    assert started == ["1", "2", "3", "4", "5"]
+
+
+@pytest.mark.parametrize("number", [10**15, 10**19 - 1])
+def test_a_task_with_a_longer_id_than_a_caller_may_give_is_started(
+    number: int, make_world: Callable[..., World]
+) -> None:
+    """OMS's ids are integers of 64 bits."""
+    world = make_world()
+    world.tasks = {number: task(1, id=number), 2: task(2)}
+    assert world.sweep("tick").status == 200
+    assert sorted(world.started()) == sorted([str(number), "2"])
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(3, "refused"), (5, "nothing_to_do"), (2, "already_running")])
@@ -474,8 +566,8 @@ def test_nothing_is_counted_when_there_is_nothing_to_start(
 
 def test_outside_the_hours_all_that_it_saw_is_held_back(make_world: Callable[..., World]) -> None:
     """Nothing is looked at. The first sweep within the hours starts the tasks."""
-    world = make_world(restart_hours="Sun-Mon 12:00-13:00 Asia/Shanghai")
-    world.tasks = {1: task(1), 2: task(2), 3: task(3, hours=100)}
+    world = make_world(restart_hours="Sun-Mon 12:00-13:00 Asia/Shanghai", restart_sweep_age="7d")
+    world.tasks = {1: task(1), 2: task(2), 3: task(3, hours=200)}
     assert world.sweep("a").status == 200
     assert (world.calls, world.counts()) == (["list"], (3, 1, 0, 0, 2, 0))
     (summary,) = world.written

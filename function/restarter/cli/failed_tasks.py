@@ -18,7 +18,7 @@ from restarter.ledger import Ledger, Stores, open_ledger
 from restarter.ledger.read_only import ReadOnlyLedger
 from restarter.model.delivery import DeliveryContext, utc_now
 from restarter.model.outcome import Kind, Outcome, SweepCounts
-from restarter.model.request import Event, Intent, RestartRequest
+from restarter.model.request import Event, Intent
 from restarter.model.task import Task
 from restarter.model.text import Text
 from restarter.oms.client import Oms
@@ -30,7 +30,7 @@ from restarter.reporting.reasons import next_hour, rule_behind
 from restarter.reporting.redaction import Mask
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
-from restarter.sweep import Target, select
+from restarter.sweep import Target, request_for, select
 from restarter.telemetry.observer import NoObserver
 
 LIST_TIMEOUT_S = 120.0  # for all pages of the list
@@ -183,13 +183,12 @@ class Operator:
 
     async def _row(self, restarter: Restarter, target: Target, tasks: list[Task]) -> FailedTarget:
         """What an event would do to a target; it has an id, because budget and backoff need one."""
-        name, value = target
         event = Event(
-            request=RestartRequest.model_validate({name: value, "credentials": self._wanted.credentials}),
+            request=request_for(target, self._wanted.credentials),
             dialect="direct",
             intent=Intent.FAILED,
             project_id=self._wanted.project_id,
-            identity=("operator", name, value),
+            identity=("operator", *target),
         )
         async with self._at_once:
             outcome = await restarter.restart(event, DeliveryContext.lasting(self._settings.restart_deadline))

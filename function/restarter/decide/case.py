@@ -37,7 +37,7 @@ class Case(NamedTuple, Generic[Target_co]):
     of_key: tuple[Restart, ...] = ()
     """Those that count against the storage key of the request, where the failure is about it."""
     canary_runs: bool = False
-    """The target of the first of them waits or runs, and has not moved yet."""
+    """The target of the first or the newest of them waits or runs, and has not moved yet, or cannot be read."""
 
     @property
     def by_event(self) -> bool:

@@ -72,7 +72,7 @@ def has_moved_with(fingerprint: str, restarts: tuple[Restart, ...], now: Counter
 
 
 class Canary(NamedTuple):
-    """The first target that was started with a storage key, and what OMS counted of it then.
+    """A target that was started with a storage key, and what OMS counted of it then.
 
     Whether it moves shows whether the key works, so others need not fail to learn that.
     """
@@ -94,10 +94,11 @@ def write_key_note(target: Task | TaskGroup, *, key_works: bool, counts: bool) -
     return (MOVED if key_works else "") + (f"+{canary}" if counts else "")
 
 
-def read_canary(note: str) -> Canary | None:
-    """What the restart of a key's note started; None where that is not known."""
-    found = KEY_NOTE(note)
-    return Canary(found[2], found[1] == "g", read_note(found[3]).counters) if found else None
+def read_canaries(restarts: tuple[Restart, ...]) -> list[Canary]:
+    """What the first and the newest of a key's restarts started, as far as that is known."""
+    notes = dict.fromkeys(one.note for one in (*restarts[:1], *restarts[-1:]))
+    found = filter(None, map(KEY_NOTE, notes))
+    return [Canary(one[2], one[1] == "g", read_note(one[3]).counters) for one in found]
 
 
 def since_key_moved(restarts: tuple[Restart, ...]) -> tuple[Restart, ...]:

@@ -12,7 +12,10 @@ DAY_MIN = 24 * 60
 WEEK_MIN = len(DAYS) * DAY_MIN
 TIME = r"([0-9]{2}):([0-9]{2})"
 PART = re.compile(rf"(?:([a-z]{{1,9}})(?:-([a-z]{{1,9}}))? +)?{TIME}-{TIME}", re.IGNORECASE).fullmatch
-ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*").fullmatch
+# Some hosts have further ones, each with a meaning of its own there.
+ZONE = re.compile(
+    r"(?!(?:localtime|posixrules|Factory)\Z|(?:posix|right)/)[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z0-9_+-]{1,31}){0,2}"
+).fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,11 @@ class Hours:
     week: bytes = field(repr=False)
     """A byte for each minute since Monday 00:00: 1 where it is among the hours, else 0."""
     zone: ZoneInfo
+
+    @property
+    def longest_pause_s(self) -> int:
+        """Seconds of the longest time without an hour, as the clocks on the walls count it."""
+        return 60 * max(map(len, (self.week + self.week).split(b"\1")))
 
     def is_open(self, at: datetime) -> bool:
         """Whether a moment is among the hours. An hour that the clocks show twice is among them twice."""
@@ -59,12 +67,12 @@ def parse_hours(text: str) -> Hours:
     parts, _, name = text.strip().rpartition(" ")
     if not ZONE(name):
         raise ValueError("must end with a time zone of IANA, like Asia/Shanghai")
-    week = bytearray(WEEK_MIN)
+    fortnight = bytearray(2 * WEEK_MIN)
     for number, part in enumerate(parts.split(","), 1):
         for begin, minutes in _parse_part(part.strip(), number):
-            for minute in range(begin, begin + minutes):
-                week[minute % WEEK_MIN] = 1
-    return Hours(bytes(week), _zone(name))
+            fortnight[begin : begin + minutes] = b"\1" * minutes
+    week = bytes(map(max, fortnight[:WEEK_MIN], fortnight[WEEK_MIN:]))
+    return Hours(week, _zone(name))
 
 
 def _parse_part(part: str, number: int) -> Iterator[tuple[int, int]]:

@@ -239,6 +239,8 @@ class Settings(BaseSettings, CheckedTogether):
             yield "restart_sweep", "needs a shared ledger; set RESTART_LEDGER to another than memory://"
         if self.restart_hours is not None and "restart_sweep" not in given:
             yield "restart_hours", "needs RESTART_SWEEP=on, which finds what failed outside the hours"
+        elif self.restart_hours is not None and self.restart_sweep_age < self.restart_hours.longest_pause_s + 3600:
+            yield "restart_sweep_age", "must be an hour longer than the longest time outside RESTART_HOURS"
 
     def access_key(self) -> AccessKey | None:
         """The key that signs requests; None where requests carry a token, or the platform lends a key."""
