@@ -43,7 +43,7 @@ def test_a_task_that_moves_nothing_is_stopped_by_the_budget(played: dict[str, An
 
 def test_one_expired_key_makes_few_starts_and_a_new_one_makes_all_go_on(played: dict[str, Any]) -> None:
     night = played["keyed"]
-    assert 0 < night.figures().vain <= 3 * BUDGET
+    assert 0 < night.figures().vain <= TASKS * BUDGET // 2  # of each task's budget; at such a speed a pause is short
     go_on = {run["task_id"] for run in night.runs if run["status"] == SUCCEEDED or run["began"] >= NIGHTS["SIX"]}
     assert len(go_on) >= TASKS * 3 // 4
 
