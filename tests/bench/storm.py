@@ -48,6 +48,7 @@ ANSWER_WITHIN = 10.0  # seconds that the sender waits
 AGAIN_AFTER = 2.0  # seconds after which it tries again where nobody answered
 KEPT = 3_000  # deliveries after which the call log is read; it keeps 20,000 calls, and a delivery makes up to three
 SWEEP_LIMIT = 50  # starts of one sweep
+KILLED_WITHIN_S = 5.0  # after a third of the events
 SWEEP_EVERY = 1.5  # seconds between sweeps while events come
 SETTLED = ("swept", "started", "already_running", "nothing_to_do", "duplicate")
 
@@ -165,6 +166,8 @@ class Sender:
 
     def __init__(self, client: httpx.AsyncClient, addresses: list[str], plan: Plan) -> None:
         self.sent: dict[str, Sent] = {}
+        self.under_way: Counter[int] = Counter()
+        """Deliveries by instance."""
         self.third = asyncio.Event()
         self._to_come = plan.events // 3
         self._client = client
@@ -197,10 +200,13 @@ class Sender:
         sent = self.sent[trace] = Sent(parcel.event, parcel.again, parcel.task is None)
         started_at = time.monotonic()
         headers = {"traceparent": f"00-{trace}-{1:016x}-01"}
+        self.under_way[parcel.where] += 1
         try:
             reply = await self._client.post(self._addresses[parcel.where], content=parcel.content(), headers=headers)
         except httpx.TransportError:
             return AGAIN_AFTER
+        finally:
+            self.under_way[parcel.where] -= 1
         sent.status = parcel.status = reply.status_code
         sent.seconds = time.monotonic() - started_at
         return float(reply.headers.get("retry-after", AGAIN_AFTER)) if reply.status_code >= 500 else None
@@ -360,6 +366,10 @@ class Storm:
     async def _kill_one(self, sender: Sender) -> None:
         """As its machine goes, in the middle; the platform starts another at the same address."""
         await sender.third.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(KILLED_WITHIN_S):  # with a delivery under way, and not between two
+                while not sender.under_way[0]:
+                    await asyncio.sleep(0.001)
         killed = self._functions[0]
         await asyncio.to_thread(killed.kill)
         port = int(killed.url.rpartition(":")[2])
