@@ -166,8 +166,9 @@ class Sender:
 
     def __init__(self, client: httpx.AsyncClient, addresses: list[str], plan: Plan) -> None:
         self.sent: dict[str, Sent] = {}
-        self.under_way: Counter[int] = Counter()
-        """Deliveries by instance."""
+        self._at_first = 0
+        self.first_is_busy = asyncio.Event()
+        """A delivery to the first instance is under way."""
         self.third = asyncio.Event()
         self._to_come = plan.events // 3
         self._client = client
@@ -200,16 +201,20 @@ class Sender:
         sent = self.sent[trace] = Sent(parcel.event, parcel.again, parcel.task is None)
         started_at = time.monotonic()
         headers = {"traceparent": f"00-{trace}-{1:016x}-01"}
-        self.under_way[parcel.where] += 1
+        self._count(parcel.where, 1)
         try:
             reply = await self._client.post(self._addresses[parcel.where], content=parcel.content(), headers=headers)
         except httpx.TransportError:
             return AGAIN_AFTER
         finally:
-            self.under_way[parcel.where] -= 1
+            self._count(parcel.where, -1)
         sent.status = parcel.status = reply.status_code
         sent.seconds = time.monotonic() - started_at
         return float(reply.headers.get("retry-after", AGAIN_AFTER)) if reply.status_code >= 500 else None
+
+    def _count(self, where: int, change: int) -> None:
+        self._at_first += change if where == 0 else 0
+        (self.first_is_busy.set if self._at_first else self.first_is_busy.clear)()
 
 
 @dataclass
@@ -367,9 +372,7 @@ class Storm:
         """As its machine goes, in the middle; the platform starts another at the same address."""
         await sender.third.wait()
         with suppress(TimeoutError):
-            async with asyncio.timeout(KILLED_WITHIN_S):  # with a delivery under way, and not between two
-                while not sender.under_way[0]:
-                    await asyncio.sleep(0.001)
+            await asyncio.wait_for(sender.first_is_busy.wait(), KILLED_WITHIN_S)  # not between two deliveries
         killed = self._functions[0]
         await asyncio.to_thread(killed.kill)
         port = int(killed.url.rpartition(":")[2])
