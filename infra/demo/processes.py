@@ -6,6 +6,7 @@ The demo, the playground, the bench and the tests on real processes start the fu
 import json
 import os
 import queue
+import secrets
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -156,10 +157,11 @@ def run_python(arguments: Sequence[str], settings: Mapping[str, str]) -> "subpro
 
 
 def free_port() -> int:
-    """A port on which nobody listens now."""
-    with socket.create_server((LOOPBACK, 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
+    """A port on which nobody listens now, below those that systems give to connections: none takes it meanwhile."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with suppress(OSError), socket.create_server((LOOPBACK, port)):
+            return port
 
 
 def _read(process: "subprocess.Popen[str]") -> str:

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from processes import free_port
 from restarter.http.dial import dial
 from restarter.http.pool import NOT_SENT, ConnectionPool, may_have_been_sent, tls_context
 from restarter.http.response_parser import MAX_INFORMATIONAL
@@ -177,13 +178,6 @@ async def pooling(
         yield pool
     finally:
         await pool.aclose()
-
-
-def free_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port: int = unused.getsockname()[1]
-        return port
 
 
 def certificate(folder: Path, name: str, *, days: int = 1) -> tuple[ssl.SSLContext, ssl.SSLContext]:
