@@ -15,7 +15,9 @@ from typing import Any
 import hypothesis
 import pytest
 
+import child_processes
 import restarter
+import warm_start
 from example import ENVIRONMENT
 
 # A slow example shows that the machine is busy, and nothing about the code.
@@ -79,6 +81,15 @@ def nothing_measured() -> Iterator[None]:
     finally:
         sys.settrace(tracing[0])
         threading.settrace(tracing[1])
+
+
+def pytest_configure() -> None:
+    """Processes that tests start themselves are forked; those that the playground and the demo start are not."""
+    child_processes.starter = warm_start.start
+
+
+def pytest_unconfigure() -> None:
+    warm_start.end()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,7 +5,7 @@ import queue
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +17,9 @@ INHERITED = ("PATH", "TZ", "LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTON
 Lines = queue.Queue[str]
 # Where a process writes: a file, a queue that gets its lines, or where this process writes.
 Target = IO[Any] | Lines | None
+
+starter: Callable[..., "subprocess.Popen[str]"] = subprocess.Popen
+"""How `started` starts a process; tests have one that is cheaper."""
 
 
 @contextmanager
@@ -32,7 +35,7 @@ def started(
 
     In a group of its own it does not hear the terminal's Ctrl-C, and its workers can be ended with it.
     """
-    with subprocess.Popen(  # noqa: S603
+    with starter(
         command,
         env=child_environment(**environment),
         cwd=folder,
