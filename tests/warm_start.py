@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -80,7 +81,11 @@ class Forked(subprocess.Popen[str]):
             null = stack.enter_context(Path(os.devnull).open("r+b"))
             self.stdout, out = _stream(options, "stdout", 1, null, stack)
             self.stderr, err = _stream(options, "stderr", 2, null, stack)
-            order = {"command": [*command], "environment": {**options["env"]}, "folder": str(options["cwd"] or Path.cwd())}
+            order = {
+                "command": [*command],
+                "environment": {**options["env"]},
+                "folder": str(options["cwd"] or Path.cwd()),
+            }
             self.pid = template.fork(order, [null.fileno(), out, err, status])
 
     def poll(self) -> int | None:
@@ -117,6 +122,7 @@ def _stream(
 
 
 _templates: dict[int, Template] = {}
+_one_at_a_time = threading.Lock()
 
 
 def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[str]":
@@ -128,8 +134,10 @@ def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[str]":
     )
     if is_cold or sys.platform != "linux" or not is_script(command):
         return subprocess.Popen(command, **options)  # noqa: S603
-    template = _templates.get(os.getpid()) or _templates.setdefault(os.getpid(), Template())
-    return Forked(template, command, options)
+    with _one_at_a_time:
+        if os.getpid() not in _templates:
+            _templates[os.getpid()] = Template()
+        return Forked(_templates[os.getpid()], command, options)
 
 
 def end() -> None:
