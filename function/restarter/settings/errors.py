@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-# What pydantic finds, as sentences; the checks of settings/types.py say their own.
+# What pydantic finds, as sentences; a check of settings/types.py says its own.
 SENTENCES = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
@@ -24,6 +24,7 @@ SENTENCES = {
     "string_too_long": "may have {max_length} characters; it has more",
     "too_long": "may have {max_length} characters; it has {actual_length}",
     "too_short": "must not be empty",
+    "value_error": "{error}",
 }
 Fault = tuple[str, str]
 """The name of a field, and what is wrong with it."""
