@@ -218,8 +218,9 @@ def test_every_object_of_obs_expires(obs: str, simulator: Simulator) -> None:
         assert {days[name] for name in days if name.startswith("t/") and not name.endswith("/h")} == {35}
         simulator.set_clock({"forward": 30 * DAY})
         assert len((await ledger.history(KEYS, 31 * DAY)).restarts) == 1
-        simulator.set_clock({"forward": 10 * DAY})
-        assert (await ledger.history(KEYS, 31 * DAY)).restarts == ()
+        for days_later in (8, 4):  # the number of the restart is still known, and is not
+            simulator.set_clock({"forward": days_later * DAY})
+            assert (await ledger.history(KEYS, 31 * DAY)).restarts == ()
         simulator.objects()
 
     run(open_obs(obs), steps)

@@ -13,7 +13,7 @@ from pydantic_settings import SettingsError as SourceError
 from restarter.model.delivery import AccessKey
 from restarter.settings import types
 from restarter.settings.errors import CheckedTogether, Fault, SettingsError, messages_of
-from restarter.settings.files import Environment, SecretFiles, Unreadable
+from restarter.settings.files import Environment, SecretFiles
 from restarter.settings.ledger_address import MemoryAddress
 from restarter.settings.likenesses import likenesses
 
@@ -245,8 +245,6 @@ def load(kind: type[Settings] = Settings) -> Settings:
         return kind()
     except ValidationError as error:
         raise SettingsError([*messages_of(error), *misspelt_names()]) from None
-    except Unreadable as error:
-        raise SettingsError(f"{name}: its file cannot be read as text" for name in error.names) from None
     except (SourceError, OSError, ValueError) as error:  # what a source cannot even read
         raise SettingsError([f"SECRETS_DIR, OMS_PROFILES: {type(error).__name__}: cannot be read"]) from None
 
