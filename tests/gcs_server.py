@@ -107,7 +107,7 @@ class MovedClock:
         url = request.path + (f"?{request.query}" if request.query else "")
         answer = await asyncio.to_thread(self._asked, request.method, url, request.body, headers)
         body = self._moved(request.method, answer)
-        kept = {name: value for name, value in answer.headers.items() if name in ("content-type", "x-goog-generation")}
+        kept = {name: value for name, value in answer.headers.items() if name == "content-type"}
         kept |= {"date": formatdate(self._clock(), usegmt=True), "content-length": str(len(body))}
         raw = [(name.encode(), value.encode()) for name, value in kept.items()]
         await send({"type": "http.response.start", "status": answer.status_code, "headers": raw})

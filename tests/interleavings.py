@@ -30,6 +30,10 @@ class Steps:
     async def put(self, name: str, value: str, days: int) -> float:
         return float(await step("put", name, value))
 
+    async def create(self, name: str, value: str) -> float | None:
+        written_at = await step("create", name, value)
+        return None if written_at is None else float(written_at)
+
     async def get(self, name: str) -> Read:
         return Read(*await step("get", name))
 
@@ -127,6 +131,13 @@ class Explorer:
                 for put in {each for each in state.writing if each and each[0] == name}:
                     for seen in (put[1], "a part"):
                         yield self._answered(state, who, (seen, state.clock, state.clock))
+            case ("create", name, _) if name in dict(state.objects):
+                yield self._answered(state, who, None)
+            case ("create", name, value):
+                done = self._written(state, (name, value))
+                yield self._answered(done, who, state.clock)
+                if state.lost:
+                    yield self._answered(done, who, LOST)._replace(lost=state.lost - 1)
             case ("put", name, value):
                 put = (name, value)
                 if self.overlapping and state.writing[who] is None:

@@ -12,7 +12,7 @@ resource "google_storage_bucket" "ledger" {
   lifecycle_rule {
     condition {
       age            = 8
-      matches_prefix = [for kind in ["e", "r", "s"] : "${var.name}/${kind}/"]
+      matches_prefix = ["${var.name}/e/"]
     }
 
     action {
@@ -23,7 +23,7 @@ resource "google_storage_bucket" "ledger" {
   lifecycle_rule {
     condition {
       age            = 35
-      matches_prefix = [for kind in ["c", "m", "t"] : "${var.name}/${kind}/"]
+      matches_prefix = ["${var.name}/m/", "${var.name}/t/"]
     }
 
     action {

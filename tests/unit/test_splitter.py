@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from interleavings import Explorer, Steps, step
-from restarter.ledger import Claim, Claimed, EventKey, History, LedgerError, LedgerKeys, obs
-from restarter.ledger.obs import ObsLedger
+from restarter.ledger import Claim, Claimed, EventKey, History, LedgerError, LedgerKeys, bucket_ledger
+from restarter.ledger.bucket_ledger import BucketLedger
 from restarter.ledger.splitter import Store, split
 
 Contend = Callable[[Store, str], Coroutine[Any, Any, bool]]
@@ -98,12 +98,12 @@ def tokens(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     def begin(who: int) -> None:
         numbers[:] = who, count()
 
-    monkeypatch.setattr(obs, "new_token", lambda: f"{numbers[0]}.{next(numbers[1])}")
+    monkeypatch.setattr(bucket_ledger, "new_token", lambda: f"{numbers[0]}.{next(numbers[1])}")
     return begin
 
 
 def claims(
-    tokens: Callable[[int], None], *ends: str, ledger: type[ObsLedger] = ObsLedger
+    tokens: Callable[[int], None], *ends: str, ledger: type[BucketLedger] = BucketLedger
 ) -> Callable[[int], Coroutine[Any, Any, Claim]]:
     """Deliveries that claim one event, hold it for a step, and end as said."""
 
@@ -148,7 +148,14 @@ def settled_in_time(explorer: Explorer, state: Any, who: int) -> bool:
     return bool(settled_at == next(answer for answer in reversed(before) if isinstance(answer, float)))
 
 
-class LooksOnce(ObsLedger):
+class Creates(BucketLedger):
+    """As in Cloud Storage, which creates an object for one alone."""
+
+    def __init__(self, store: Steps) -> None:
+        super().__init__(store, store.create)
+
+
+class LooksOnce(BucketLedger):
     """As if a claim did not look again, after a round that has expired, whether its holder has settled the event."""
 
     looked = False
@@ -158,9 +165,9 @@ class LooksOnce(ObsLedger):
         return found
 
 
-@pytest.mark.parametrize(("ledger", "most"), [(ObsLedger, 0), (LooksOnce, 1)])
+@pytest.mark.parametrize(("ledger", "most"), [(BucketLedger, 0), (Creates, 0), (LooksOnce, 1)])
 def test_an_event_is_never_held_twice_nor_after_it_was_settled(
-    tokens: Callable[[int], None], ledger: type[ObsLedger], most: int
+    tokens: Callable[[int], None], ledger: type[BucketLedger], most: int
 ) -> None:
     """A claim may expire at any moment."""
     explorer = Explorer(claims(tokens, "settle", "release", ledger=ledger), 2, jump_s=SECONDS + 1)
@@ -183,21 +190,24 @@ def test_whoever_finds_an_event_settled_is_told_so(tokens: Callable[[int], None]
     assert told
 
 
-def reservations(tokens: Callable[[int], None]) -> Callable[[int], Coroutine[Any, Any, bool]]:
+def reservations(
+    tokens: Callable[[int], None], ledger: type[BucketLedger]
+) -> Callable[[int], Coroutine[Any, Any, bool]]:
     def make(who: int) -> Coroutine[Any, Any, bool]:
         tokens(who)
         keys = LedgerKeys(f"event {who}", "task")
-        return ObsLedger(Steps()).reserve(keys, History((), ""), 3600, f"attempt {who}")
+        return ledger(Steps()).reserve(keys, History((), ""), 3600, f"attempt {who}")
 
     return make
 
 
+@pytest.mark.parametrize("ledger", [BucketLedger, Creates])
 @pytest.mark.parametrize(("number", "losing"), [(2, 1), (3, 0)])
 def test_of_reservations_by_one_history_at_most_one_is_taken(
-    tokens: Callable[[int], None], number: int, losing: int
+    tokens: Callable[[int], None], number: int, losing: int, ledger: type[BucketLedger]
 ) -> None:
     """It counts from then on."""
-    explorer = Explorer(reservations(tokens), number, losing=losing)
+    explorer = Explorer(reservations(tokens, ledger), number, losing=losing)
     most = 0
     for state in explorer.states():
         taken = sum(explorer.results(state))

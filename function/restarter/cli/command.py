@@ -227,11 +227,9 @@ def _check_credentials(settings: "Settings", name: str, *, to_start: bool) -> No
 
 def _seconds(since: str) -> float:
     """The seconds of --since."""
-    from pydantic_core import PydanticCustomError  # noqa: PLC0415  # as above
-
     from restarter.settings.types import parse_duration  # noqa: PLC0415  # as above
 
     try:
         return parse_duration(since, MAX_DAYS)
-    except PydanticCustomError as error:
-        raise click.BadParameter(error.message(), param_hint="--since") from None
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--since") from None

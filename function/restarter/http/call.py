@@ -64,8 +64,6 @@ class Answer:
     """The header Date as it came, not checked: the server's clock."""
     last_modified: str | None = field(default=None, repr=False)
     """The header Last-Modified as it came, not checked."""
-    generation: str | None = None
-    """Of an object in Cloud Storage: digits."""
 
     @property
     def document(self) -> Any:

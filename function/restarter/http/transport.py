@@ -14,7 +14,7 @@ from restarter.http.pool import NOT_SENT, ConnectionPool, may_have_been_sent
 from restarter.model.outcome import Reason
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024  # a task with the keys of thousands of objects
-KEPT_HEADERS = (b"x-request-id", b"x-subject-token", b"date", b"last-modified", b"x-goog-generation")
+KEPT_HEADERS = (b"x-request-id", b"x-subject-token", b"date", b"last-modified")
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_CONNECTIONS = 480
 
@@ -110,7 +110,7 @@ def _stream(response: httpx.Response) -> httpx.AsyncByteStream:
 
 def _answer(response: httpx.Response, body: bytes | None) -> Answer:
     headers = {name.lower(): value for name, value in response.headers.raw}
-    request_id, token, date, modified, generation = [headers.get(name, b"").decode("latin-1") for name in KEPT_HEADERS]
+    request_id, token, date, modified = [headers.get(name, b"").decode("latin-1") for name in KEPT_HEADERS]
     return Answer(
         response.status_code,
         body,
@@ -118,7 +118,6 @@ def _answer(response: httpx.Response, body: bytes | None) -> Answer:
         SecretStr(token) if PRINTABLE.fullmatch(token) else None,
         date or None,
         modified or None,
-        generation if generation.isdecimal() else None,
     )
 
 

@@ -1,21 +1,21 @@
 """Objects in a bucket of Cloud Storage, by its JSON API over the function's own transport.
 
-Objects are written as multipart, with the name, small fields and the content in one request, and only where the name
-still has the generation that is expected: https://cloud.google.com/storage/docs/request-preconditions («412»).
+A text is kept in the metadata of an empty object, so one read gives it together with its time. An object is created by
+one alone: https://cloud.google.com/storage/docs/request-preconditions («ifGenerationMatch» of 0, «412»).
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import quote
 
 from pydantic_core import to_json
 
 from restarter.http.call import PRINTABLE, Answer, Call
 from restarter.http.transport import Sender
-from restarter.ledger import LedgerError, Stores, new_token
+from restarter.ledger import LedgerError, Stores
+from restarter.ledger.splitter import Read, seconds_of
 from restarter.settings.bucket_address import BucketAddress
 
 ENDPOINT: Final = "https://storage.googleapis.com"
@@ -24,26 +24,6 @@ METADATA_HOST: Final = "metadata.google.internal"
 TOKEN_PATH: Final = "/computeMetadata/v1/instance/service-accounts/default/token"  # noqa: S105  # where to ask for one
 TIMEOUT_S = 2.0  # for one call
 RENEW_BEFORE_S = 225.0  # the server itself gives another token in the last four minutes
-ABSENT: Final = "0"
-"""The generation of a name that no object has."""
-
-
-class Stat(NamedTuple):
-    """What is known of an object."""
-
-    generation: str
-    fields: Mapping[str, Any]
-    age_s: float
-    """Seconds since it was written, by Google's clock; cut to whole seconds, so it may be somewhat older."""
-
-
-class Content(NamedTuple):
-    """What an object holds, with its generation; nothing where there is none."""
-
-    body: bytes
-    generation: str
-    now: float
-    """Google's time, in seconds since 1970."""
 
 
 class GcsStore:
@@ -62,64 +42,41 @@ class GcsStore:
         self._token, self._token_ends_at = "", 0.0
         self._renewing = asyncio.Lock()
 
-    async def write(
-        self, name: str, fields: Mapping[str, str], generation: str | None = None, content: bytes = b""
-    ) -> str | None:
-        """Write an object if its name still has that `generation` (None: whatever it has); gives the new one.
+    async def put(self, name: str, value: str, days: int) -> float:
+        """Write an object; Google's time. The bucket's lifecycle ends it, whatever the `days`."""
+        return seconds_of(_success(await self._write(name, value)).date)
 
-        None where it has another: the object was not written.
-        """
-        boundary = new_token()
-        head = to_json({"name": self._address.prefix + name, "metadata": fields, "contentType": "application/json"})
-        parts = [
-            b"--%b\r\nContent-Type: application/json\r\n\r\n%b\r\n" % (boundary.encode(), part)
-            for part in (head, content)
-        ]
-        query = [("uploadType", "multipart"), ("fields", "generation")]
-        if generation is not None:
-            query.append(("ifGenerationMatch", generation))
-        answer = await self._send(
-            Call(
-                "POST",
-                self._origin,
-                f"/upload/storage/v1/b/{self._address.bucket}/o",
-                tuple(query),
-                {"Content-Type": f"multipart/related; boundary={boundary}"},
-                b"".join(parts) + f"--{boundary}--\r\n".encode(),
-            )
-        )
-        if answer.status == 412:
-            return None
-        return str(_facts(answer)["generation"])
+    async def create(self, name: str, value: str) -> float | None:
+        """Write an object where there is none; Google's time, or None where there is one."""
+        answer = await self._write(name, value, ("ifGenerationMatch", "0"))
+        return None if answer.status == 412 else seconds_of(_success(answer).date)
 
-    async def stat(self, name: str) -> Stat | None:
-        """Generation, fields and age of an object, if there is one."""
-        answer = await self._send(self._read(name, ("fields", "generation,updated,metadata")))
+    async def get(self, name: str) -> Read:
+        """Read an object."""
+        path = f"/storage/v1/b/{self._address.bucket}/o/{quote(self._address.prefix + name, safe='')}"
+        answer = await self._send(Call("GET", self._origin, path, (("fields", "updated,metadata"),)))
         if answer.status == 404:
-            return None
-        facts = _facts(answer)
+            return Read(None, 0.0, seconds_of(answer.date))
+        facts = _success(answer).document
         try:
             written_at = datetime.fromisoformat(facts["updated"]).timestamp()
-        except (TypeError, ValueError):
-            raise LedgerError("no time in the answer") from None
-        return Stat(str(facts["generation"]), facts.get("metadata") or {}, max(_date(answer) - written_at, 0.0))
-
-    async def read(self, name: str) -> Content:
-        """What an object holds."""
-        answer = await self._send(self._read(name, ("alt", "media")))
-        if answer.status == 404:
-            return Content(b"", ABSENT, _date(answer))
-        if answer.status != 200 or answer.body is None or answer.generation is None:
-            raise LedgerError(str(answer.status))
-        return Content(answer.body, answer.generation, _date(answer))
+            return Read(str(facts["metadata"]["text"]), written_at, max(seconds_of(answer.date), written_at))
+        except (TypeError, KeyError, ValueError):
+            raise LedgerError("an object of somebody else") from None
 
     async def close(self) -> None:
         """Close all connections."""
         await self._transport.close()
 
-    def _read(self, name: str, *query: tuple[str, str]) -> Call:
-        path = quote(self._address.prefix + name, safe="")
-        return Call("GET", self._origin, f"/storage/v1/b/{self._address.bucket}/o/{path}", query)
+    async def _write(self, name: str, value: str, *conditions: tuple[str, str]) -> Answer:
+        """Write an object as multipart: its name and the text in the first part, and nothing in the second."""
+        head = to_json({"name": self._address.prefix + name, "metadata": {"text": value}})
+        part = b"--part\r\nContent-Type: application/json\r\n\r\n%b\r\n"
+        path = f"/upload/storage/v1/b/{self._address.bucket}/o"
+        query = (("uploadType", "multipart"), ("fields", "updated"), *conditions)
+        headers = {"Content-Type": "multipart/related; boundary=part"}
+        content = part % head + part % b"" + b"--part--\r\n"
+        return await self._send(Call("POST", self._origin, path, query, headers, content))
 
     async def _send(self, call: Call) -> Answer:
         """Send a call; one whose token was refused was not carried out, and is made with a new one."""
@@ -158,17 +115,7 @@ class GcsStore:
             raise LedgerError("no token from the metadata server")
 
 
-def _facts(answer: Answer) -> dict[str, Any]:
-    """The resource in an answer."""
-    facts = answer.document
-    if answer.status != 200 or not isinstance(facts, dict) or "generation" not in facts:
+def _success(answer: Answer) -> Answer:
+    if answer.status != 200:
         raise LedgerError(str(answer.status))
-    return facts
-
-
-def _date(answer: Answer) -> float:
-    """Google's time, in seconds since 1970."""
-    try:
-        return parsedate_to_datetime(answer.date or "").timestamp()
-    except ValueError:
-        raise LedgerError("no time in the answer") from None
+    return answer

@@ -6,14 +6,13 @@ https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0080.html (PUT), obs_0
 import re
 from collections.abc import Callable
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
 from restarter.http.call import PRINTABLE, Answer, Call
 from restarter.http.transport import Sender
 from restarter.ledger import LedgerError, Stores
 from restarter.ledger.obs_signing import sign
-from restarter.ledger.splitter import Read
+from restarter.ledger.splitter import Read, seconds_of
 from restarter.settings.bucket_address import BucketAddress
 
 TIMEOUT_S = 2.0  # for one call
@@ -42,7 +41,7 @@ class ObsStore:
         answer = await self._send("PUT", name, value.encode(), {"x-obs-expires": str(days)})
         if answer.status != 200:
             raise _error(answer)
-        return _time(answer.date)
+        return seconds_of(answer.date)
 
     async def get(self, name: str) -> Read:
         """Read an object.
@@ -52,10 +51,10 @@ class ObsStore:
         """
         answer = await self._send("GET", name)
         if answer.status == 404 and _code(answer) == "NoSuchKey":
-            return Read(None, 0.0, _time(answer.date))
+            return Read(None, 0.0, seconds_of(answer.date))
         if answer.status != 200 or answer.body is None:
             raise _error(answer)
-        return Read(answer.body.decode("utf-8", "replace"), _time(answer.last_modified), _time(answer.date))
+        return Read(answer.body.decode("utf-8", "replace"), seconds_of(answer.last_modified), seconds_of(answer.date))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -92,15 +91,3 @@ def _code(answer: Answer) -> str:
 
 def _error(answer: Answer) -> LedgerError:
     return LedgerError(f"{answer.status} {_code(answer)}".strip())
-
-
-def _time(header: str | None) -> float:
-    """Seconds since 1970.
-
-    Raises:
-        LedgerError: It is no time.
-    """
-    try:
-        return parsedate_to_datetime(header or "").timestamp()
-    except ValueError:
-        raise LedgerError("no time in the answer") from None

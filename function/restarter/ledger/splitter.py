@@ -9,7 +9,10 @@ either read x again. By then x holds one token, and it cannot be that of both. N
 another has read. tests/unit/test_splitter.py tries all of this in every order.
 """
 
+from email.utils import parsedate_to_datetime
 from typing import NamedTuple, Protocol
+
+from restarter.ledger import LedgerError
 
 
 class Read(NamedTuple):
@@ -62,3 +65,15 @@ async def split(store: Store, place: str, token: str, content: str, days: int) -
     written_at = await store.put(f"{place}/y", content, days)
     seen = await store.get(f"{place}/x")
     return Split(won=seen.value == token, written_at=written_at, took_s=seen.now - written_at)
+
+
+def seconds_of(header: str | None) -> float:
+    """A time that a store gave, in seconds since 1970.
+
+    Raises:
+        LedgerError: It is no time.
+    """
+    try:
+        return parsedate_to_datetime(header or "").timestamp()
+    except ValueError:
+        raise LedgerError("no time in the answer") from None

@@ -5,9 +5,9 @@ from collections.abc import Set as AbstractSet
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-# What pydantic finds, as sentences; the checks of settings/types.py say their own.
+# What pydantic finds, as sentences; a check of settings/types.py says its own.
 SENTENCES = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
@@ -24,6 +24,7 @@ SENTENCES = {
     "string_too_long": "may have {max_length} characters; it has more",
     "too_long": "may have {max_length} characters; it has {actual_length}",
     "too_short": "must not be empty",
+    "value_error": "{error}",
 }
 Fault = tuple[str, str]
 """The name of a field, and what is wrong with it."""
@@ -62,35 +63,34 @@ class CheckedTogether(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _check(cls, data: Any, handler: ValidatorFunctionWrapHandler) -> Self:
-        found: list[tuple[tuple[str | int, ...], str]] = []
+        errors: list[InitErrorDetails] = []
         try:
             model: Self = handler(data)
         except ValidationError as error:
             if not isinstance(data, dict):
                 raise
-            found = [(one["loc"], sentence(one)) for one in error.errors(include_url=False, include_input=False)]
-            model = handler({name: value for name, value in data.items() if name not in {loc[0] for loc, _ in found}})
-        given = {str(loc[0]).lower() for loc, _ in found}
+            errors = [
+                _fault(one["loc"], _sentence(one)) for one in error.errors(include_url=False, include_input=False)
+            ]
+            wrong = {one["loc"][0] for one in errors}
+            model = handler({name: value for name, value in data.items() if name not in wrong})
+        given = {str(one["loc"][0]).lower() for one in errors}
         given |= {
             name for name, field in cls.model_fields.items() if getattr(model, name) not in ("", (), field.default)
         }
-        found += [((name,), fault) for name, fault in model.faults_between(given)]
-        if found:
-            raise ValidationError.from_exception_data(
-                cls.__name__,
-                [
-                    {"type": PydanticCustomError("fault", "{it}", {"it": it}), "loc": loc, "input": None}
-                    for loc, it in found
-                ],
-                hide_input=True,
-            )
+        errors += [_fault((name,), fault) for name, fault in model.faults_between(given)]
+        if errors:
+            raise ValidationError.from_exception_data(cls.__name__, errors, hide_input=True)
         return model
 
 
-def sentence(error: ErrorDetails) -> str:
-    """What is wrong, without the value."""
+def _sentence(error: ErrorDetails) -> str:
     said = SENTENCES.get(error["type"])
     return said.format(**error.get("ctx", {})) if said else error["msg"]
+
+
+def _fault(loc: tuple[int | str, ...], said: str) -> InitErrorDetails:
+    return {"type": PydanticCustomError("fault", "{it}", {"it": said}), "loc": loc, "input": None}
 
 
 def messages_of(error: ValidationError) -> list[str]:

@@ -12,15 +12,9 @@ from typing import Any
 
 from pydantic_settings import EnvSettingsSource, NestedSecretsSettingsSource, PydanticBaseSettingsSource
 
+from restarter.settings.errors import SettingsError
+
 DEFAULT_DIR = "/var/secrets"
-
-
-class Unreadable(Exception):
-    """Files that are not text or cannot be read; `names` are those of their settings."""
-
-    def __init__(self, names: list[str]) -> None:
-        super().__init__(", ".join(names))
-        self.names = names
 
 
 def directories() -> list[Path]:
@@ -63,7 +57,7 @@ class SecretFiles(Environment, NestedSecretsSettingsSource):
         """Relative name and text of each file; an empty one counts as not set.
 
         Raises:
-            Unreadable: A file is not text or cannot be read.
+            SettingsError: A file is not text or cannot be read.
         """
         texts, unreadable = {}, []
         for file in cls._iter_secret_files(path):
@@ -73,7 +67,7 @@ class SecretFiles(Environment, NestedSecretsSettingsSource):
             except (OSError, ValueError):
                 unreadable.append(name.replace(os.sep, "__").upper())
         if unreadable:
-            raise Unreadable(unreadable)
+            raise SettingsError(f"{name}: its file cannot be read as text" for name in unreadable)
         return {name: text for name, text in texts.items() if text}
 
 

@@ -72,7 +72,10 @@ def parse_hours(text: str) -> Hours:
         for begin, minutes in _parse_part(part.strip(), number):
             fortnight[begin : begin + minutes] = b"\1" * minutes
     week = bytes(map(max, fortnight[:WEEK_MIN], fortnight[WEEK_MIN:]))
-    return Hours(week, _zone(name))
+    try:
+        return Hours(week, ZoneInfo(name))
+    except (KeyError, ValueError, OSError):  # there is none, its file is no time zone, or it names a folder
+        raise ValueError("names a time zone that IANA does not have") from None
 
 
 def _parse_part(part: str, number: int) -> Iterator[tuple[int, int]]:
@@ -100,11 +103,3 @@ def _minute_of_day(hour: int, minute: int) -> int | None:
 
 def _minute_of_week(local: datetime) -> int:
     return local.weekday() * DAY_MIN + 60 * local.hour + local.minute
-
-
-def _zone(name: str) -> ZoneInfo:
-    """The time zone of that name, of the host or of the package tzdata."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # there is none, its file is no time zone, or it names a folder
-        raise ValueError("names a time zone that IANA does not have") from None

@@ -11,47 +11,16 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from pydantic_settings import SettingsError as SourceError
 
 from restarter.model.delivery import AccessKey
+from restarter.settings import types
 from restarter.settings.errors import CheckedTogether, Fault, SettingsError, messages_of
-from restarter.settings.files import Environment, SecretFiles, Unreadable
+from restarter.settings.files import Environment, SecretFiles
 from restarter.settings.ledger_address import MemoryAddress
 from restarter.settings.likenesses import likenesses
-from restarter.settings.types import (
-    Budget,
-    CallerToken,
-    CdnKey,
-    Certificates,
-    ConnectionString,
-    CryptoType,
-    Domain,
-    Duration,
-    Email,
-    EmulatorHost,
-    Endpoint,
-    HostAndPort,
-    JsonAuthFile,
-    Key,
-    KeySet,
-    KmsKeyId,
-    NotifyUrl,
-    Origin,
-    Password,
-    ProfileName,
-    ProjectId,
-    Region,
-    RestartBudget,
-    RestartHours,
-    RestartLedger,
-    Text,
-    Token,
-    TopicUrn,
-    WebhookSecret,
-    at_least_one,
-    comma_separated,
-    json_object,
-    upper_case,
-)
 
 DAY_S = 86400.0
+DOMAINS = ("myhuaweicloud.com", "myhuaweicloud.eu", "myhuaweicloud.cn")
+SDK_AK = AliasChoices("HUAWEICLOUD_SDK_AK", "CLOUD_SDK_AK")
+SDK_SK = AliasChoices("HUAWEICLOUD_SDK_SK", "CLOUD_SDK_SK")
 NOT_GIVEN: Any = None  # of a field that REQUIRED names, until it has told so
 FOR_EACH_START = "OMS keeps no keys and each start sends them"
 
@@ -68,21 +37,21 @@ class StorageCredentials(CheckedTogether):
         "dst_security_token": "dst_ak",
     }
 
-    src_ak: Key | None = None
-    src_sk: Key | None = None
-    connection_string: ConnectionString | None = None
-    src_crypto_type: CryptoType | None = None
-    src_kms_key_id: KmsKeyId | None = None
-    json_auth_file: JsonAuthFile | None = None
-    src_security_token: Token | None = None
-    dst_ak: Key = NOT_GIVEN
-    dst_sk: Key = NOT_GIVEN
-    dst_crypto_type: CryptoType | None = None
-    dst_kms_key_id: KmsKeyId | None = None
-    dst_security_token: Token | None = None
-    source_cdn_authentication_key: CdnKey | None = None
-    source_cdn_crypto_type: CryptoType | None = None
-    source_cdn_kms_key_id: KmsKeyId | None = None
+    src_ak: types.Key | None = None
+    src_sk: types.Key | None = None
+    connection_string: types.ConnectionString | None = None
+    src_crypto_type: types.CryptoType | None = None
+    src_kms_key_id: types.KmsKeyId | None = None
+    json_auth_file: types.JsonAuthFile | None = None
+    src_security_token: types.Token | None = None
+    dst_ak: types.Key = NOT_GIVEN
+    dst_sk: types.Key = NOT_GIVEN
+    dst_crypto_type: types.CryptoType | None = None
+    dst_kms_key_id: types.KmsKeyId | None = None
+    dst_security_token: types.Token | None = None
+    source_cdn_authentication_key: types.CdnKey | None = None
+    source_cdn_crypto_type: types.CryptoType | None = None
+    source_cdn_kms_key_id: types.KmsKeyId | None = None
 
     def fingerprint(self) -> str:
         """A hash that tells one set of keys from another, and from which no key can be found."""
@@ -108,40 +77,38 @@ class Settings(BaseSettings, CheckedTogether):
         validate_default=False,
     )
 
-    oms_region: Region | None = None
-    oms_endpoint: Endpoint | None = None
-    oms_project_id: ProjectId = NOT_GIVEN
-    oms_projects: Annotated[dict[ProjectId, Region], NoDecode, BeforeValidator(json_object)] = Field(
-        default_factory=dict
-    )
+    oms_region: types.Region | None = None
+    oms_endpoint: types.Endpoint | None = None
+    oms_project_id: types.ProjectId = NOT_GIVEN
+    oms_projects: Annotated[dict[types.ProjectId, types.Region], NoDecode, BeforeValidator(types.json_object)] = {}
 
-    huaweicloud_sdk_ak: Key | None = Field(None, validation_alias=AliasChoices("HUAWEICLOUD_SDK_AK", "CLOUD_SDK_AK"))
-    huaweicloud_sdk_sk: Key | None = Field(None, validation_alias=AliasChoices("HUAWEICLOUD_SDK_SK", "CLOUD_SDK_SK"))
-    huaweicloud_sdk_security_token: Token | None = None
-    oms_auth_token: Token | None = None
-    iam_domain: Text | None = None
-    iam_user: Text | None = None
-    iam_password: Password | None = None
-    iam_endpoint: Endpoint | None = None
+    huaweicloud_sdk_ak: types.Key | None = Field(None, validation_alias=SDK_AK)
+    huaweicloud_sdk_sk: types.Key | None = Field(None, validation_alias=SDK_SK)
+    huaweicloud_sdk_security_token: types.Token | None = None
+    oms_auth_token: types.Token | None = None
+    iam_domain: types.Text | None = None
+    iam_user: types.Text | None = None
+    iam_password: types.Password | None = None
+    iam_endpoint: types.Endpoint | None = None
     oms_agency: bool = False
 
-    oms_src_ak: Key | None = None
-    oms_src_sk: Key | None = None
-    oms_src_security_token: Token | None = None
-    oms_connection_string: ConnectionString | None = None
-    oms_json_auth_file: JsonAuthFile | None = None
-    oms_dst_ak: Key = NOT_GIVEN
-    oms_dst_sk: Key = NOT_GIVEN
-    oms_dst_security_token: Token | None = None
-    oms_source_cdn_authentication_key: CdnKey | None = None
-    oms_src_crypto_type: CryptoType | None = None
-    oms_src_kms_key_id: KmsKeyId | None = None
-    oms_dst_crypto_type: CryptoType | None = None
-    oms_dst_kms_key_id: KmsKeyId | None = None
-    oms_source_cdn_crypto_type: CryptoType | None = None
-    oms_source_cdn_kms_key_id: KmsKeyId | None = None
+    oms_src_ak: types.Key | None = None
+    oms_src_sk: types.Key | None = None
+    oms_src_security_token: types.Token | None = None
+    oms_connection_string: types.ConnectionString | None = None
+    oms_json_auth_file: types.JsonAuthFile | None = None
+    oms_dst_ak: types.Key = NOT_GIVEN
+    oms_dst_sk: types.Key = NOT_GIVEN
+    oms_dst_security_token: types.Token | None = None
+    oms_source_cdn_authentication_key: types.CdnKey | None = None
+    oms_src_crypto_type: types.CryptoType | None = None
+    oms_src_kms_key_id: types.KmsKeyId | None = None
+    oms_dst_crypto_type: types.CryptoType | None = None
+    oms_dst_kms_key_id: types.KmsKeyId | None = None
+    oms_source_cdn_crypto_type: types.CryptoType | None = None
+    oms_source_cdn_kms_key_id: types.KmsKeyId | None = None
 
-    oms_profiles: dict[ProfileName, StorageCredentials] = Field(default_factory=dict)
+    oms_profiles: dict[types.ProfileName, StorageCredentials] = {}
 
     oms_migrate_failed_object: Literal["auto", "true", "false"] = "auto"
     oms_timeout: float = Field(3.0, gt=0, le=60, allow_inf_nan=False)
@@ -150,15 +117,15 @@ class Settings(BaseSettings, CheckedTogether):
     restart_max_event_age: float = Field(DAY_S, gt=0, le=31 * DAY_S, allow_inf_nan=False)
     restart_archived: bool = False
     restart_full_overwrite: bool = False
-    restart_budget: RestartBudget = Budget(5, DAY_S)
+    restart_budget: types.RestartBudget = types.Budget(5, DAY_S)
     restart_backoff: float = Field(60.0, ge=0, le=3600, allow_inf_nan=False)
-    restart_ledger: RestartLedger = MemoryAddress()
-    storage_emulator_host: EmulatorHost | None = None
-    gce_metadata_host: HostAndPort | None = None
-    obs_endpoint: Endpoint | None = None
-    restart_hours: RestartHours | None = None
+    restart_ledger: types.RestartLedger = MemoryAddress()
+    storage_emulator_host: types.EmulatorHost | None = None
+    gce_metadata_host: types.HostAndPort | None = None
+    obs_endpoint: types.Endpoint | None = None
+    restart_hours: types.RestartHours | None = None
     restart_sweep: Literal["off", "on"] = "off"
-    restart_sweep_age: Duration = 3 * DAY_S
+    restart_sweep_age: types.Duration = 3 * DAY_S
     restart_sweep_limit: int = Field(5, ge=1, le=1000)
     restart_max_running: int | None = Field(None, ge=1, le=10_000)  # OMS lists no more
     restart_sweep_prefix: str | None = Field(None, max_length=1024)
@@ -166,23 +133,23 @@ class Settings(BaseSettings, CheckedTogether):
     restart_language: Literal["en", "zh-cn"] = "en"
     restart_dry_run: bool = False
 
-    caller_bearer_tokens: Annotated[tuple[CallerToken, ...], NoDecode, BeforeValidator(comma_separated)] = ()
-    caller_webhook_secrets: Annotated[tuple[WebhookSecret, ...], NoDecode, BeforeValidator(comma_separated)] = ()
-    caller_smn_topics: Annotated[tuple[TopicUrn, ...], NoDecode, BeforeValidator(comma_separated)] = ()
-    caller_smn_certificate: Certificates | None = None
-    caller_smn_domains: Annotated[
-        tuple[Domain, ...], NoDecode, BeforeValidator(comma_separated), AfterValidator(at_least_one)
-    ] = ("myhuaweicloud.com", "myhuaweicloud.eu", "myhuaweicloud.cn")
+    caller_bearer_tokens: types.Listed[types.CallerToken] = ()
+    caller_webhook_secrets: types.Listed[types.WebhookSecret] = ()
+    caller_smn_topics: types.Listed[types.TopicUrn] = ()
+    caller_smn_certificate: types.Certificates | None = None
+    caller_smn_domains: Annotated[types.Listed[types.Domain], AfterValidator(types.at_least_one)] = DOMAINS
     caller_oidc_audience: str | None = None
-    caller_oidc_emails: Annotated[tuple[Email, ...], NoDecode, BeforeValidator(comma_separated)] = ()
-    caller_oidc_keys: KeySet | None = None
+    caller_oidc_emails: types.Listed[types.Email] = ()
+    caller_oidc_keys: types.KeySet | None = None
     caller_trust_platform: bool = False
-    caller_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(comma_separated)] = ("*",)
+    caller_origins: types.Listed[types.Origin] = ("*",)
 
-    notify_urls: Annotated[tuple[NotifyUrl, ...], NoDecode, BeforeValidator(comma_separated)] = ()
+    notify_urls: types.Listed[types.NotifyUrl] = ()
 
-    event_types_failed: Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)] = ()
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(upper_case)] = "INFO"
+    event_types_failed: types.Listed[str] = ()
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(types.upper_case)
+    ] = "INFO"
 
     REQUIRED: ClassVar[dict[str, str]] = {
         "oms_project_id": "every call to OMS names a project",
@@ -278,8 +245,6 @@ def load(kind: type[Settings] = Settings) -> Settings:
         return kind()
     except ValidationError as error:
         raise SettingsError([*messages_of(error), *misspelt_names()]) from None
-    except Unreadable as error:
-        raise SettingsError(f"{name}: its file cannot be read as text" for name in error.names) from None
     except (SourceError, OSError, ValueError) as error:  # what a source cannot even read
         raise SettingsError([f"SECRETS_DIR, OMS_PROFILES: {type(error).__name__}: cannot be read"]) from None
 

@@ -11,15 +11,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from pydantic import Secret
 
 TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 TLS_OPTIONS = (*TLS_FILES, "ssl_check_hostname")
 SENTINEL_OPTIONS = ("sentinel_username", "sentinel_password")
-SCHEME = re.compile(r"redis(s?)(?:\+(sentinel|cluster))?")
+ADDRESS = re.compile(
+    r"redis(s?)(?:\+(sentinel|cluster))?://(?:([^:/?#]*)(?::([^/?#]*))?@)?([^@/?#]*)(/[^?#]*)?(?:\?([^#]*))?"
+).fullmatch
 NODE = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,64})\]|([A-Za-z0-9._-]{1,253}))(?::([0-9]{1,5}))?")
+NO_ADDRESS = "is not an address of Redis"
 NOBODY: Secret[Mapping[str, str]] = Secret({})
 
 
@@ -64,38 +67,26 @@ def parse_redis_address(text: str) -> RedisAddress:
     Raises:
         ValueError: It means none; the text says what is wrong, without a value.
     """
-    parts, scheme = _split(text)
-    topology, tls = Topology(scheme[2] or "single"), bool(scheme[1])
-    user, _, hosts = parts.netloc.rpartition("@")
-    username, _, password = user.partition(":")
-    nodes, (master, database) = _nodes(hosts, topology), _path(parts.path, topology)
-    options = _options(parts.query, topology, tls=tls)
+    parts = ADDRESS(text)
+    if parts is None:
+        raise ValueError(NO_ADDRESS)
+    tls, kind, username, password, hosts, path, query = (part or "" for part in parts.groups())
+    topology = Topology(kind or "single")
+    nodes, (master, database) = _nodes(hosts, topology), _path(path, topology)
+    options = _options(query, topology, tls=bool(tls))
     sentinel_user = _user(*(options.pop(name, "") for name in SENTINEL_OPTIONS))
-    spelled = (password, *re.findall(r"(?:^|&)sentinel_password=([^&]+)", parts.query))
-    meant = (unquote(password), sentinel_user.get("password", ""))
+    spelled = (password, *re.findall(r"(?:^|&)sentinel_password=([^&]+)", query))
     return RedisAddress(
         topology=topology,
         nodes=nodes,
-        tls=tls,
+        tls=bool(tls),
         user=Secret(_user(unquote(username), unquote(password))),
         master=master,
         sentinel_user=Secret(sentinel_user),
         database=database,
         options=options,
-        passwords=Secret((*spelled, *meant)),
+        passwords=Secret((*spelled, unquote(password), sentinel_user.get("password", ""))),
     )
-
-
-def _split(text: str) -> tuple[SplitResult, re.Match[str]]:
-    """The parts of an address, and its scheme."""
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        raise ValueError("is not an address of Redis") from None
-    scheme = SCHEME.fullmatch(parts.scheme)
-    if scheme is None or parts.fragment:
-        raise ValueError("is not an address of Redis")
-    return parts, scheme
 
 
 def _user(username: str, password: str) -> dict[str, str]:
@@ -107,7 +98,7 @@ def _nodes(hosts: str, topology: Topology) -> tuple[tuple[str, int], ...]:
     default = 26379 if topology is Topology.SENTINEL else 6379
     nodes = tuple((match[1] or match[2], int(match[3] or default)) for match in matches if match)
     if len(nodes) < len(matches) or not all(0 < port < 65536 for _, port in nodes):
-        raise ValueError("is not an address of Redis")
+        raise ValueError(NO_ADDRESS)
     if topology is Topology.SINGLE and len(nodes) > 1:
         raise ValueError("names several servers: say redis+sentinel:// or redis+cluster://")
     return nodes

@@ -4,6 +4,7 @@ The file is never opened but by SQLite: when a process closes a file, all its lo
 (https://sqlite.org/howtocorrupt.html, «Posix advisory locks»), and settings are read while the ledger is in use.
 """
 
+import re
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,4 @@ def _is_on_network(folder: Path) -> bool:
 
 def _unescaped(name: str) -> str:
     """A name in that file: spaces, tabs, line breaks and backslashes are octal there."""
-    for code in (" ", "\t", "\n", "\\"):
-        name = name.replace(f"\\{ord(code):03o}", code)
-    return name
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), name)

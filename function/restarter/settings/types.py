@@ -1,4 +1,7 @@
-"""The types of single settings and how each is checked. No I/O here; no message holds a value."""
+"""The types of single settings and how each is checked. No I/O here but for files of keys; no message holds a value.
+
+A check says what is wrong by a ValueError, which `settings/errors.py` passes on as it is.
+"""
 
 import ipaddress
 import re
@@ -6,7 +9,7 @@ from base64 import b64decode
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -18,13 +21,14 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
-from pydantic_core import PydanticCustomError, from_json
+from pydantic_core import from_json
 from pydantic_core.core_schema import no_info_plain_validator_function
 from pydantic_settings import NoDecode
 
 from restarter.settings.hours import Hours, parse_hours
 from restarter.settings.ledger_address import LedgerAddress, parse_ledger_address
 
+T = TypeVar("T")
 # The 21 regions of OmsRegion in the official SDK (huaweicloudsdkoms 3.1.219).
 REGIONS = (
     *("af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5"),
@@ -32,11 +36,26 @@ REGIONS = (
     *("cn-south-1", "cn-south-4", "cn-southwest-2", "la-north-2", "la-south-2", "me-east-1"),
     *("sa-brazil-1", "tr-west-1"),
 )
+MIN_TOKEN_LENGTH = 24
+DURATION = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+MAX_DAYS = 31
+
+
+def _matches(pattern: re.Pattern[str], said: str) -> AfterValidator:
+    """A check of a text, open or secret, against a pattern; `said` is what the error says, and never the text."""
+
+    def check(value: str | SecretStr) -> str | SecretStr:
+        if not pattern.fullmatch(value if isinstance(value, str) else value.get_secret_value()):
+            raise ValueError(said)
+        return value
+
+    return AfterValidator(check)
 
 
 def _known_region(value: str) -> str:
     if value not in REGIONS:
-        raise PydanticCustomError("region", "unknown region; OMS has {regions}", {"regions": ", ".join(REGIONS)})
+        raise ValueError(f"unknown region; OMS has {', '.join(REGIONS)}")
     return value
 
 
@@ -53,13 +72,13 @@ def _origin(value: str) -> str:
         parts = urlsplit(value)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise PydanticCustomError("endpoint", "is not a URL") from None
+        raise ValueError("is not a URL") from None
     if "@" in parts.netloc or parts.query or parts.fragment or parts.path not in ("", "/"):
-        raise PydanticCustomError("endpoint", "must be scheme, host and port only")
+        raise ValueError("must be scheme, host and port only")
     if not re.fullmatch(r"[a-z0-9.:-]+", host):
-        raise PydanticCustomError("endpoint", "must name a host")
+        raise ValueError("must name a host")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
-        raise PydanticCustomError("endpoint", "must be https (http is for loopback only)")
+        raise ValueError("must be https (http is for loopback only)")
     name = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{name}" + (f":{port}" if port is not None else "")
 
@@ -69,27 +88,10 @@ def _emulator(value: str) -> str:
     return _origin(value if "://" in value else f"http://{value}")
 
 
-def _printable(value: SecretStr) -> SecretStr:
-    """White space inside a key is a copying fault, and a control character could split a header."""
-    if not re.fullmatch(r"[!-~]*", value.get_secret_value()):
-        raise PydanticCustomError("printable", "must be printable ASCII without white space")
-    return value
-
-
-def _not_blank(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value().strip():
-        raise PydanticCustomError("blank", "must not be blank")
-    return value
-
-
 def _json_text(value: SecretStr) -> SecretStr:
     """A service account's key as Google hands it out."""
-    try:
-        document = from_json(value.get_secret_value())
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise PydanticCustomError("json", "must be a JSON object")
+    if not isinstance(json_object(value.get_secret_value()), dict):
+        raise ValueError("must be a JSON object")  # noqa: TRY004  # pydantic reports no TypeError
     return value
 
 
@@ -98,7 +100,7 @@ def _azure(value: SecretStr) -> SecretStr:
     parts = [part.partition("=") for part in value.get_secret_value().strip().split(";") if part]
     names = {name.strip().lower() for name, equals, text in parts if equals and text}
     if not names & {"accountname", "blobendpoint"} or len(names) != len(parts):
-        raise PydanticCustomError("azure", "must be like AccountName=…;AccountKey=…")
+        raise ValueError("must be like AccountName=…;AccountKey=…")
     return value
 
 
@@ -110,7 +112,7 @@ def comma_separated(value: Any) -> Any:
 def at_least_one(value: tuple[str, ...]) -> tuple[str, ...]:
     """A list with nothing in it would allow nothing, or, part of a pattern, anything."""
     if not value:
-        raise PydanticCustomError("empty", "must name at least one")
+        raise ValueError("must name at least one")
     return value
 
 
@@ -119,7 +121,7 @@ def json_object(value: Any) -> Any:
     try:
         return from_json(value) if isinstance(value, str) else value
     except ValueError:
-        raise PydanticCustomError("json", "must be a JSON object") from None
+        raise ValueError("must be a JSON object") from None
 
 
 def upper_case(value: Any) -> Any:
@@ -135,7 +137,7 @@ def _webhook_secret(value: SecretStr) -> SecretStr:
     except ValueError:
         length = 0
     if prefix != "whsec" or not 24 <= length <= 64:
-        raise PydanticCustomError("webhook_secret", "must be whsec_ and the base64 of 24 to 64 bytes")
+        raise ValueError("must be whsec_ and the base64 of 24 to 64 bytes")
     return value
 
 
@@ -147,7 +149,7 @@ def _certificates(path: Any) -> Any:
     try:
         return tuple(load_pem_x509_certificates(text.encode()))
     except (ValueError, InvalidVersion):
-        raise PydanticCustomError("pem", "must be a PEM file with certificates") from None
+        raise ValueError("must be a PEM file with certificates") from None
 
 
 def _key_set(path: Any) -> Any:
@@ -158,19 +160,14 @@ def _key_set(path: Any) -> Any:
     try:
         return PyJWKSet.from_dict(from_json(text))
     except (PyJWTError, ValueError, AttributeError, TypeError, NotImplementedError):
-        raise PydanticCustomError("jwks", "must be a file with a JSON Web Key Set") from None
+        raise ValueError("must be a file with a JSON Web Key Set") from None
 
 
 def _file(path: Any) -> str:
     try:
         return Path(path).read_text("ascii")
     except (OSError, ValueError):
-        raise PydanticCustomError("file", "must be a readable file") from None
-
-
-DURATION = re.compile(r"([1-9][0-9]{0,5})([smhd])")
-SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-MAX_DAYS = 31
+        raise ValueError("must be a readable file") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +188,11 @@ def parse_duration(value: str, max_days: int = MAX_DAYS) -> float:
     """`3d` as 259200.0 seconds.
 
     Raises:
-        PydanticCustomError: It is not like `3d`, or is longer than `max_days`.
+        ValueError: It is not like `3d`, or is longer than `max_days`.
     """
     match = DURATION.fullmatch(value)
     if match is None or int(match[1]) * SECONDS[match[2]] > max_days * SECONDS["d"]:
-        raise PydanticCustomError("duration", f"must be like 3d: a number of s, m, h or d, up to {max_days}d")
+        raise ValueError(f"must be like 3d: a number of s, m, h or d, up to {max_days}d")
     return int(match[1]) * SECONDS[match[2]]
 
 
@@ -209,108 +206,83 @@ def _budget(value: Any) -> Any:
     try:
         if re.fullmatch(r"[1-9][0-9]{0,3}", count):
             return Budget(int(count), parse_duration(window))
-    except PydanticCustomError:
+    except ValueError:
         pass
-    raise PydanticCustomError("budget", "must be like 5/24h: restarts in a window of s, m, h or d, up to 31d")
+    raise ValueError("must be like 5/24h: restarts in a window of s, m, h or d, up to 31d")
 
 
-def _notify_url(value: SecretStr) -> SecretStr:
-    """An address of Apprise, which looks at the rest of it when it sends the first message."""
-    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]{0,31}://.", value.get_secret_value()):
-        raise PydanticCustomError("notify", "must be addresses of Apprise, like mailto://… or json://…")
+def _with_apprise(value: SecretStr) -> SecretStr:
     if find_spec("apprise") is None:
-        raise PydanticCustomError("notify", "needs the package apprise: install the extra notify")
+        raise ValueError("needs the package apprise: install the extra notify")
     return value
 
 
 def _ledger(value: Any) -> LedgerAddress:
-    try:
-        return value if isinstance(value, LedgerAddress) else parse_ledger_address(str(value))
-    except ValueError as error:
-        raise PydanticCustomError("ledger", "{fault}", {"fault": str(error)}) from None
+    return value if isinstance(value, LedgerAddress) else parse_ledger_address(str(value))
 
 
 def _hours(value: Any) -> Hours:
-    try:
-        return value if isinstance(value, Hours) else parse_hours(str(value))
-    except ValueError as error:
-        raise PydanticCustomError("hours", "{fault}", {"fault": str(error)}) from None
-
-
-def _matches(pattern: re.Pattern[str], said: str) -> AfterValidator:
-    """A check of a text against a pattern; `said` is what the error says, and never the text."""
-
-    def check(value: str) -> str:
-        if not pattern.fullmatch(value):
-            raise PydanticCustomError("pattern", said)
-        return value
-
-    return AfterValidator(check)
+    return value if isinstance(value, Hours) else parse_hours(str(value))
 
 
 def _caller_token(value: SecretStr) -> SecretStr:
     if len(value) < MIN_TOKEN_LENGTH:
-        raise PydanticCustomError(
-            "caller_token",
-            "each token needs {least} characters or more; one has {length}",
-            {"least": MIN_TOKEN_LENGTH, "length": len(value)},
-        )
+        raise ValueError(f"each token needs {MIN_TOKEN_LENGTH} characters or more; one has {len(value)}")
     return value
 
 
-MIN_TOKEN_LENGTH = 24
+# White space inside a key is a copying fault, and a control character could split a header.
+PRINTABLE = _matches(re.compile(r"[!-~]*"), "must be printable ASCII without white space")
+NOT_BLANK = _matches(re.compile(r"(?s).*\S.*"), "must not be blank")
+PROJECT_ID = "a project id has letters, digits, - and _ only, up to 1,024"
+PROFILE_NAME = "a profile's name has up to 63 small letters, digits, - and _"
+TOPIC_URN = _matches(
+    re.compile(r"urn:smn:[a-z0-9-]{1,64}:[A-Za-z0-9_-]{1,64}:[A-Za-z0-9_-]{1,255}"),
+    "each topic must be like urn:smn:{region}:{project_id}:{name}",
+)
+DOMAIN = _matches(
+    re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,9}[a-z]{2,63}"),
+    "each must be a domain in small letters",
+)
+# Apprise itself looks at the rest of an address when it sends the first message.
+NOTIFY_URL = _matches(
+    re.compile(r"(?s)[A-Za-z][A-Za-z0-9+.-]{0,31}://[^\n].*"),
+    "must be addresses of Apprise, like mailto://… or json://…",
+)
+HOST_AND_PORT = r"^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(:[0-9]{1,5})?$"
+
 Endpoint = Annotated[str, AfterValidator(_origin)]
 EmulatorHost = Annotated[str, AfterValidator(_emulator)]
-HostAndPort = Annotated[
-    str, StringConstraints(pattern=r"^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(:[0-9]{1,5})?$")
-]
+HostAndPort = Annotated[str, StringConstraints(pattern=HOST_AND_PORT)]
 Region = Annotated[str, AfterValidator(_known_region)]
 # It becomes part of a path and of a header.
-ProjectId = Annotated[
-    str, _matches(re.compile(r"[A-Za-z0-9_-]{1,1024}"), "a project id has letters, digits, - and _ only, up to 1,024")
-]
-Key = Annotated[SecretStr, Field(min_length=1, max_length=100), AfterValidator(_printable)]
-Token = Annotated[SecretStr, Field(min_length=1, max_length=16384), AfterValidator(_printable)]
-CallerToken = Annotated[SecretStr, Field(max_length=16384), AfterValidator(_caller_token), AfterValidator(_printable)]
+ProjectId = Annotated[str, _matches(re.compile(r"[A-Za-z0-9_-]{1,1024}"), PROJECT_ID)]
+Key = Annotated[SecretStr, Field(min_length=1, max_length=100), PRINTABLE]
+Token = Annotated[SecretStr, Field(min_length=1, max_length=16384), PRINTABLE]
+CallerToken = Annotated[SecretStr, Field(max_length=16384), AfterValidator(_caller_token), PRINTABLE]
 ConnectionString = Annotated[SecretStr, Field(max_length=2048), AfterValidator(_azure)]
 JsonAuthFile = Annotated[SecretStr, Field(max_length=65535), AfterValidator(_json_text)]
-Password = Annotated[SecretStr, Field(max_length=128), AfterValidator(_not_blank)]
+Password = Annotated[SecretStr, Field(max_length=128), NOT_BLANK]
+CdnKey = Annotated[SecretStr, Field(max_length=255), NOT_BLANK]
+CryptoType = Literal["DEFAULT", "KMS"]
+KmsKeyId = Annotated[str, _matches(re.compile(r"[!-~]{36}"), "must have 36 printable characters")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
-ProfileName = Annotated[
-    str,
-    _matches(re.compile(r"[a-z0-9][a-z0-9_-]{0,62}"), "a profile's name has up to 63 small letters, digits, - and _"),
-]
-CdnKey = Annotated[SecretStr, Field(max_length=255), AfterValidator(_not_blank)]
+ProfileName = Annotated[str, _matches(re.compile(r"[a-z0-9][a-z0-9_-]{0,62}"), PROFILE_NAME)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
-TopicUrn = Annotated[
-    str,
-    _matches(
-        re.compile(r"urn:smn:[a-z0-9-]{1,64}:[A-Za-z0-9_-]{1,64}:[A-Za-z0-9_-]{1,255}"),
-        "each topic must be like urn:smn:{region}:{project_id}:{name}",
-    ),
-]
-Domain = Annotated[
-    str,
-    _matches(
-        re.compile(r"\A(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,9}[a-z]{2,63}\Z"),
-        "each must be a domain in small letters",
-    ),
-]
+TopicUrn = Annotated[str, TOPIC_URN]
+Domain = Annotated[str, DOMAIN]
+Email = Annotated[str, _matches(re.compile(r"[^@\s]{1,320}@[^@\s]{1,255}"), "each must be the address of an account")]
+Origin = Annotated[str, _matches(re.compile(r"\*|[A-Za-z0-9.:-]{1,253}"), "each must be a host, or * for any")]
+NotifyUrl = Annotated[SecretStr, NOTIFY_URL, AfterValidator(_with_apprise)]
+Listed = Annotated[tuple[T, ...], NoDecode, BeforeValidator(comma_separated)]
 # Parsed when settings are loaded: a tuple of x509 certificates, and a PyJWKSet. Where neither is set, no library for
 # them is imported, so their types have no name here.
 Certificates = Annotated[Any, NoDecode, BeforeValidator(_certificates)]
 KeySet = Annotated[Any, NoDecode, BeforeValidator(_key_set)]
-Email = Annotated[
-    str, _matches(re.compile(r"\A[^@\s]{1,320}@[^@\s]{1,255}\Z"), "each must be the address of an account")
-]
-Origin = Annotated[str, _matches(re.compile(r"\*|[A-Za-z0-9.:-]{1,253}"), "each must be a host, or * for any")]
 RestartBudget = Annotated[Budget, NoDecode, BeforeValidator(_budget)]
 Duration = Annotated[float, BeforeValidator(_duration)]
-NotifyUrl = Annotated[SecretStr, AfterValidator(_notify_url)]
 # Its own check is enough: pydantic's for each class of address would cost each start 2 ms.
 LEDGER_SCHEMA = GetPydanticSchema(lambda *_: no_info_plain_validator_function(_ledger))
 RestartLedger = Annotated[LedgerAddress, NoDecode, LEDGER_SCHEMA, WithJsonSchema({"type": "string"})]
 HOURS_SCHEMA = GetPydanticSchema(lambda *_: no_info_plain_validator_function(_hours))
 RestartHours = Annotated[Hours, NoDecode, HOURS_SCHEMA, WithJsonSchema({"type": "string"})]
-CryptoType = Literal["DEFAULT", "KMS"]
-KmsKeyId = Annotated[str, _matches(re.compile(r"[!-~]{36}"), "must have 36 printable characters")]

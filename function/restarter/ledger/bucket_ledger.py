@@ -1,21 +1,25 @@
-"""A ledger in a bucket of OBS, which has no conditional write: a splitter decides who wins.
+"""A ledger in a bucket: one of OBS, which has no conditional write, or of Cloud Storage, which has one.
 
-Nothing is deleted, appended or listed, and no write is sent twice. `x-obs-expires` ends what is old. Under the prefix:
+Nothing is deleted, appended or listed, and no write is sent twice; objects end by `x-obs-expires` or by the bucket's
+lifecycle. Who is the first at a place is decided by a splitter in OBS (`x`, `y`), and in Cloud Storage by who creates
+its `y`. Under the prefix:
 
 | object | what it holds |
 |---|---|
-| `e/<event>/<round>/x`, `y` | the splitter of a round in which the event is claimed; `y` stands for the claim |
+| `e/<event>/<round>/x`, `y` | a round in which the event is claimed; `y` stands for the claim |
 | `e/<event>/<round>/r` | the claim was released: round + 1 is open, as after a claim that has expired |
 | `e/<event>/s` | the event is settled, and for which task |
-| `t/<key>/<n>/x`, `y`, `w` | the splitter of restart n, and the restart as its winner wrote it |
+| `t/<key>/<n>/x`, `y` | the place of restart n |
+| `t/<key>/<n>/w` | the restart as its winner wrote it: in OBS when it had won, in both with its result |
 | `t/<key>/h` | the number of a restart that was written, from which the others are found |
-| `m/<name>/<round>/x`, `y`, `w` | the splitter of a mark, and its owner |
+| `m/<name>/<round>/x`, `y`, `w` | a mark, and in OBS the owner who won it |
 
-A splitter that was begun and not finished counts as a restart: its winner may have died.
+A restart that was begun and not finished counts: its winner may have died.
 """
 
 import re
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
 
 from cachetools import LRUCache
 from pydantic_core import from_json, to_json
@@ -35,13 +39,14 @@ from restarter.ledger.splitter import Read, Split, Store, split
 from restarter.model.task import Restart
 
 EVENT_DAYS = 8  # one more than SETTLED_TTL_S
-# A restart outlives the number that it is found by, and that the longest window. OBS may delete two days late.
-HINT_DAYS = 32
+# A restart outlives the longest window, and the number that it is found by outlives the restart, though OBS may delete
+# two days late: without the number, a gap where the first restarts were would hide the last.
+MARK_DAYS = 32
 RESTART_DAYS = 35
+HINT_DAYS = 40
 UNDER_WAY, MADE, TAKEN_BACK = "under way", "made", "taken back"
 MAX_RESERVED = 1000  # in flight, so that their numbers need not be looked up
-# Each text has an end of its own: a read during a write may give a part of it.
-SECONDS = re.compile(r"([0-9]+\.[0-9]+)s").fullmatch
+# Like the others, which are JSON, it has an end of its own: a read during a write may give a part of it.
 NUMBER = re.compile(r"([0-9]{1,9})n").fullmatch
 
 
@@ -55,8 +60,15 @@ class _Record(NamedTuple):
     note: str = ""
     state: str = UNDER_WAY
 
-    def text(self) -> str:
-        return to_json(self).decode()
+
+class _Standing(NamedTuple):
+    """What stands at the place of a round: for how long it was claimed, and by whom it was marked."""
+
+    seconds: float
+    owner: str = ""
+
+
+Text = TypeVar("Text", _Record, _Standing)
 
 
 class _Round(NamedTuple):
@@ -67,18 +79,23 @@ class _Round(NamedTuple):
     rest_s: float = 0.0
 
 
-class ObsLedger:
-    """Times are those of OBS's clock, in whole seconds, so a claim may last a second longer than it was made for."""
+class BucketLedger:
+    """Times are those of the store's clock, in whole seconds, so a claim may last a second longer than it was made for.
 
-    def __init__(self, store: Store) -> None:
+    `create`: writes an object where there is none, and gives the store's time, or None where there is one. A store
+    that cannot has None: a splitter decides.
+    """
+
+    def __init__(self, store: Store, create: Callable[[str, str], Awaitable[float | None]] | None = None) -> None:
         self._store = store
+        self._create = create
         self._reserved: LRUCache[tuple[str, str], _Record] = LRUCache(MAX_RESERVED)
 
     async def claim(self, event: EventKey, seconds: float) -> Claimed:
         settled = await self._settled(event)
         if settled is not None:
             return settled
-        claimed = await self._contend(f"e/{event.id}", seconds, EVENT_DAYS)
+        claimed = await self._contend(f"e/{event.id}", _Standing(seconds), EVENT_DAYS)
         if not claimed.token:
             return Claimed(Claim.HELD, rest_s=min(claimed.rest_s, seconds))
         # Who held an earlier round may have settled the event since it was looked for.
@@ -107,14 +124,15 @@ class ObsLedger:
         last, _, records = await self._records(keys.task, window_s)
         if _version(records) != expected.version:
             return attempt in [record.attempt for record in records]
-        place, number = f"t/{keys.task}", last + 1
-        outcome = await split(self._store, f"{place}/{number}", new_token(), attempt, RESTART_DAYS)
+        place = f"t/{keys.task}/{last + 1}"
+        record = _Record(last + 1, 0.0, keys.event, attempt, note)
+        outcome = await self._contend_once(place, new_token(), record, RESTART_DAYS)
         if not outcome.won:
             return False
-        record = _Record(number, outcome.written_at, keys.event, attempt, note)
+        record = record._replace(at=outcome.written_at)
         self._reserved[keys.task, attempt] = record
-        await self._store.put(f"{place}/{number}/w", record.text(), RESTART_DAYS)
-        await self._store.put(f"{place}/h", f"{number}n", HINT_DAYS)
+        await self._keep(place, record, RESTART_DAYS)
+        await self._store.put(f"t/{keys.task}/h", f"{record.number}n", HINT_DAYS)
         return True
 
     async def confirm(self, keys: LedgerKeys, attempt: str) -> None:
@@ -125,16 +143,18 @@ class ObsLedger:
         await self._conclude(keys.task, attempt, TAKEN_BACK)
 
     async def mark(self, name: str, owner: str, window_s: float) -> bool:
-        """Mark a name. Of several owners at the same moment none may be the first."""
-        marked = await self._contend(f"m/{name}", window_s, HINT_DAYS, releasable=False)
-        place = f"m/{name}/{marked.number}/w"
+        """Mark a name. Of several owners at the same moment in OBS none may be the first."""
+        standing = _Standing(window_s, owner)
+        marked = await self._contend(f"m/{name}", standing, MARK_DAYS, releasable=False)
+        place = f"m/{name}/{marked.number}"
         if marked.token:
-            await self._store.put(place, owner, HINT_DAYS)
+            await self._keep(place, standing, MARK_DAYS)
             return True
-        return (await self._store.get(place)).value == owner
+        found = _parsed(_Standing, (await self._store.get(f"{place}/{'y' if self._create else 'w'}")).value)
+        return found is not None and found.owner == owner
 
     async def purge(self) -> None:
-        """OBS deletes what has expired."""
+        """The store deletes what has expired."""
 
     async def close(self) -> None:
         await self._store.close()
@@ -145,22 +165,32 @@ class ObsLedger:
             return None
         return Claimed(Claim.SETTLED if found.value == event.target else Claim.SETTLED_ELSEWHERE)
 
-    async def _contend(self, place: str, seconds: float, days: int, *, releasable: bool = True) -> _Round:
+    async def _contend(self, place: str, wanted: _Standing, days: int, *, releasable: bool = True) -> _Round:
         """Contend for the first round, or for the one after the last, if that has expired or was released."""
         number, token = 1, new_token()
-        outcome = await self._split(f"{place}/1", token, seconds, days)
+        outcome = await self._contend_once(f"{place}/1", token, wanted, days)
         if outcome.standing is not None:
-            number, rest = await self._last_round(place, outcome.standing, seconds)
+            number, rest = await self._last_round(place, outcome.standing, wanted.seconds)
             if rest > 0 and not (releasable and await self._exists(f"{place}/{number}/r")):
                 return _Round(number, rest_s=rest)
             number, token = number + 1, new_token()
-            outcome = await self._split(f"{place}/{number}", token, seconds, days)
+            outcome = await self._contend_once(f"{place}/{number}", token, wanted, days)
         # One that was frozen in the middle for as long as it wanted to claim has not won: others may have gone on.
-        won = outcome.won and outcome.took_s < seconds
-        return _Round(number, token) if won else _Round(number, rest_s=seconds)
+        won = outcome.won and outcome.took_s < wanted.seconds
+        return _Round(number, token) if won else _Round(number, rest_s=wanted.seconds)
 
-    async def _split(self, place: str, token: str, seconds: float, days: int) -> Split:
-        return await split(self._store, place, token, f"{seconds:.3f}s", days)
+    async def _contend_once(self, place: str, token: str, content: NamedTuple, days: int) -> Split:
+        if self._create is None:
+            return await split(self._store, place, token, _text(content), days)
+        written_at = await self._create(f"{place}/y", _text(content))
+        if written_at is None:
+            return Split(won=False, standing=await self._store.get(f"{place}/y"))
+        return Split(won=True, written_at=written_at)
+
+    async def _keep(self, place: str, content: NamedTuple, days: int) -> None:
+        """Write what the winner of a place has to say where `y` may be a loser's."""
+        if self._create is None:
+            await self._store.put(f"{place}/w", _text(content), days)
 
     async def _last_round(self, place: str, first: Read, seconds: float) -> tuple[int, float]:
         """The number of the last round that was opened, found by doubling and halving, and the seconds it stands yet.
@@ -175,37 +205,38 @@ class ObsLedger:
                 missing = probe
             else:
                 opened, standing = probe, found
-        claimed_for = SECONDS(standing.value or "")
+        claimed = _parsed(_Standing, standing.value)
         # Both times are cut to whole seconds: the round may be one second younger than their difference.
-        return opened, (float(claimed_for[1]) if claimed_for else seconds) + 1 - (standing.now - standing.modified)
+        return opened, (claimed.seconds if claimed else seconds) + 1 - (standing.now - standing.modified)
 
     async def _exists(self, name: str) -> bool:
         return (await self._store.get(name)).value is not None
 
     async def _records(self, task: str, window_s: float) -> tuple[int, float, list[_Record]]:
-        """The last number that is taken, OBS's time, and the restarts that count within the window."""
+        """The last number that is taken, the store's time, and the restarts that count within the window."""
         hint = await self._store.get(f"t/{task}/h")
         known = NUMBER(hint.value) if hint.value is not None else None
         if hint.value is not None and known is None:
             raise LedgerError("a part of an object")
-        number = last = int(known[1]) if known else 0
-        records = []
-        while (record := await self._record(task, last + 1)) is not None:
-            records.append(record)
+        last = int(known[1]) if known else 0
+        while await self._exists(f"t/{task}/{last + 1}/y"):
             last += 1
+        records: list[_Record] = []
+        number = last
         while (record := await self._record(task, number) if number else None) and hint.now - record.at < window_s:
             records.insert(0, record)
             number -= 1
-        counted = [each for each in records if each.state != TAKEN_BACK and hint.now - each.at < window_s]
-        return last, hint.now, counted
+        return last, hint.now, [each for each in records if each.state != TAKEN_BACK]
 
     async def _record(self, task: str, number: int) -> _Record | None:
-        found = await self._store.get(f"t/{task}/{number}/w")
-        fields = _fields(found.value)
-        if fields is not None:
-            return _Record(*fields)
+        record = _parsed(_Record, (await self._store.get(f"t/{task}/{number}/w")).value)
+        if record is not None:
+            return record
         begun = await self._store.get(f"t/{task}/{number}/y")
-        return _Record(number, begun.modified) if begun.value is not None else None
+        if begun.value is None:
+            return None
+        record = _parsed(_Record, begun.value) if self._create else None  # in OBS it may be a loser's
+        return (record or _Record(number, 0.0))._replace(at=begun.modified)
 
     async def _conclude(self, task: str, attempt: str, state: str) -> None:
         """Write the attempt's restart once more, with its result; what was taken back stays so.
@@ -213,25 +244,25 @@ class ObsLedger:
         Only the attempt itself ever writes it. Where its first write was lost, this one may be the only one.
         """
         record = self._reserved.pop((task, attempt), None)
-        if record is not None:
-            found = await self._record(task, record.number)
-            record = found if found is not None and found.attempt else record
-        else:
+        if record is None:
             _, _, records = await self._records(task, MAX_WINDOW_S)
             record = next((each for each in records if each.attempt == attempt), None)
-        if record is not None and record.state != TAKEN_BACK:
-            name = f"t/{task}/{record.number}/w"
-            await self._store.put(name, record._replace(state=state).text(), RESTART_DAYS)
+        if record is not None:
+            await self._store.put(f"t/{task}/{record.number}/w", _text(record._replace(state=state)), RESTART_DAYS)
 
 
 def _version(records: list[_Record]) -> str:
     return " ".join(str(record.number) for record in records)
 
 
-def _fields(text: str | None) -> list[Any] | None:
-    """The fields of a restart; None where there is none, or a read gave a part of it."""
+def _text(content: NamedTuple) -> str:
+    return to_json(content).decode()
+
+
+def _parsed(kind: type[Text], text: str | None) -> Text | None:
+    """What was written; None where there is nothing, or a read gave a part of it."""
     try:
         fields = from_json(text or "")
     except ValueError:
         return None
-    return fields if isinstance(fields, list) and len(fields) == len(_Record._fields) else None
+    return kind(*fields) if isinstance(fields, list) and len(fields) == len(kind._fields) else None
