@@ -2,9 +2,9 @@
 
 Half of the CPU of all tests went into importing the same packages for each process. The template, one for each process
 that runs tests, imports what the function installs, and what the simulator consists of, but nothing of function/. A
-forked child is a process of its own, in a group of its own, with the environment, folder, arguments, path and files that
-were asked for; it runs the same script as after exec, and imports function/ and reads its settings itself. Only Linux;
-`start` leaves everything else to exec.
+forked child is a process of its own, in a group of its own, with the environment, folder, arguments, path and files
+that were asked for; it runs the same script as after exec, and imports function/ and reads its settings itself. Only
+Linux; `start` leaves everything else to exec.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,7 +35,8 @@ PACKAGES = (
 )
 # Python, libraries and packages read these before the script begins: exec is needed where they differ.
 CLOCK = ("LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC", "NO_FAKE_STAT")
-AT_START = (*CLOCK, "HOME", "XDG_RUNTIME_DIR", "GUNICORN_CMD_ARGS", "LANG", "LC_ALL", "LC_CTYPE")
+AT_START = (*CLOCK, "HOME", "XDG_RUNTIME_DIR", "GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
+AT_LOCALE = ("LANG", "LC_ALL", "LC_CTYPE")
 SIMULATOR = Path(__file__).parents[1] / "infra" / "simulator"
 
 
@@ -50,6 +52,7 @@ class Template:
     """The process that forks. It ends, with all its children, when the process that made it does."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()  # tests start processes in threads, too
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, __file__, str(theirs.fileno())]
@@ -59,8 +62,9 @@ class Template:
 
     def fork(self, order: Mapping[str, Any], files: Sequence[int]) -> int:
         """The id of a new process for the order; `files` are its stdin, stdout, stderr, and where its status goes."""
-        socket.send_fds(self._ours, [json.dumps(order).encode()], files)
-        return int(self._ours.recv(32))
+        with self._lock:
+            socket.send_fds(self._ours, [json.dumps(order).encode()], files)
+            return int(self._ours.recv(32))
 
     def close(self) -> None:
         """End it, and what is left of its children."""
@@ -80,7 +84,11 @@ class Forked(subprocess.Popen[str]):
             null = stack.enter_context(Path(os.devnull).open("r+b"))
             self.stdout, out = _stream(options, "stdout", 1, null, stack)
             self.stderr, err = _stream(options, "stderr", 2, null, stack)
-            order = {"command": [*command], "environment": {**options["env"]}, "folder": str(options["cwd"] or Path.cwd())}
+            order = {
+                "command": [*command],
+                "environment": {**options["env"]},
+                "folder": str(options["cwd"] or Path.cwd()),
+            }
             self.pid = template.fork(order, [null.fileno(), out, err, status])
 
     def poll(self) -> int | None:
@@ -123,7 +131,7 @@ def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[str]":
     """A started process: forked where that makes no difference to the program, otherwise by exec."""
     environment = options["env"]
     known = _inherited(os.environ)
-    is_cold = any(environment.get(name) != known.get(name) for name in AT_START) or any(
+    is_cold = any(environment.get(name) != known.get(name) for name in (*AT_START, *AT_LOCALE)) or any(
         name.startswith("PYTHON") and name != "PYTHONPATH" for name in environment
     )
     if is_cold or sys.platform != "linux" or not is_script(command):
@@ -208,5 +216,6 @@ if __name__ == "__main__":
     ORDERS = socket.socket(fileno=int(sys.argv[1]))
     ORDER = serve(ORDERS)
     if ORDER is not None:
+        ORDERS.detach()  # its number may be another file's when Python ends
         os.closerange(3, 1024)
         become(ORDER)
