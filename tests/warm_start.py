@@ -125,6 +125,7 @@ def _stream(
 
 
 _templates: dict[int, Template] = {}
+_one_at_a_time = threading.Lock()
 
 
 def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[str]":
@@ -136,8 +137,10 @@ def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[str]":
     )
     if is_cold or sys.platform != "linux" or not is_script(command):
         return subprocess.Popen(command, **options)  # noqa: S603
-    template = _templates.get(os.getpid()) or _templates.setdefault(os.getpid(), Template())
-    return Forked(template, command, options)
+    with _one_at_a_time:
+        if os.getpid() not in _templates:
+            _templates[os.getpid()] = Template()
+        return Forked(_templates[os.getpid()], command, options)
 
 
 def end() -> None:
