@@ -123,7 +123,7 @@ def _stream(
 
 
 _templates: dict[int, Template] = {}
-_one_at_a_time = threading.Lock()  # or two threads could get each other's process ids
+_one_at_a_time = threading.Lock()
 
 
 def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[str]":
