@@ -2,9 +2,9 @@
 
 Half of the CPU of all tests went into importing the same packages for each process. The template, one for each process
 that runs tests, imports what the function installs, and what the simulator consists of, but nothing of function/. A
-forked child is a process of its own, in a group of its own, with the environment, folder, arguments, path and files that
-were asked for; it runs the same script as after exec, and imports function/ and reads its settings itself. Only Linux;
-`start` leaves everything else to exec.
+forked child is a process of its own, in a group of its own, with the environment, folder, arguments, path and files
+that were asked for; it runs the same script as after exec, and imports function/ and reads its settings itself. Only
+Linux; `start` leaves everything else to exec.
 """
 
 import contextlib
@@ -35,7 +35,8 @@ PACKAGES = (
 )
 # Python, libraries and packages read these before the script begins: exec is needed where they differ.
 CLOCK = ("LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC", "NO_FAKE_STAT")
-AT_START = (*CLOCK, "HOME", "XDG_RUNTIME_DIR", "GUNICORN_CMD_ARGS", "LANG", "LC_ALL", "LC_CTYPE")
+AT_START = (*CLOCK, "HOME", "XDG_RUNTIME_DIR", "GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
+AT_LOCALE = ("LANG", "LC_ALL", "LC_CTYPE")
 SIMULATOR = Path(__file__).parents[1] / "infra" / "simulator"
 
 
@@ -129,7 +130,7 @@ def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[str]":
     """A started process: forked where that makes no difference to the program, otherwise by exec."""
     environment = options["env"]
     known = _inherited(os.environ)
-    is_cold = any(environment.get(name) != known.get(name) for name in AT_START) or any(
+    is_cold = any(environment.get(name) != known.get(name) for name in (*AT_START, *AT_LOCALE)) or any(
         name.startswith("PYTHON") and name != "PYTHONPATH" for name in environment
     )
     if is_cold or sys.platform != "linux" or not is_script(command):
@@ -216,5 +217,6 @@ if __name__ == "__main__":
     ORDERS = socket.socket(fileno=int(sys.argv[1]))
     ORDER = serve(ORDERS)
     if ORDER is not None:
+        ORDERS.detach()  # its number may be another file's when Python ends
         os.closerange(3, 1024)
         become(ORDER)

@@ -1,8 +1,10 @@
 """The function as a platform starts it, in front of the simulator: processes, sockets, and every sample of events/."""
 
 import signal
+import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+import child_processes
 import demo
 from example import TASK, TASK_NAME
 from processes import EXAMPLE, FUNCTION, TIMEOUT_S, Running, failed_start, function
@@ -19,6 +22,14 @@ EMPTY = FUNCTION.parent / "tests" / "bench" / "empty_function" / "main.py"
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("fresh_world")
 BEARER = {"Authorization": f"Bearer {EXAMPLE['CALLER_BEARER_TOKENS']}"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def by_exec() -> Iterator[None]:
+    """Start every process of this file as platforms do; other files fork most of theirs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(child_processes, "starter", subprocess.Popen)
+        yield
 
 
 def test_every_sample_does_what_its_folder_says() -> None:
