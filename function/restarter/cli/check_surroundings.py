@@ -22,8 +22,7 @@ NAME_THEM = "set NOTIFY_URLS to addresses as Apprise documents them for each ser
 PLATFORMS = (
     (
         {"RUNTIME_PROJECT_ID", "RUNTIME_FUNC_NAME", "RUNTIME_PACKAGE"},
-        "FunctionGraph: an asynchronous call is repeated by its retry settings, "
-        "then goes to its destination for failures",
+        "FunctionGraph: an asynchronous call is repeated by its retry settings, then goes to its failure destination",
     ),
     (
         {"K_SERVICE", "FUNCTION_TARGET"},

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from restarter.cli.output import number, plain
+from restarter.cli.output import known, number, plain, with_to_do
 from restarter.model.request import target_of
 
 MAX_TASKS = 20_000  # OMS lists 10,000
@@ -195,8 +195,8 @@ def _line(task: TaskReport) -> str:
     ]
     times += [f"stood {task.stood_s:.0f} s"] if task.stood_s is not None else []
     told = ", ".join(times)
-    line = f"{task.label}: {number(task.deliveries, 'receipt')}, {number(task.starts, 'start')}; last: {last}"
-    return line + (f"; {told}" if told else "") + (f". To do: {task.advice}" if task.advice else "")
+    facts = f"{task.label}: {number(task.deliveries, 'receipt')}, {number(task.starts, 'start')}; last: {last}"
+    return with_to_do(facts + (f"; {told}" if told else ""), task.advice)
 
 
 def as_json(report: Report) -> Iterator[str]:
@@ -207,7 +207,7 @@ def as_json(report: Report) -> Iterator[str]:
     for task in report.tasks():
         facts = {name: getattr(task, name) for name in TaskReport.__slots__ if name not in ("last", "stands_since")}
         facts |= {name: at.isoformat() for name, at in facts.items() if isinstance(at, datetime)}
-        yield json.dumps({"kind": "task"} | {name: value for name, value in facts.items() if value is not None})
+        yield json.dumps({"kind": "task"} | known(facts))
 
 
 def failed_before(at: datetime, receipt: Mapping[str, Any]) -> datetime:
