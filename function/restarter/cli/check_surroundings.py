@@ -9,7 +9,8 @@ from restarter.callers.google_oidc import KEYS_URL
 from restarter.cli.output import Finding, judged
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import Sender
-from restarter.reporting.notify import TEST, send
+from restarter.reporting.notify import send
+from restarter.reporting.phrases import say
 from restarter.settings.model import Settings
 
 TIMEOUT_S = 5.0  # for one server
@@ -65,11 +66,12 @@ async def check_notify(settings: Settings) -> AsyncIterator[Finding]:
     if not settings.notify_urls:
         yield Finding("notify", "NOTIFY_URLS is not set", ok=False, to_do=NAME_THEM)
         return
-    took = await send(settings.notify_urls, *(text.in_(settings.restart_language) for text in TEST))
+    title, text = (say(phrase, settings.restart_language) for phrase in ("test_title", "test_text"))
+    took = await send(settings.notify_urls, title, text)
     for number, (url, ok) in enumerate(zip(settings.notify_urls, took, strict=True), 1):
         about = f"address {number} ({url.get_secret_value().partition(':')[0]})"
-        text = f"{about}: {'took' if ok else 'did not take'} a test message"
-        yield judged("notify", text, NAME_THEM, ok=ok)
+        said = f"{about}: {'took' if ok else 'did not take'} a test message"
+        yield judged("notify", said, NAME_THEM, ok=ok)
 
 
 async def check_sources_of_keys(settings: Settings, sender: Sender) -> AsyncIterator[Finding]:

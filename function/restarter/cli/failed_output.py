@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import click
 
 from restarter.cli.failed_tasks import FailedTarget
-from restarter.cli.output import Column, columns, grouped, known, number, plain, terminal_width, with_to_do
+from restarter.cli.output import Column, columns, grouped, number, plain, terminal_width, with_to_do
 from restarter.decide.failure_reasons import explain_failure
 from restarter.model.outcome import Kind, Reason
-from restarter.model.text import size_in_words
+from restarter.model.text import known, size_in_words
 
 TABLE = (
     Column("task or group", 0),

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self, TypeVar
 
-from restarter.cli.output import known
 from restarter.decide.failure_reasons import explain_failure
 from restarter.http.transport import Transport
 from restarter.ledger import Ledger, Stores, open_ledger
@@ -21,6 +20,7 @@ from restarter.model.delivery import DeliveryContext, utc_now
 from restarter.model.outcome import Kind, Outcome, SweepCounts
 from restarter.model.request import Event, Intent
 from restarter.model.task import Task, TaskGroup
+from restarter.model.text import known
 from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
 from restarter.oms.task_list import TaskList

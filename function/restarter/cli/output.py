@@ -6,9 +6,9 @@ import shutil
 import signal
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import click
 
@@ -38,11 +38,6 @@ def grouped(items: Iterable[T], key: Callable[[T], K]) -> list[tuple[K, list[T]]
     return sorted(found.items(), key=lambda pair: -len(pair[1]))
 
 
-def known(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts without those that are None."""
-    return {name: value for name, value in facts.items() if value is not None}
-
-
 def with_to_do(text: str, to_do: str | None) -> str:
     """A sentence without its full stop, then what a person does about it."""
     end = "" if text.endswith("?") else "."
@@ -65,7 +60,7 @@ class Finding(NamedTuple):
     def as_json(self) -> str:
         """The same facts as one object."""
         facts = {"kind": "check", "check": self.check, "ok": self.ok, "found": self.found, "to_do": self.to_do}
-        return json.dumps(known(facts))
+        return json.dumps({name: value for name, value in facts.items() if value is not None})
 
 
 def judged(check: str, found: str, to_do: str, *, ok: bool) -> Finding:

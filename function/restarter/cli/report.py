@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from restarter.cli.output import known, number, plain, with_to_do
+from restarter.cli.output import number, plain, with_to_do
 from restarter.model.request import target_of
+from restarter.model.text import known
 
 MAX_TASKS = 20_000  # OMS lists 10,000
 # Where exports keep the line that the function wrote: Cloud Logging, LTS, container logs.
