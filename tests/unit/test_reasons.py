@@ -286,7 +286,7 @@ def test_each_phrase_exists_in_both_languages(text: Text) -> None:
     en, zh = ([part[1] for part in Formatter().parse(each) if part[1]] for each in text)
     assert sorted(en) == sorted(zh)
     assert text.en.isascii()
-    assert not re.search(r"[,;!?]|: |[。．]", re.sub(r"{[^}]*}", "", text.zh))
+    assert not re.search(r"[,;!?]|: ", re.sub(r"{[^}]*}", "", text.zh))
 
 
 def test_a_chinese_sentence_names_the_failure_with_chinese_punctuation() -> None:
