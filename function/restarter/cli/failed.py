@@ -14,7 +14,7 @@ import click
 from restarter.cli.failed_output import as_csv, as_text, by_cause, question
 from restarter.cli.failed_tasks import FailedTarget, Found, Operator, Wanted
 from restarter.cli.output import interruptible, number, plain, with_to_do
-from restarter.oms.task_list import MAX_TASKS, TaskList
+from restarter.oms.task_list import MAX_TASKS
 from restarter.reporting.reasons import next_hour
 from restarter.settings.model import Settings
 from restarter.settings.types import in_words
@@ -43,8 +43,9 @@ def run(settings: Settings, wanted: Wanted, options: Options) -> int:
     Returns:
         The exit status: 0 with none, or when each start that was asked for was made; else 1.
     """
-    found = asyncio.run(_find(settings, wanted))
-    is_whole = _is_whole(found.listed)
+    found = asyncio.run(Operator(settings, wanted).failed())
+    listed = found.listed
+    is_whole = listed.error is None and not listed.more_pages and not listed.missing
     _print(found.rows, options)
     if not found.rows and is_whole and not (options.as_json or options.as_csv):
         click.echo(_none(found, in_words(wanted.since_s)))
@@ -53,11 +54,6 @@ def run(settings: Settings, wanted: Wanted, options: Options) -> int:
     if found.rows and options.start:
         return 0 if _start(settings, wanted, found.rows, options) and is_whole else 1
     return 0 if is_whole and not found.rows else 1
-
-
-async def _find(settings: Settings, wanted: Wanted) -> Found:
-    async with Operator(settings, wanted) as operator:
-        return await operator.failed()
 
 
 def _print(rows: Sequence[FailedTarget], options: Options) -> None:
@@ -74,10 +70,6 @@ def _print(rows: Sequence[FailedTarget], options: Options) -> None:
     elif rows:
         for text in as_text(causes, is_long=options.is_long):
             click.echo(text)
-
-
-def _is_whole(listed: TaskList) -> bool:
-    return listed.error is None and not listed.more_pages and not listed.missing
 
 
 def _none(found: Found, since: str) -> str:
@@ -125,7 +117,7 @@ def _start(settings: Settings, wanted: Wanted, rows: Sequence[FailedTarget], opt
         return ", ".join([f"{outcomes['started']} started", *others])
 
     with interruptible(lambda: f"Interrupted: {done()}. Run it again for the rest."), _bar(len(chosen)) as show:
-        asyncio.run(_start_each(settings, wanted, chosen, lambda one: _note(one, outcomes, show, options)))
+        asyncio.run(Operator(settings, wanted).start(chosen, lambda one: _note(one, outcomes, show, options)))
     click.echo(done(), err=True)
     return set(outcomes) <= set(AS_WANTED)
 
@@ -134,14 +126,6 @@ def _confirmed(asked: str) -> bool:
     """Whether a person types y. It is not asked in the event loop, which would keep Ctrl-C waiting."""
     click.echo(f"{asked} [y/N] ", nl=False, err=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-async def _start_each(
-    settings: Settings, wanted: Wanted, rows: Sequence[FailedTarget], note: Callable[[Mapping[str, Any]], None]
-) -> None:
-    async with Operator(settings, wanted) as operator:
-        async for receipt in operator.start(rows):
-            note(receipt)
 
 
 def _note(receipt: Mapping[str, Any], outcomes: Counter[str], show: Callable[[str], None], options: Options) -> None:

@@ -7,10 +7,11 @@ that is only read.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from restarter.decide.failure_reasons import explain_failure
 from restarter.http.transport import Transport
@@ -101,7 +102,7 @@ class OnceOms(Oms):
 
 
 class Operator:
-    """What a person may ask about failed tasks, and start. Used as an asynchronous context manager."""
+    """What a person may ask about failed tasks, and start: one of both, which ends its connections."""
 
     def __init__(self, settings: Settings, wanted: Wanted) -> None:
         self._settings = settings
@@ -113,32 +114,32 @@ class Operator:
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._mask = Mask(settings)
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_error: object) -> None:
-        await self._transport.close()
-        await self._ledger.close()
-
     async def failed(self) -> Found:
         """The failed targets of all pages, and what an event would do to each."""
         wanted = self._wanted
         oms = OnceOms(self._settings, self._transport, self._credentials, utc_now)
-        listed = await oms.failed(wanted.project_id, DeliveryContext.lasting(LIST_TIMEOUT_S))
-        oms.remember(listed.tasks)
-        counts, targets = select(listed.tasks, 1000 * (time.time() - wanted.since_s), wanted.prefix)
         dry = self._settings.model_copy(update={"restart_dry_run": True})
         restarter = Restarter(dry, oms, ReadOnlyLedger(self._ledger), utc_now, NoObserver())
-        rows = await asyncio.gather(*(self._row(restarter, target, tasks) for target, tasks in targets.items()))
+        async with aclosing(self):
+            listed = await oms.failed(wanted.project_id, DeliveryContext.lasting(LIST_TIMEOUT_S))
+            oms.remember(listed.tasks)
+            counts, targets = select(listed.tasks, 1000 * (time.time() - wanted.since_s), wanted.prefix)
+            rows = await asyncio.gather(*(self._row(restarter, target, tasks) for target, tasks in targets.items()))
         rows = [row for row in rows if wanted.cause in (None, row.facts.get("failure_reason"))]
         return Found(rows, counts, listed)
 
-    async def start(self, rows: Iterable[FailedTarget]) -> AsyncIterator[dict[str, Any]]:
-        """Request a start of each, several at a time, as a direct call does; gives the receipt of each."""
+    async def start(self, rows: Iterable[FailedTarget], note: Callable[[Mapping[str, Any]], None]) -> None:
+        """Request a start of each, several at a time, as a direct call does. `note`: takes the receipt of each."""
         oms = Oms(self._settings, self._transport, self._credentials, utc_now)
         restarter = Restarter(self._settings, oms, self._ledger, utc_now, NoObserver())
-        for started in asyncio.as_completed([self._start(restarter, row) for row in rows]):
-            yield await started
+        async with aclosing(self):
+            for started in asyncio.as_completed([self._start(restarter, row) for row in rows]):
+                note(await started)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._transport.close()
+        await self._ledger.close()
 
     async def _start(self, restarter: Restarter, row: FailedTarget) -> dict[str, Any]:
         event = row.event._replace(intent=Intent.REQUESTED, identity=None)
