@@ -37,6 +37,8 @@ ONLY_PLATFORM = {
 PLACEHOLDER_KEY = AccessKey(SecretStr("offline"), SecretStr("offline"), SecretStr("offline"))
 READS = {"ListTasks": "task", "ShowTask": "task", "ShowTaskGroup": "group"}  # and whose saved answer answers them
 Line = tuple[str, str]
+Saved = Mapping[str, bytes | None]
+"""OMS's answers about the task and the group; None where it does not answer."""
 
 
 class Explanation(NoObserver):
@@ -90,21 +92,21 @@ class Explanation(NoObserver):
 
 
 class WatchedTransport:
-    """Answers reads from saved answers, or with `look` by asking OMS; of all else it says that it was done."""
+    """Answers reads from saved answers, or without them by asking OMS; of all else it says that it was done."""
 
-    def __init__(self, explanation: Explanation, saved: Mapping[str, bytes | None], *, look: bool) -> None:
+    def __init__(self, explanation: Explanation, saved: Saved | None) -> None:
         self._explanation = explanation
         self._saved = saved
-        self._network = Transport() if look else None
+        self._network = Transport()
 
     async def send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
         """The answer of OMS or IAM, as far as it is known or may be asked for; `offline` for anything else."""
-        lines, is_login = self._explanation.lines, call.operation == "CreateToken"
-        if call.operation in READS or (is_login and self._network):
+        lines = self._explanation.lines
+        if call.operation in READS or (call.operation == "CreateToken" and self._saved is None):
             lines.append(("look", f"{call.method} {call.url}"))
-            if self._network:
+            if self._saved is None:
                 return await self._network.send(call, headers, seconds)
-            return self._answer_from_file(call.operation)
+            return self._answer_from(self._saved, call.operation)
         match call.operation:
             case "CreateToken":
                 expires_at = datetime.now(UTC) + timedelta(hours=1)
@@ -118,11 +120,11 @@ class WatchedTransport:
                 return Answer(200)
         return NoAnswer(sent=False, reason=Reason.OFFLINE)
 
-    def _answer_from_file(self, operation: str) -> Answer | NoAnswer:
+    def _answer_from(self, saved: Saved, operation: str) -> Answer | NoAnswer:
         """OMS's answer, where a file has it; a row of ListTasks is what ShowTask answers."""
         if operation == "ShowTaskGroup":
             self._explanation.depends_on = "task group: --look asks OMS, --group FILE takes a saved answer"
-        shown = self._saved[READS[operation]]
+        shown = saved[READS[operation]]
         if shown is None:
             return NoAnswer(sent=False, reason=Reason.OFFLINE)
         if b'"error_code"' in shown and b'"status"' not in shown:  # an error body of OMS
@@ -131,8 +133,7 @@ class WatchedTransport:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._network:
-            await self._network.close()
+        await self._network.close()
 
 
 def read_delivery(text: str) -> Delivery:
@@ -162,29 +163,31 @@ async def explain_delivery(
     No control character and no configured secret of a delivery is in the findings.
     """
     mask = Mask(settings)
-
-    async def run(settings: Settings) -> tuple[Explanation, Reply]:
-        explanation = Explanation()
-        transport = WatchedTransport(explanation, {"task": shown, "group": shown_group}, look=look)
-        offline = settings.model_copy(update={"restart_ledger": MemoryAddress(), "notify_urls": ()})
-        application = Application(lambda: offline, observer=explanation, transport=transport, write=lambda _: None)
-        pipeline = application.pipeline()
-        lent = None if look else PLACEHOLDER_KEY
-        try:
-            return explanation, await pipeline.handle(delivery, pipeline.begin(TIMEOUT_S, lent))
-        finally:
-            await transport.close()
-
+    saved = None if look else {"task": shown, "group": shown_group}
     lines: list[Line] = [("delivery", f"{delivery.method} {delivery.path}, {len(delivery.body)} bytes")]
-    found, reply = await run(settings)
+    found, reply = await _run(delivery, settings, saved)
     refusal = reply.receipts[0] if reply.receipts and found.lines == [] else {}
     if refusal.get("outcome") in (Kind.UNAUTHENTICATED, Kind.UNAVAILABLE):
         lines.append(("caller", f"NOT AUTHENTICATED ({refusal.get('reason')}): the function answers {reply.status}"))
-        found, _ = await run(settings.model_copy(update=ONLY_PLATFORM))
+        found, _ = await _run(delivery, settings.model_copy(update=ONLY_PLATFORM), saved)
         found.lines[0] = ("caller", "what follows is for a caller who is authenticated")
     if not found.lines and not reply.receipts:
         found.lines = [("answered", f"{reply.status}, without being a delivery")]
     return [(step, mask.text(finding)) for step, finding in (*lines, *found.lines, *found.outcomes)]
+
+
+async def _run(delivery: Delivery, settings: Settings, saved: Saved | None) -> tuple[Explanation, Reply]:
+    """One pass through the real pipeline with an empty ledger. Where OMS is asked, nobody lends a key."""
+    explanation = Explanation()
+    transport = WatchedTransport(explanation, saved)
+    offline = settings.model_copy(update={"restart_ledger": MemoryAddress(), "notify_urls": ()})
+    application = Application(lambda: offline, observer=explanation, transport=transport, write=lambda _: None)
+    pipeline = application.pipeline()
+    lent = None if saved is None else PLACEHOLDER_KEY
+    try:
+        return explanation, await pipeline.handle(delivery, pipeline.begin(TIMEOUT_S, lent))
+    finally:
+        await transport.close()
 
 
 def _masked(call: Call) -> str:

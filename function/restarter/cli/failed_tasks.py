@@ -85,13 +85,15 @@ class OnceOms(Oms):
 
     async def show(self, project_id: str, task_id: str, context: DeliveryContext) -> Task | Outcome:
         """The task as it was listed; one that is not listed has not failed, and is read."""
-        return await self._once(self._tasks, task_id, lambda: Oms.show(self, project_id, task_id, context))
+        return await self._first_seen(self._tasks, task_id, lambda: Oms.show(self, project_id, task_id, context))
 
     async def show_group(self, project_id: str, group_id: str, context: DeliveryContext) -> TaskGroup | Outcome:
         """The group as it was read first."""
-        return await self._once(self._groups, group_id, lambda: Oms.show_group(self, project_id, group_id, context))
+        return await self._first_seen(
+            self._groups, group_id, lambda: Oms.show_group(self, project_id, group_id, context)
+        )
 
-    async def _once(
+    async def _first_seen(
         self, seen: dict[str, T | Outcome], name: str, read: Callable[[], Awaitable[T | Outcome]]
     ) -> T | Outcome:
         async with self._reading[name]:
@@ -167,12 +169,11 @@ class Operator:
 def _facts(event: Event, tasks: list[Task], outcome: Outcome) -> dict[str, Any]:
     """By their names in `--json`; None is unknown. Of a group its own reason and objects, where it was read."""
     request, first = event.request, tasks[0]
-    rule, notice = rule_behind(outcome.kind, outcome.reason), why_no_notice(tasks)
+    rule = rule_behind(outcome.kind, outcome.reason)
     reason = outcome.failure_reason or first.failure_reason
     failure = explain_failure(reason) if reason else None
     failed_objects = None if request.group_id else first.failed_objects
     sizes = [task.total_bytes for task in tasks if task.total_bytes is not None]
-    noticed = [task.notice_sent for task in tasks if isinstance(task.notice_sent, bool)]
     return {
         "project_id": event.project_id,
         "task_id": request.task_id,
@@ -187,14 +188,23 @@ def _facts(event: Event, tasks: list[Task], outcome: Outcome) -> dict[str, Any]:
         # What a restart copies or compares, unless it takes failed objects only.
         "total_size": sum(sizes) if sizes and not outcome.migrate_failed_object else None,
         "failed_objects_list": outcome.failed_objects_list,
-        "notice_sent": all(noticed) if noticed else None,
-        "notice_error": next((task.notice_error for task in tasks if task.notice_error), None),
-        "notice": notice and notice.en,
+        **_of_notices(tasks),
         "outcome": str(outcome.kind),
         "reason": outcome.reason,
         "rule": rule and rule.en + next_hour(outcome, "en"),
         "migrate_failed_object": outcome.migrate_failed_object,
         "retry_after": outcome.retry_after,
+    }
+
+
+def _of_notices(tasks: list[Task]) -> dict[str, Any]:
+    """Whether OMS's notice went out for every task of which OMS says so, and why not for the first that says it."""
+    sent = [task.notice_sent for task in tasks if isinstance(task.notice_sent, bool)]
+    why = why_no_notice(tasks)
+    return {
+        "notice_sent": all(sent) if sent else None,
+        "notice_error": next((task.notice_error for task in tasks if task.notice_error), None),
+        "notice": why and why.en,
     }
 
 
