@@ -49,7 +49,7 @@ class Oms:
         self.not_failed: list[dict[str, Any]] = []
         self.groups: dict[str, dict[str, Any]] = {}
         self.calls: list[str] = []
-        self.list_status = 200
+        self.list_status = self.show_status = 200
         self.total: int | None = None
         self.page_size = 100
         httpx_mock.add_callback(self._answer, is_reusable=True, is_optional=True)
@@ -72,7 +72,9 @@ class Oms:
             offset, limit = int(request.url.params["offset"]), int(request.url.params["limit"])
             rows = self.tasks[offset : offset + min(limit, self.page_size)]
             return httpx.Response(self.list_status, json={"tasks": rows, "count": self.total})
-        return httpx.Response(200, json=next(one for one in [*self.tasks, *self.not_failed] if str(one["id"]) == name))
+        return httpx.Response(
+            self.show_status, json=next(one for one in [*self.tasks, *self.not_failed] if str(one["id"]) == name)
+        )
 
 
 @pytest.fixture
@@ -201,6 +203,10 @@ def test_a_task_that_the_ledger_names_is_read_once_for_all_rows(
     oms.calls.clear()
     assert {one["reason"] for one in listed()} == {"storage_key"}
     assert sorted(oms.calls) == ["GET tasks", "GET tasks/1", "GET tasks/2"]
+    oms.show_status = 503
+    oms.calls.clear()
+    assert {one["outcome"] for one in listed()} == {"deferred"}
+    assert oms.calls.count("GET tasks/1") == 5, "what could not be read is asked for again"
 
 
 def test_a_task_with_a_longer_id_than_a_caller_may_give_is_listed(oms: Oms) -> None:
