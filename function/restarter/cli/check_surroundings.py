@@ -20,15 +20,11 @@ REACH_SMN = "let the function reach it, or give the certificate in CALLER_SMN_CE
 REACH_GOOGLE = "let the function reach it, or give the keys in CALLER_OIDC_KEYS"
 NAME_THEM = "set NOTIFY_URLS to addresses as Apprise documents them for each service, and let the function reach them"
 # Variables that only one platform sets, and what it does with a delivery that is answered 503.
+ON_FUNCTIONGRAPH = "an asynchronous call is repeated by its retry settings, then goes to its destination for failures"
+ON_KNATIVE = "Pub/Sub repeats a delivery until it expires; a Broker does as its delivery settings say"
 PLATFORMS = (
-    (
-        {"RUNTIME_PROJECT_ID", "RUNTIME_FUNC_NAME", "RUNTIME_PACKAGE"},
-        "FunctionGraph: an asynchronous call is repeated by its retry settings, then goes to its failure destination",
-    ),
-    (
-        {"K_SERVICE", "FUNCTION_TARGET"},
-        "Cloud Run or Knative: Pub/Sub repeats a delivery until it expires; a Broker does as its delivery settings say",
-    ),
+    ({"RUNTIME_PROJECT_ID", "RUNTIME_FUNC_NAME", "RUNTIME_PACKAGE"}, f"FunctionGraph: {ON_FUNCTIONGRAPH}"),
+    ({"K_SERVICE", "FUNCTION_TARGET"}, f"Cloud Run or Knative: {ON_KNATIVE}"),
 )
 NO_PLATFORM = "none is known here: a failed delivery is repeated as its sender does it"
 
