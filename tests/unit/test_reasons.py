@@ -5,6 +5,7 @@ import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from restarter.reporting.advice import PLACEHOLDERS as PLACEHOLDERS_OF_ADVICE
 from restarter.reporting.notices import BY_CODE as NOTICES
 from restarter.reporting.notices import NO_TOPIC, NOT_SENT
 from restarter.reporting.outcomes import OUTCOMES, Severity
+from restarter.reporting.phrases import PHRASES
 from restarter.reporting.reasons import REASONS, severity_of
 from restarter.reporting.receipt import build
 from restarter.reporting.reply import Entry, reply_to
@@ -276,6 +278,22 @@ def test_each_sentence_exists_in_both_languages(text: Text) -> None:
     assert CHINESE.search(text.zh)
     assert not text.en.endswith(".")
     assert not text.zh.endswith("。")
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=phrase) for phrase, text in PHRASES.items()])
+def test_each_phrase_exists_in_both_languages(text: Text) -> None:
+    """With the same placeholders, and the punctuation of its language."""
+    en, zh = ([part[1] for part in Formatter().parse(each) if part[1]] for each in text)
+    assert sorted(en) == sorted(zh)
+    assert text.en.isascii()
+    assert not re.search(r"[,;!?]|: ", re.sub(r"{[^}]*}", "", text.zh))
+
+
+def test_a_chinese_sentence_names_the_failure_with_chinese_punctuation() -> None:
+    known = settings(restart_language="zh-cn")
+    for reason in (Reason.PERMANENT_FAILURE, Reason.BUDGET_EXHAUSTED):
+        outcome = Outcome(kind=Kind.REFUSED, reason=reason, failure_reason="TRF.0003")
+        assert not re.search("[,;]", receipt_of(outcome, known=known)["message"])
 
 
 @pytest.mark.parametrize(("outcome", "event", "known", "words"), ERRORS)

@@ -279,3 +279,11 @@ def test_without_a_receipt_there_is_no_page(tmp_path: Path) -> None:
     status, _ = run("hello\n", "--html", str(tmp_path / "night.html"))
     assert status == 1
     assert not (tmp_path / "night.html").exists()
+
+
+@pytest.mark.parametrize("age", [-1, True, "x", 10**30, 10**9, None])
+def test_no_age_of_an_event_keeps_the_page_from_being_written(age: Any, tmp_path: Path) -> None:
+    page = tmp_path / "night.html"
+    night = [at(minute, intent="failed", event_age_s=age) for minute in (1, 2)]
+    assert run(lines(night), "--html", str(page))[0] == 0
+    assert page.read_text("utf-8").count("<svg ") == 1

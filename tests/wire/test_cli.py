@@ -177,7 +177,8 @@ def test_a_misspelt_or_former_name_is_told(
     status, output = run("check")
     assert status == 0
     assert f"ok     settings: {said}" in output
-    assert ". To do: rename or remove it\n" in output
+    assert " To do: rename or remove it\n" in output
+    assert "?." not in output
     assert "the-value" not in output
 
 

@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,15 +16,18 @@ import pytest
 from click.testing import CliRunner, Result
 from pytest_httpx import HTTPXMock
 
-from example import ENVIRONMENT, PROJECT, shown
+from example import BEARER, ENVIRONMENT, PROJECT, shown
 from httpx_transport import HttpxTransport
+from restarter.app import Application
 from restarter.cli import failed_output
 from restarter.cli.command import cli
 from restarter.cli.output import Column, cells, columns, interruptible
 from restarter.ledger import Claim, EventKey, LedgerError, LedgerKeys
 from restarter.ledger.memory import MemoryLedger
 from restarter.ledger.read_only import ReadOnlyLedger
+from restarter.model.delivery import Delivery
 from restarter.model.task import Restart
+from restarter.settings.model import load
 
 NOW = datetime.now(UTC)
 CLOSED = "not sent: OMS.0158, OMS may not publish to the topic; open its policy for OMS"
@@ -42,9 +46,10 @@ class Oms:
 
     def __init__(self, httpx_mock: HTTPXMock) -> None:
         self.tasks: list[dict[str, Any]] = []
+        self.not_failed: list[dict[str, Any]] = []
         self.groups: dict[str, dict[str, Any]] = {}
         self.calls: list[str] = []
-        self.list_status = 200
+        self.list_status = self.show_status = 200
         self.total: int | None = None
         self.page_size = 100
         httpx_mock.add_callback(self._answer, is_reusable=True, is_optional=True)
@@ -67,7 +72,9 @@ class Oms:
             offset, limit = int(request.url.params["offset"]), int(request.url.params["limit"])
             rows = self.tasks[offset : offset + min(limit, self.page_size)]
             return httpx.Response(self.list_status, json={"tasks": rows, "count": self.total})
-        return httpx.Response(200, json=next(one for one in self.tasks if str(one["id"]) == name))
+        return httpx.Response(
+            self.show_status, json=next(one for one in [*self.tasks, *self.not_failed] if str(one["id"]) == name)
+        )
 
 
 @pytest.fixture
@@ -173,6 +180,33 @@ def test_a_task_is_read_once(oms: Oms) -> None:
     oms.tasks = [row(number) for number in range(1, 8)]
     assert run().exit_code == 1
     assert oms.calls == ["GET tasks"]
+
+
+def test_a_task_that_the_ledger_names_is_read_once_for_all_rows(
+    oms: Oms, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two tasks were restarted with a storage key; before it alone holds others back, both are looked at."""
+    environment.setenv("RESTART_LEDGER", f"sqlite://{tmp_path}/ledger")
+    environment.setenv("RESTART_BUDGET", "2/24h")
+    environment.setenv("RESTART_BACKOFF", "0")
+    refused: dict[str, Any] = {"error_reason": {"error_code": "TRF.0057"}}
+    oms.tasks = [row(number, **refused) for number in range(1, 3)]
+    receipts: list[bytes] = []
+    application = Application(load, write=receipts.extend)
+    for number in (1, 2):
+        direct = {"task_id": number, "intent": "failed", "id": f"event-{number}"}
+        delivery = Delivery("POST", "/", {"authorization": f"Bearer {BEARER}"}, json.dumps(direct).encode())
+        pipeline = application.pipeline()
+        asyncio.run(pipeline.handle(delivery, pipeline.begin(4.5, None)))
+    assert [json.loads(one)["outcome"] for one in receipts] == ["started", "started"]
+    oms.tasks, oms.not_failed = [row(number, **refused) for number in range(3, 8)], oms.tasks
+    oms.calls.clear()
+    assert {one["reason"] for one in listed()} == {"storage_key"}
+    assert sorted(oms.calls) == ["GET tasks", "GET tasks/1", "GET tasks/2"]
+    oms.show_status = 503
+    oms.calls.clear()
+    assert {one["outcome"] for one in listed()} == {"deferred"}
+    assert oms.calls.count("GET tasks/1") == 5, "what could not be read is asked for again"
 
 
 def test_a_task_with_a_longer_id_than_a_caller_may_give_is_listed(oms: Oms) -> None:

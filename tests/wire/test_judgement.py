@@ -54,7 +54,7 @@ def test_the_ceiling_is_four_budgets(make_simulated: Make) -> None:
     receipts = [fails_again(world, f"e{number}", 0.1, successful_num=number, complete_size=0) for number in range(9)]
     assert [said(receipt) for receipt in receipts] == ["started"] * 8 + ["refused budget_exhausted"]
     assert "8 restarts within 24h" in receipts[8]["advice"]
-    assert receipts[8]["message"].endswith("; +1 objects since the last restart")
+    assert receipts[8]["message"].endswith("; +1 object since the last restart")
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,18 @@
 """`check --keys`: whether OMS opens a task's two buckets with the storage keys of each profile. Nothing is started."""
 
-from collections.abc import AsyncIterator, Callable
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, NamedTuple
 
 from restarter.cli.output import Finding
-from restarter.http.call import Answer
+from restarter.http.call import Answer, Call
 from restarter.model.delivery import DeliveryContext
 from restarter.model.outcome import Kind, Outcome
 from restarter.oms import buckets, tasks
 from restarter.oms.buckets import Bucket
 from restarter.oms.client import Oms
 from restarter.oms.error_codes import BY_CODE, read_error
+from restarter.reporting.advice import advise
+from restarter.reporting.reasons import REASONS
 from restarter.settings.model import Settings, StorageCredentials, settings_prefix
 
 SENT = (
@@ -19,65 +21,68 @@ SENT = (
 )
 FIND_IT = "give the id of a task in a configured project, as `failed` shows it"
 OPEN_IT = "correct {settings}, or give that key the right to list this bucket"
-Failed = Callable[[str, str, Outcome, str, Settings], Finding]
-"""The finding about a request that failed for another reason than a storage key."""
+TRY_AGAIN = "try again later; if it stays so, look the code up in OMS's list of error codes"
+TIMEOUT_S = 10.0  # for the calls about one project, or one bucket
+CHECK = "storage keys"
 
 
-class Asked(NamedTuple):
-    """With what OMS is asked. `context`: of the next few requests."""
+class Project(NamedTuple):
+    """With what OMS is asked about a project."""
 
     settings: Settings
     oms: Oms
-    context: Callable[[], DeliveryContext]
-    failed: Failed
+    id: str
 
-    def failure(self, about: str, outcome: Outcome, project_id: str) -> Finding:
-        """The finding about a request that failed."""
-        return self.failed("storage keys", about, outcome, project_id, self.settings)
+    def failure(self, check: str, about: str, outcome: Outcome) -> Finding:
+        """The finding about a call that failed: OMS's code or our word, and the advice of the one table of reasons."""
+        has_advice = outcome.reason is not None and REASONS[outcome.reason].advice is not None
+        to_do = advise(outcome, {"project_id": self.id}, self.settings) if has_advice else TRY_AGAIN
+        return Finding(
+            check, f"{about}: {outcome.oms_error_code or outcome.reason or outcome.kind}", ok=False, to_do=to_do
+        )
+
+    async def ask(self, build: Callable[..., Call], *what: Any) -> tuple[Call, Answer | Outcome]:
+        """A call that is built with OMS's address, the project and what it is about; and its answer."""
+        call = build(self.settings.endpoint_of(self.id), self.id, *what)
+        return call, await self.oms.ask(call, self.id, DeliveryContext.lasting(TIMEOUT_S))
 
 
-async def check_keys(asked: Asked, task_id: str) -> AsyncIterator[Finding]:
+async def check_keys(projects: Sequence[Project], task_id: str) -> AsyncIterator[Finding]:
     """What is sent, then a finding for each bucket of the task and each profile."""
-    yield Finding(check="storage keys", found=SENT.format(task_id=task_id))
-    for project_id in (asked.settings.oms_project_id, *asked.settings.oms_projects):
-        show = tasks.show(asked.settings.endpoint_of(project_id), project_id, task_id)
-        answer = await asked.oms.ask(show, project_id, asked.context())
-        found = answer if isinstance(answer, Outcome) else tasks.interpret_show(answer, task_id)
-        if isinstance(answer, Outcome) or (isinstance(found, Outcome) and found.kind is not Kind.NOT_FOUND):
-            assert isinstance(found, Outcome)  # noqa: S101  # for mypy
-            yield asked.failure(f"task {task_id} in project {project_id}", found, project_id)
-            return
-        if not isinstance(found, Outcome):
+    yield Finding(CHECK, SENT.format(task_id=task_id))
+    for project in projects:
+        _, answer = await project.ask(tasks.show, task_id)
+        found = tasks.interpret_show(answer, task_id) if isinstance(answer, Answer) else answer
+        if isinstance(answer, Answer) and not isinstance(found, Outcome):
             for bucket in buckets.buckets_of(answer.document):
-                for name, credentials in asked.settings.profiles().items():
-                    yield await _opened(asked, project_id, bucket, name, credentials)
+                for name, credentials in project.settings.profiles().items():
+                    yield await _opened(project, bucket, name, credentials)
             return
-    yield Finding(check="storage keys", found=f"task {task_id}: not found", ok=False, to_do=FIND_IT)
+        if isinstance(found, Outcome) and found.kind is not Kind.NOT_FOUND:
+            yield project.failure(CHECK, f"task {task_id} in project {project.id}", found)
+            return
+    yield Finding(CHECK, f"task {task_id}: not found", ok=False, to_do=FIND_IT)
 
 
-async def _opened(
-    asked: Asked, project_id: str, bucket: Bucket, profile: str, credentials: StorageCredentials
-) -> Finding:
+async def _opened(project: Project, bucket: Bucket, profile: str, credentials: StorageCredentials) -> Finding:
     """Whether the keys of one profile open one bucket."""
     about = f"profile {profile}, {'source' if bucket.is_source else 'destination'} bucket {bucket.name}"
     keys = buckets.keys_for(bucket, credentials)
     if not keys:
-        return Finding(check="storage keys", found=f"{about}: not asked, the profile has no keys for it")
+        return Finding(CHECK, f"{about}: not asked, the profile has no keys for it")
     if credentials.src_crypto_type if bucket.is_source else credentials.dst_crypto_type:
-        return Finding(check="storage keys", found=f"{about}: not asked, the requests take no encrypted keys")
-    builds = (buckets.check_prefix,) if "security_token" in keys else (buckets.show_region, buckets.check_prefix)
-    for build in builds:
-        call = build(asked.settings.endpoint_of(project_id), project_id, bucket, keys)
-        answer = await asked.oms.ask(call, project_id, asked.context())
+        return Finding(CHECK, f"{about}: not asked, the requests take no encrypted keys")
+    for build in (buckets.check_prefix,) if "security_token" in keys else (buckets.show_region, buckets.check_prefix):
+        call, answer = await project.ask(build, bucket, keys)
         if isinstance(answer, Outcome):
-            return asked.failure(f"{about}, {call.operation}", answer, project_id)
-        if not 200 <= answer.status < 300 and not _is_of_storage(answer):
-            return asked.failure(f"{about}, {call.operation}", read_error(answer), project_id)
-        if not 200 <= answer.status < 300:
-            text = f"{about}: refused, {call.operation} answers {answer.error_code}"
-            to_do = OPEN_IT.format(settings=_settings_of(profile, bucket, keys))
-            return Finding(check="storage keys", found=text, ok=False, to_do=to_do)
-    return Finding(check="storage keys", found=f"{about}: opened")
+            return project.failure(CHECK, f"{about}, {call.operation}", answer)
+        if 200 <= answer.status < 300:
+            continue
+        if not _is_of_storage(answer):
+            return project.failure(CHECK, f"{about}, {call.operation}", read_error(answer))
+        to_do = OPEN_IT.format(settings=_settings_of(profile, bucket, keys))
+        return Finding(CHECK, f"{about}: refused, {call.operation} answers {answer.error_code}", ok=False, to_do=to_do)
+    return Finding(CHECK, f"{about}: opened")
 
 
 def _is_of_storage(answer: Answer) -> bool:

@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 
-from restarter.cli.output import Finding
+from restarter.cli.output import Finding, judged
 from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, Stores, open_ledger
 from restarter.settings.model import Settings
 
@@ -15,9 +15,15 @@ RACE_LOST = "use another ledger than {}://: what answers there does not keep its
 PROBE_S = 10.0  # after which a probe expires, should this process die
 REACH_IT = "let the function reach the server that RESTART_LEDGER names, and check name, password and TLS"
 WRITE_IT = "let the function's user write the file that RESTART_LEDGER names and its folder, and check the disk"
+KEEP_IT = "see that nothing between here and {} answers in its place, and that it is no read-only replica"
 SHARE_IT = (
     "set RESTART_LEDGER to a ledger that outlives the instance; function/README.md, «Ledgers», says which for whom"
 )
+SHARED = Finding("ledger", "shared by all instances with this RESTART_LEDGER")
+NOT_SHARED = {
+    "memory": Finding("ledger", "kept in one instance, and forgotten when that ends", to_do=SHARE_IT),
+    "sqlite": Finding("ledger", "shared by the processes of this host with this RESTART_LEDGER"),
+}
 
 
 async def check_ledger(settings: Settings, *, everything: bool) -> AsyncIterator[Finding]:
@@ -26,22 +32,22 @@ async def check_ledger(settings: Settings, *, everything: bool) -> AsyncIterator
     ledger = open_ledger(settings.restart_ledger, time.time, Stores.of(settings, settings.access_key))
     try:
         await ledger.history(LedgerKeys("check", "check"), 1)
-        written = everything and await _probe(ledger)
+        written = await _probe(ledger, scheme) if everything else None
     except LedgerError as error:
         to_do = WRITE_IT if scheme == "sqlite" else REACH_IT
-        yield Finding(check="ledger", found=f"{scheme} does not answer: {error}", ok=False, to_do=to_do)
+        yield Finding("ledger", f"{scheme} does not answer: {error}", ok=False, to_do=to_do)
     else:
-        yield Finding(check="ledger", found=f"{scheme} answers")
-        if everything:
-            yield _written(scheme, ok=written)
-            yield _shared(scheme)
+        yield Finding("ledger", f"{scheme} answers")
+        if written is not None:
+            yield written
+            yield NOT_SHARED.get(scheme, SHARED)
         if everything and scheme in BUCKETS:
             yield await _raced(ledger, scheme)
     finally:
         await ledger.close()
 
 
-async def _probe(ledger: Ledger) -> bool:
+async def _probe(ledger: Ledger, scheme: str) -> Finding:
     """Whether a claim of an event that nobody has is kept, and is gone once it was given up.
 
     Raises:
@@ -52,7 +58,9 @@ async def _probe(ledger: Ledger) -> bool:
     await ledger.release(probe, claims[0].token)
     claims.append(await ledger.claim(probe, PROBE_S))
     await ledger.release(probe, claims[-1].token)
-    return [claim.state for claim in claims] == [Claim.OURS, Claim.HELD, Claim.OURS]
+    ok = [claim.state for claim in claims] == [Claim.OURS, Claim.HELD, Claim.OURS]
+    text = "a probe was written, read and removed" if ok else "a probe was not kept, or not removed"
+    return judged("ledger", text, KEEP_IT.format(scheme), ok=ok)
 
 
 async def _raced(ledger: Ledger, scheme: str) -> Finding:
@@ -62,21 +70,4 @@ async def _raced(ledger: Ledger, scheme: str) -> Finding:
     won = [claimed.token for claimed in claims if not isinstance(claimed, BaseException) and claimed.token]
     failed = sum(isinstance(claimed, LedgerError) for claimed in claims)
     text = f"of {RACERS} claims at once {len(won)} won, {failed} had no answer; at most one may win, and none at times"
-    return Finding(
-        check="ledger", found=text, ok=len(won) <= 1, to_do=RACE_LOST.format(scheme) if len(won) > 1 else None
-    )
-
-
-def _written(scheme: str, *, ok: bool) -> Finding:
-    if ok:
-        return Finding(check="ledger", found="a probe was written, read and removed")
-    to_do = f"see that nothing between here and {scheme} answers in its place, and that it is no read-only replica"
-    return Finding(check="ledger", found="a probe was not kept, or not removed", ok=False, to_do=to_do)
-
-
-def _shared(scheme: str) -> Finding:
-    if scheme == "memory":
-        return Finding(check="ledger", found="kept in one instance, and forgotten when that ends", to_do=SHARE_IT)
-    if scheme == "sqlite":
-        return Finding(check="ledger", found="shared by the processes of this host with this RESTART_LEDGER")
-    return Finding(check="ledger", found="shared by all instances with this RESTART_LEDGER")
+    return judged("ledger", text, RACE_LOST.format(scheme), ok=len(won) <= 1)

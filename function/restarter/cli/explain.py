@@ -35,7 +35,10 @@ ONLY_PLATFORM = {
     "caller_oidc_audience": None,
 }
 PLACEHOLDER_KEY = AccessKey(SecretStr("offline"), SecretStr("offline"), SecretStr("offline"))
+READS = {"ListTasks": "task", "ShowTask": "task", "ShowTaskGroup": "group"}  # and whose saved answer answers them
 Line = tuple[str, str]
+Saved = Mapping[str, bytes | None]
+"""OMS's answers about the task and the group; None where it does not answer."""
 
 
 class Explanation(NoObserver):
@@ -56,25 +59,21 @@ class Explanation(NoObserver):
                 self.lines.append(("envelope", "APIG event; what follows is the request inside"))
             case "decoded", Event():
                 asked = found.request.model_dump(exclude_none=True, exclude={"reason"})
-                self.lines.append(("dialect", f"{found.dialect}, event id {found.event_id or 'none'}"))
                 words = ", ".join(f"{field}={value}" for field, value in asked.items())
+                self.lines.append(("dialect", f"{found.dialect}, event id {found.event_id or 'none'}"))
                 self.lines.append(("request", f"{found.intent}: {words}"))
             case "claimed", claim:
                 self.lines.append(("ledger", f"empty; the event is {getattr(claim, 'value', claim)}"))
-            case "looked", Task():
-                reason = found.failure_reason or "no reason"
-                kind = found.group_type or "kind unknown"
-                self.lines.append(("task", f"{found.id}, status {found.status}, {kind}, {reason}"))
-            case "looked", TaskGroup():
-                reason = found.failure_reason or "no reason"
-                self.lines.append(("group", f"{found.id}, status {found.status}, {reason}"))
+            case "looked", Task() | TaskGroup():
+                facts = [found.id, f"status {found.status}", found.failure_reason or "no reason"]
+                if isinstance(found, Task):
+                    facts.insert(2, found.group_type or "kind unknown")
+                self.lines.append(("task" if isinstance(found, Task) else "group", ", ".join(facts)))
             case "decided", Start():
                 word = "retry the group" if found.of_group else "start"
                 self.lines.append(("decided", f"{word}: no rule forbids it"))
             case "decided", Outcome(reason=Reason.OUTSIDE_HOURS):
                 self.lines.append(("hours", f"outside RESTART_HOURS{next_hour(found, 'en')}"))
-            case _:
-                pass
 
     def replied(self, status: int, receipts: Sequence[Mapping[str, Any]], seconds: float) -> None:
         """The outcome of each part, with the rule behind it, and the status; no status where it is not known."""
@@ -84,75 +83,57 @@ class Explanation(NoObserver):
                 self.outcomes.append(("outcome", f"depends on the {self.depends_on}"))
                 continue
             rule = rule_behind(outcome, reason)
-            self.outcomes.append(
-                ("outcome", " ".join(filter(None, [outcome, reason])) + (f": {rule.en}" if rule else ""))
-            )
+            words = " ".join(filter(None, [outcome, reason]))
+            self.outcomes.append(("outcome", f"{words}: {rule.en}" if rule else words))
             if "advice" in receipt:
                 self.outcomes.append(("advice", receipt["advice"]))
         if all(receipt.get("reason") != Reason.OFFLINE for receipt in receipts):
             self.outcomes.append(("reply", f"{status} {HTTPStatus(status).phrase}"))
 
 
-class OfflineTransport:
-    """Answers calls about a task and its group from files, confirms and starts everything, and sends nothing."""
+class WatchedTransport:
+    """Answers reads from saved answers, or without them by asking OMS; of all else it says that it was done."""
 
-    def __init__(self, shown: bytes | None, shown_group: bytes | None, explanation: Explanation) -> None:
-        self._shown = shown
-        self._shown_group = shown_group
+    def __init__(self, explanation: Explanation, saved: Saved | None) -> None:
         self._explanation = explanation
+        self._saved = saved
+        self._network = Transport()
 
     async def send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
-        """The answer that OMS would give, as far as the file tells it; `offline` for anything else."""
+        """The answer of OMS or IAM, as far as it is known or may be asked for; `offline` for anything else."""
+        lines = self._explanation.lines
+        if call.operation in READS or (call.operation == "CreateToken" and self._saved is None):
+            lines.append(("look", f"{call.method} {call.url}"))
+            if self._saved is None:
+                return await self._network.send(call, headers, seconds)
+            return self._answer_from(self._saved, call.operation)
         match call.operation:
             case "CreateToken":
                 expires_at = datetime.now(UTC) + timedelta(hours=1)
                 document = {"token": {"expires_at": expires_at.isoformat()}}
                 return Answer(201, json.dumps(document).encode(), subject_token=SecretStr("offline"))
-            case "ListTasks" | "ShowTask" | "ShowTaskGroup":
-                self._explanation.lines.append(("look", f"{call.method} {call.url}"))
-                of_group = call.operation == "ShowTaskGroup"
-                if of_group:
-                    self._explanation.depends_on = "task group: --look asks OMS, --group FILE takes a saved answer"
-                shown = self._shown_group if of_group else self._shown
-                return _answer_from(shown, as_list=call.operation == "ListTasks")
             case "StartTask" | "RetryTaskGroup":
-                self._explanation.lines.append(("call", f"{call.method} {call.url} {_masked(call)}"))
+                lines.append(("call", f"{call.method} {call.url} {_masked(call)}"))
                 return Answer(200)
             case "ConfirmSubscription":
-                self._explanation.lines.append(("confirmed", "by one GET of the subscription's address"))
+                lines.append(("confirmed", "by one GET of the subscription's address"))
                 return Answer(200)
         return NoAnswer(sent=False, reason=Reason.OFFLINE)
 
-    async def close(self) -> None:
-        """There is nothing to close."""
-
-
-class LookingTransport(OfflineTransport):
-    """Asks OMS about the task and its group, and sends nothing else."""
-
-    def __init__(self, explanation: Explanation) -> None:
-        super().__init__(None, None, explanation)
-        self._network = Transport()
-
-    async def send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
-        """The answer of OMS, or of IAM, to a read; to anything else what the file-based transport says."""
-        if call.operation not in ("CreateToken", "ListTasks", "ShowTask", "ShowTaskGroup"):
-            return await super().send(call, headers, seconds)
-        self._explanation.lines.append(("look", f"{call.method} {call.url}"))
-        return await self._network.send(call, headers, seconds)
+    def _answer_from(self, saved: Saved, operation: str) -> Answer | NoAnswer:
+        """OMS's answer, where a file has it; a row of ListTasks is what ShowTask answers."""
+        if operation == "ShowTaskGroup":
+            self._explanation.depends_on = "task group: --look asks OMS, --group FILE takes a saved answer"
+        shown = saved[READS[operation]]
+        if shown is None:
+            return NoAnswer(sent=False, reason=Reason.OFFLINE)
+        if b'"error_code"' in shown and b'"status"' not in shown:  # an error body of OMS
+            return Answer(400, shown)
+        return Answer(200, b'{"tasks": [' + shown + b"]}" if operation == "ListTasks" else shown)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._network.close()
-
-
-def _answer_from(shown: bytes | None, *, as_list: bool) -> Answer | NoAnswer:
-    """OMS's answer, where a file has it; a row of ListTasks is what ShowTask answers."""
-    if shown is None:
-        return NoAnswer(sent=False, reason=Reason.OFFLINE)
-    if b'"error_code"' in shown and b'"status"' not in shown:  # an error body of OMS
-        return Answer(400, shown)
-    return Answer(200, b'{"tasks": [' + shown + b"]}" if as_list else shown)
 
 
 def read_delivery(text: str) -> Delivery:
@@ -182,34 +163,29 @@ async def explain_delivery(
     No control character and no configured secret of a delivery is in the findings.
     """
     mask = Mask(settings)
-
-    async def run(settings: Settings) -> tuple[Explanation, Reply]:
-        explanation = Explanation()
-        transport = LookingTransport(explanation) if look else OfflineTransport(shown, shown_group, explanation)
-        return explanation, await _reply(delivery, settings, transport, explanation)
-
+    saved = None if look else {"task": shown, "group": shown_group}
     lines: list[Line] = [("delivery", f"{delivery.method} {delivery.path}, {len(delivery.body)} bytes")]
-    found, reply = await run(settings)
+    found, reply = await _run(delivery, settings, saved)
     refusal = reply.receipts[0] if reply.receipts and found.lines == [] else {}
     if refusal.get("outcome") in (Kind.UNAUTHENTICATED, Kind.UNAVAILABLE):
         lines.append(("caller", f"NOT AUTHENTICATED ({refusal.get('reason')}): the function answers {reply.status}"))
-        found, _ = await run(settings.model_copy(update=ONLY_PLATFORM))
+        found, _ = await _run(delivery, settings.model_copy(update=ONLY_PLATFORM), saved)
         found.lines[0] = ("caller", "what follows is for a caller who is authenticated")
     if not found.lines and not reply.receipts:
         found.lines = [("answered", f"{reply.status}, without being a delivery")]
     return [(step, mask.text(finding)) for step, finding in (*lines, *found.lines, *found.outcomes)]
 
 
-async def _reply(
-    delivery: Delivery, settings: Settings, transport: OfflineTransport, explanation: Explanation
-) -> Reply:
-    """One pass through the real pipeline with an empty ledger."""
+async def _run(delivery: Delivery, settings: Settings, saved: Saved | None) -> tuple[Explanation, Reply]:
+    """One pass through the real pipeline with an empty ledger. Where OMS is asked, nobody lends a key."""
+    explanation = Explanation()
+    transport = WatchedTransport(explanation, saved)
     offline = settings.model_copy(update={"restart_ledger": MemoryAddress(), "notify_urls": ()})
     application = Application(lambda: offline, observer=explanation, transport=transport, write=lambda _: None)
     pipeline = application.pipeline()
-    lent = None if isinstance(transport, LookingTransport) else PLACEHOLDER_KEY
+    lent = None if saved is None else PLACEHOLDER_KEY
     try:
-        return await pipeline.handle(delivery, pipeline.begin(TIMEOUT_S, lent))
+        return explanation, await pipeline.handle(delivery, pipeline.begin(TIMEOUT_S, lent))
     finally:
         await transport.close()
 

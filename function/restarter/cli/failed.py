@@ -13,16 +13,15 @@ import click
 
 from restarter.cli.failed_output import as_csv, as_text, by_cause, question
 from restarter.cli.failed_tasks import FailedTarget, Found, Operator, Wanted
-from restarter.cli.output import interruptible, number, plain
-from restarter.model.outcome import Outcome
+from restarter.cli.output import interruptible, number, plain, with_to_do
 from restarter.oms.task_list import MAX_TASKS
 from restarter.reporting.reasons import next_hour
-from restarter.reporting.redaction import Mask
 from restarter.settings.model import Settings
 from restarter.settings.types import in_words
 
 # Outcomes that count as success for `--start`.
 AS_WANTED = ("started", "already_running", "nothing_to_do", "would_start")
+NOT_ALL = "NOT ALL WAS READ"
 MEMORY = "The restarts of a running function are not known here: RESTART_LEDGER is memory://."
 
 
@@ -44,64 +43,62 @@ def run(settings: Settings, wanted: Wanted, options: Options) -> int:
     Returns:
         The exit status: 0 with none, or when each start that was asked for was made; else 1.
     """
-    found = asyncio.run(_find(settings, wanted))
-    _print(found.rows, Mask(settings), options)
-    is_whole = _print_notes(found, settings, wanted, options)
+    found = asyncio.run(Operator(settings, wanted).failed())
+    listed = found.listed
+    is_whole = listed.error is None and not listed.more_pages and not listed.missing
+    _print(found.rows, options)
+    if not found.rows and is_whole and not (options.as_json or options.as_csv):
+        click.echo(_none(found, in_words(wanted.since_s)))
+    for note in _notes(found, settings, wanted):
+        click.echo(plain(note), err=True)
     if found.rows and options.start:
         return 0 if _start(settings, wanted, found.rows, options) and is_whole else 1
     return 0 if is_whole and not found.rows else 1
 
 
-async def _find(settings: Settings, wanted: Wanted) -> Found:
-    async with Operator(settings, wanted) as operator:
-        return await operator.failed()
-
-
-def _print(rows: Sequence[FailedTarget], mask: Mask, options: Options) -> None:
+def _print(rows: Sequence[FailedTarget], options: Options) -> None:
     causes = by_cause(rows)
-    in_order = [row for cause in causes for row in cause.rows]
+    in_order = [row.facts for cause in causes for row in cause.rows]
     if options.as_csv:
-        click.echo(as_csv([row.facts(mask) for row in in_order]))
+        click.echo(as_csv(in_order))
     elif options.as_json:
-        for cause in causes:
-            click.echo(cause.as_json())
-        for row in in_order:
-            click.echo(json.dumps({"kind": "failed"} | row.facts(mask)))
+        lines = [{"kind": "cause"} | cause.facts for cause in causes] + [
+            {"kind": "failed", **facts} for facts in in_order
+        ]
+        for line in lines:
+            click.echo(json.dumps(line))
     elif rows:
-        for line in as_text(causes, mask, is_long=options.is_long):
-            click.echo(line)
+        for text in as_text(causes, is_long=options.is_long):
+            click.echo(text)
 
 
-def _print_notes(found: Found, settings: Settings, wanted: Wanted, options: Options) -> bool:
-    """Say what was left out, and what could not be read; whether the list was read whole."""
-    since, counts, listed = in_words(wanted.since_s), found.counts, found.listed
-    is_whole = listed.error is None and not listed.more_pages and not listed.missing
-    if not found.rows and is_whole and not (options.as_json or options.as_csv):
-        older = f"{counts.too_old} older one{' is' if counts.too_old == 1 else 's are'} failed"
-        click.echo(f"None of the last {since}; {older}." if counts.too_old else "No failed tasks.")
-    notes = []
+def _none(found: Found, since: str) -> str:
+    """What is said where nothing failed lately."""
+    too_old = found.counts.too_old
+    older = f"{too_old} older one{' is' if too_old == 1 else 's are'} failed"
+    return f"None of the last {since}; {older}." if too_old else "No failed tasks."
+
+
+def _notes(found: Found, settings: Settings, wanted: Wanted) -> Iterator[str]:
+    """What was left out, what could not be read, and what is not known."""
+    counts, listed = found.counts, found.listed
     if found.rows and counts.too_old:
-        notes.append(f"Left out: {counts.too_old} that failed before the last {since}; --since 365d lists them.")
+        since = in_words(wanted.since_s)
+        yield f"Left out: {counts.too_old} that failed before the last {since}; --since 365d lists them."
     if counts.not_ours:
-        notes.append(f"Left out: {counts.not_ours} whose names do not begin with {wanted.prefix}.")
+        yield f"Left out: {counts.not_ours} whose names do not begin with {wanted.prefix}."
     if listed.more_pages:
-        notes.append(
-            f"NOT ALL WAS READ: OMS gives no more than {MAX_TASKS} failed tasks, and there are more. Delete old ones."
-        )
+        yield f"{NOT_ALL}: OMS gives no more than {MAX_TASKS} failed tasks, and there are more. Delete old ones."
     if listed.missing:
-        notes.append(
-            f"NOT ALL WAS READ: the list changed meanwhile; run it again for {number(listed.missing, 'task')}."
-        )
-    if listed.error is not None:
-        notes.append(f"NOT ALL WAS READ: the list of failed tasks could not be read to its end: {_words(listed.error)}")
+        yield f"{NOT_ALL}: the list changed meanwhile; run it again for {number(listed.missing, 'task')}."
+    if (error := listed.error) is not None:
+        words = ", ".join(filter(None, [error.kind, error.reason, error.oms_error_code]))
+        yield f"{NOT_ALL}: the list of failed tasks could not be read to its end: {words}"
     closed = next((row.outcome for row in found.rows if row.outcome.opens_at), None)
     if closed is not None:
-        notes.append(f"Outside RESTART_HOURS{next_hour(closed, 'en')}.")
+        yield f"Outside RESTART_HOURS{next_hour(closed, 'en')}."
     if found.rows and settings.restart_ledger.scheme == "memory":
-        notes.append(MEMORY)
-    for note in notes:
-        click.echo(plain(note), err=True)
-    return is_whole
+        yield MEMORY
 
 
 def _start(settings: Settings, wanted: Wanted, rows: Sequence[FailedTarget], options: Options) -> bool:
@@ -120,7 +117,7 @@ def _start(settings: Settings, wanted: Wanted, rows: Sequence[FailedTarget], opt
         return ", ".join([f"{outcomes['started']} started", *others])
 
     with interruptible(lambda: f"Interrupted: {done()}. Run it again for the rest."), _bar(len(chosen)) as show:
-        asyncio.run(_start_each(settings, wanted, chosen, lambda one: _note(one, outcomes, show, options)))
+        asyncio.run(Operator(settings, wanted).start(chosen, lambda one: _note(one, outcomes, show, options)))
     click.echo(done(), err=True)
     return set(outcomes) <= set(AS_WANTED)
 
@@ -131,19 +128,11 @@ def _confirmed(asked: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-async def _start_each(
-    settings: Settings, wanted: Wanted, rows: Sequence[FailedTarget], note: Callable[[Mapping[str, Any]], None]
-) -> None:
-    async with Operator(settings, wanted) as operator:
-        async for receipt in operator.start(rows):
-            note(receipt)
-
-
 def _note(receipt: Mapping[str, Any], outcomes: Counter[str], show: Callable[[str], None], options: Options) -> None:
     """Count a start, and print its receipt, or its result and what to do."""
     outcomes[str(receipt["outcome"])] += 1
-    to_do = f". To do: {receipt['advice']}" if "advice" in receipt else ""
-    show(json.dumps({"kind": "start", **receipt}) if options.as_json else plain(receipt["message"] + to_do))
+    text = plain(with_to_do(receipt["message"], receipt.get("advice")))
+    show(json.dumps({"kind": "start", **receipt}) if options.as_json else text)
 
 
 @contextmanager
@@ -166,8 +155,3 @@ def _bar(total: int) -> Iterator[Callable[[str], None]]:
             progress.advance(task)
 
         yield show
-
-
-def _words(outcome: Outcome) -> str:
-    """What is known of a call that failed."""
-    return ", ".join(filter(None, [outcome.kind, outcome.reason, outcome.oms_error_code]))

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,11 +9,10 @@ from typing import Any, NamedTuple
 import click
 
 from restarter.cli.failed_tasks import FailedTarget
-from restarter.cli.output import Column, columns, grouped, number, plain, terminal_width
+from restarter.cli.output import Column, columns, grouped, number, plain, terminal_width, with_to_do
 from restarter.decide.failure_reasons import explain_failure
 from restarter.model.outcome import Kind, Reason
-from restarter.model.text import size_in_words
-from restarter.reporting.redaction import Mask
+from restarter.model.text import known, size_in_words
 
 TABLE = (
     Column("task or group", 0),
@@ -30,86 +28,69 @@ MEMBERS = (
     *("failure_reason", "failure_class", "failure", "failed_objects", "total_size", "failed_objects_list"),
     *("notice_sent", "notice_error", "notice", "outcome", "reason", "rule", "migrate_failed_object", "retry_after"),
 )
+NO_CAUSE = "no cause known"
 FORMULA = ("=", "+", "-", "@")  # with these a spreadsheet begins a formula
 
 
 class Cause(NamedTuple):
-    """The targets that failed for one reason."""
+    """The targets that failed for one reason, and the facts of its line of `--json`, as far as OMS says."""
 
-    failure_reason: str | None
+    facts: dict[str, Any]
     rows: list[FailedTarget]
-
-    @property
-    def failed_objects(self) -> int:
-        """Of all of them, as far as OMS says."""
-        return sum(row.failed_objects or 0 for row in self.rows)
-
-    @property
-    def total_size(self) -> int:
-        """Bytes that restarts of all objects would touch, as far as OMS says."""
-        return sum(row.total_size or 0 for row in self.rows)
-
-    @property
-    def outcomes(self) -> Counter[str]:
-        """How many of them an event would start, refuse, and so on."""
-        return Counter(str(row.outcome.kind) for row in self.rows)
-
-    def as_json(self) -> str:
-        """A line of `--json`."""
-        explained = explain_failure(self.failure_reason)
-        facts = {
-            "kind": "cause",
-            "failure_reason": self.failure_reason,
-            "failure": explained.clause.en if self.failure_reason else None,
-            "tasks": len(self.rows),
-            "failed_objects": self.failed_objects,
-            "total_size": self.total_size or None,
-            "outcomes": self.outcomes,
-            "to_do": explained.measure.en if self.failure_reason else None,
-        }
-        return json.dumps({name: value for name, value in facts.items() if value is not None})
 
 
 def by_cause(rows: Sequence[FailedTarget]) -> list[Cause]:
     """The rows by cause, the most frequent first; those of a cause stay in their order."""
-    by_name = sorted(rows, key=lambda row: row.failure_reason or "~")
-    return [Cause(*item) for item in grouped(by_name, lambda row: row.failure_reason)]
+    by_name = sorted(rows, key=lambda row: row.facts.get("failure_reason", "~"))
+    return [Cause(_summed(*item), item[1]) for item in grouped(by_name, lambda row: row.facts.get("failure_reason"))]
 
 
-def as_text(causes: Sequence[Cause], mask: Mask, *, is_long: bool) -> Iterator[str]:
+def _summed(failure_reason: str | None, rows: Sequence[FailedTarget]) -> dict[str, Any]:
+    explained = explain_failure(failure_reason) if failure_reason else None
+    facts = {
+        "failure_reason": failure_reason,
+        "failure": explained and explained.clause.en,
+        "tasks": len(rows),
+        "failed_objects": sum(row.facts.get("failed_objects", 0) for row in rows),
+        "total_size": sum(row.facts.get("total_size", 0) for row in rows) or None,
+        "outcomes": Counter(row.facts["outcome"] for row in rows),
+        "to_do": explained and explained.measure.en,
+    }
+    return known(facts)
+
+
+def as_text(causes: Sequence[Cause], *, is_long: bool) -> Iterator[str]:
     """The summary, then the tasks of each cause; with `is_long` a block of all that is known of each."""
+    every = [row.facts for cause in causes for row in cause.rows]
     for cause in causes:
-        yield from _summary(cause)
-    for why, count in Counter(row.notice for cause in causes for row in cause.rows if row.notice).most_common():
-        yield from _wrapped(f"Notices: {why.en} ({number(count, 'task')}).")
+        yield from _wrapped(_summary(cause.facts))
+    for why, count in Counter(facts["notice"] for facts in every if "notice" in facts).most_common():
+        yield from _wrapped(f"Notices: {why} ({number(count, 'task')}).")
     if is_long:
-        for cause in causes:
-            for row in cause.rows:
-                yield ""
-                yield from _block(row.facts(mask))
+        for facts in every:
+            yield ""
+            yield from _block(facts)
         return
     yield ""
-    head, *lines = columns(TABLE, [_cells(row.facts(mask)) for cause in causes for row in cause.rows])
+    head, *lines = columns(TABLE, [_cells(facts) for facts in every])
     yield head
     for cause in causes:
-        yield click.style(cause.failure_reason or "no cause known", bold=True)
+        yield click.style(cause.facts.get("failure_reason", NO_CAUSE), bold=True)
         yield from lines[: len(cause.rows)]
         lines = lines[len(cause.rows) :]
 
 
-def _summary(cause: Cause) -> Iterator[str]:
+def _summary(facts: Mapping[str, Any]) -> str:
     """How many, what an event would do, why they failed, and what a person does."""
-    objects = f", {number(cause.failed_objects, 'failed object')}" if cause.failed_objects else ""
-    objects += f", {size_in_words(cause.total_size)} in all objects" if cause.total_size else ""
-    does = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in cause.outcomes.most_common())
-    text = (
-        f"{cause.failure_reason or 'no cause known'}: {number(len(cause.rows), 'task')}{objects}; an event now: {does}."
-    )
-    if cause.failure_reason:
-        explained = explain_failure(cause.failure_reason)
-        clause = explained.clause.en
-        text += f" {clause[:1].upper()}{clause[1:]}. To do: {explained.measure.en}."
-    yield from _wrapped(text)
+    about = [number(facts["tasks"], "task")]
+    about += [number(facts["failed_objects"], "failed object")] if facts["failed_objects"] else []
+    about += [f"{size_in_words(facts['total_size'])} in all objects"] if "total_size" in facts else []
+    does = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in facts["outcomes"].most_common())
+    text = f"{facts.get('failure_reason', NO_CAUSE)}: {', '.join(about)}; an event now: {does}."
+    if "failure" not in facts:
+        return text
+    failure = facts["failure"]
+    return f"{text} {with_to_do(failure[:1].upper() + failure[1:], facts['to_do'])}."
 
 
 def _wrapped(text: str) -> list[str]:

@@ -6,11 +6,12 @@ that is only read.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, TypeVar
 
 from restarter.decide.failure_reasons import explain_failure
 from restarter.http.transport import Transport
@@ -19,8 +20,8 @@ from restarter.ledger.read_only import ReadOnlyLedger
 from restarter.model.delivery import DeliveryContext, utc_now
 from restarter.model.outcome import Kind, Outcome, SweepCounts
 from restarter.model.request import Event, Intent
-from restarter.model.task import Task
-from restarter.model.text import Text
+from restarter.model.task import Task, TaskGroup
+from restarter.model.text import known
 from restarter.oms.client import Oms
 from restarter.oms.credentials import CredentialProvider
 from restarter.oms.task_list import TaskList
@@ -33,6 +34,7 @@ from restarter.settings.model import Settings
 from restarter.sweep import Target, request_for, select
 from restarter.telemetry.observer import NoObserver
 
+T = TypeVar("T")
 LIST_TIMEOUT_S = 120.0  # for all pages of the list
 AT_ONCE = 4  # reads or starts: OMS throttles
 
@@ -50,72 +52,21 @@ class Wanted:
     credentials: str = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class FailedTarget:
+class FailedTarget(NamedTuple):
     """A failed task, or a group with its failed members, and what an event would do to it."""
 
     event: Event
-    tasks: list[Task]
     outcome: Outcome
-
-    @property
-    def failure_reason(self) -> str | None:
-        """The TRF code: of a group its own, where it was read."""
-        return self.outcome.failure_reason or self.tasks[0].failure_reason
-
-    @property
-    def failed_objects(self) -> int | None:
-        """How many objects failed."""
-        of_task = None if self.event.request.group_id else self.tasks[0].failed_objects
-        return of_task if self.outcome.failed_objects is None else self.outcome.failed_objects
-
-    @property
-    def total_size(self) -> int | None:
-        """Bytes of all objects, which a restart copies or compares unless it takes failed objects only."""
-        sizes = [task.total_bytes for task in self.tasks if task.total_bytes is not None]
-        return sum(sizes) if sizes and not self.outcome.migrate_failed_object else None
-
-    @property
-    def notice(self) -> Text | None:
-        """Why OMS sent no notice of it, and what to do."""
-        return why_no_notice(self.tasks)
+    facts: Mapping[str, Any]
+    """What is known of it, by the names that `--json` documents, without secrets; the unknown is left out."""
 
     @property
     def would_start(self) -> bool:
         """Whether an event would start it."""
         return self.outcome.kind is Kind.WOULD_START
 
-    def facts(self, mask: Mask) -> dict[str, Any]:
-        """What is known of it, by the names that `--json` documents, without secrets; the unknown is left out."""
-        request, first, outcome = self.event.request, self.tasks[0], self.outcome
-        rule, reason = rule_behind(outcome.kind, outcome.reason), self.failure_reason
-        facts = {
-            "project_id": self.event.project_id,
-            "task_id": request.task_id,
-            "group_id": request.group_id,
-            "failed_tasks": [task.id for task in self.tasks] if request.group_id else None,
-            "task_name": first.name,
-            "failed_at": _iso(min((task.ended_at_ms for task in self.tasks if task.ended_at_ms), default=None)),
-            "failure_reason": reason,
-            "failure_class": str(explain_failure(reason).failure_class) if reason else None,
-            "failure": explain_failure(reason).clause.en if reason else None,
-            "failed_objects": self.failed_objects,
-            "total_size": self.total_size,
-            "failed_objects_list": outcome.failed_objects_list,
-            "notice_sent": _notice_sent(self.tasks),
-            "notice_error": next((task.notice_error for task in self.tasks if task.notice_error), None),
-            "notice": self.notice.en if self.notice else None,
-            "outcome": str(outcome.kind),
-            "reason": outcome.reason,
-            "rule": rule.en + next_hour(outcome, "en") if rule else None,
-            "migrate_failed_object": outcome.migrate_failed_object,
-            "retry_after": outcome.retry_after,
-        }
-        return mask.receipt({name: value for name, value in facts.items() if value is not None})
 
-
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What was asked for, the longest failed first, and what is known of the list that it was found in."""
 
     rows: list[FailedTarget]
@@ -123,18 +74,37 @@ class Found:
     listed: TaskList
 
 
-class ListedOms(Oms):
-    """OMS, but for the tasks that it has just listed: they need not be read again one by one."""
+class OnceOms(Oms):
+    """OMS at one moment: the tasks that were listed, and what was read of others and of groups, are not read again."""
 
-    listed: dict[str, Task]
+    def remember(self, tasks: Iterable[Task]) -> None:
+        """Begin with the tasks that were listed."""
+        self._tasks: dict[str, Task | Outcome] = {task.id: task for task in tasks}
+        self._groups: dict[str, TaskGroup | Outcome] = {}
+        self._reading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def show(self, project_id: str, task_id: str, context: DeliveryContext) -> Task | Outcome:
         """The task as it was listed; one that is not listed has not failed, and is read."""
-        return self.listed.get(task_id) or await super().show(project_id, task_id, context)
+        return await self._first_seen(self._tasks, task_id, lambda: Oms.show(self, project_id, task_id, context))
+
+    async def show_group(self, project_id: str, group_id: str, context: DeliveryContext) -> TaskGroup | Outcome:
+        """The group as it was read first."""
+        return await self._first_seen(
+            self._groups, group_id, lambda: Oms.show_group(self, project_id, group_id, context)
+        )
+
+    async def _first_seen(
+        self, seen: dict[str, T | Outcome], name: str, read: Callable[[], Awaitable[T | Outcome]]
+    ) -> T | Outcome:
+        async with self._reading[name]:
+            found = seen.get(name) or await read()
+            if not isinstance(found, Outcome) or found.kind is Kind.NOT_FOUND:
+                seen[name] = found
+            return found
 
 
 class Operator:
-    """What a person may ask about failed tasks, and start. Used as an asynchronous context manager."""
+    """What a person may ask about failed tasks, and start: one of both, which ends its connections."""
 
     def __init__(self, settings: Settings, wanted: Wanted) -> None:
         self._settings = settings
@@ -143,43 +113,40 @@ class Operator:
         stores = Stores.of(settings, settings.access_key)
         self._ledger: Ledger = open_ledger(settings.restart_ledger, time.time, stores)
         self._credentials = CredentialProvider(self._transport, utc_now)
-        self._stack = AsyncExitStack()
         self._at_once = asyncio.Semaphore(AT_ONCE)
-        self.mask = Mask(settings)
-
-    async def __aenter__(self) -> Self:
-        self._stack.push_async_callback(self._ledger.close)
-        self._stack.push_async_callback(self._transport.close)
-        return self
-
-    async def __aexit__(self, *_error: object) -> None:
-        await self._stack.aclose()
+        self._mask = Mask(settings)
 
     async def failed(self) -> Found:
         """The failed targets of all pages, and what an event would do to each."""
-        oms = ListedOms(self._settings, self._transport, self._credentials, utc_now)
-        listed = await oms.failed(self._wanted.project_id, DeliveryContext.lasting(LIST_TIMEOUT_S))
-        oms.listed = {task.id: task for task in listed.tasks}
-        counts, targets = select(listed.tasks, 1000 * (time.time() - self._wanted.since_s), self._wanted.prefix)
+        wanted = self._wanted
+        oms = OnceOms(self._settings, self._transport, self._credentials, utc_now)
         dry = self._settings.model_copy(update={"restart_dry_run": True})
         restarter = Restarter(dry, oms, ReadOnlyLedger(self._ledger), utc_now, NoObserver())
-        rows = await asyncio.gather(*(self._row(restarter, target, tasks) for target, tasks in targets.items()))
-        cause = self._wanted.cause
-        return Found([row for row in rows if cause in (None, row.failure_reason)], counts, listed)
+        async with aclosing(self):
+            listed = await oms.failed(wanted.project_id, DeliveryContext.lasting(LIST_TIMEOUT_S))
+            oms.remember(listed.tasks)
+            counts, targets = select(listed.tasks, 1000 * (time.time() - wanted.since_s), wanted.prefix)
+            rows = await asyncio.gather(*(self._row(restarter, target, tasks) for target, tasks in targets.items()))
+        rows = [row for row in rows if wanted.cause in (None, row.facts.get("failure_reason"))]
+        return Found(rows, counts, listed)
 
-    async def start(self, rows: Iterable[FailedTarget]) -> AsyncIterator[dict[str, Any]]:
-        """Request a start of each, several at a time, as a direct call does; gives the receipt of each."""
+    async def start(self, rows: Iterable[FailedTarget], note: Callable[[Mapping[str, Any]], None]) -> None:
+        """Request a start of each, several at a time, as a direct call does. `note`: takes the receipt of each."""
         oms = Oms(self._settings, self._transport, self._credentials, utc_now)
         restarter = Restarter(self._settings, oms, self._ledger, utc_now, NoObserver())
-        for started in asyncio.as_completed([self._start(restarter, row) for row in rows]):
-            yield await started
+        async with aclosing(self):
+            for started in asyncio.as_completed([self._start(restarter, row) for row in rows]):
+                note(await started)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._transport.close()
+        await self._ledger.close()
 
     async def _start(self, restarter: Restarter, row: FailedTarget) -> dict[str, Any]:
         event = row.event._replace(intent=Intent.REQUESTED, identity=None)
-        async with self._at_once:
-            context = DeliveryContext.lasting(self._settings.restart_deadline)
-            outcome = await restarter.restart(event, context)
-        return self.mask.receipt(receipt.build(outcome, event, context, self._settings, None))
+        outcome, context = await self._restart(restarter, event)
+        return self._mask.receipt(receipt.build(outcome, event, context, self._settings, None))
 
     async def _row(self, restarter: Restarter, target: Target, tasks: list[Task]) -> FailedTarget:
         """What an event would do to a target; it has an id, because budget and backoff need one."""
@@ -190,9 +157,55 @@ class Operator:
             project_id=self._wanted.project_id,
             identity=("operator", *target),
         )
+        outcome, _ = await self._restart(restarter, event)
+        return FailedTarget(event, outcome, self._mask.receipt(known(_facts(event, tasks, outcome))))
+
+    async def _restart(self, restarter: Restarter, event: Event) -> tuple[Outcome, DeliveryContext]:
         async with self._at_once:
-            outcome = await restarter.restart(event, DeliveryContext.lasting(self._settings.restart_deadline))
-        return FailedTarget(event, tasks, outcome)
+            context = DeliveryContext.lasting(self._settings.restart_deadline)
+            return await restarter.restart(event, context), context
+
+
+def _facts(event: Event, tasks: list[Task], outcome: Outcome) -> dict[str, Any]:
+    """By their names in `--json`; None is unknown. Of a group its own reason and objects, where it was read."""
+    request, first = event.request, tasks[0]
+    rule = rule_behind(outcome.kind, outcome.reason)
+    reason = outcome.failure_reason or first.failure_reason
+    failure = explain_failure(reason) if reason else None
+    failed_objects = None if request.group_id else first.failed_objects
+    sizes = [task.total_bytes for task in tasks if task.total_bytes is not None]
+    return {
+        "project_id": event.project_id,
+        "task_id": request.task_id,
+        "group_id": request.group_id,
+        "failed_tasks": [task.id for task in tasks] if request.group_id else None,
+        "task_name": first.name,
+        "failed_at": _iso(min((task.ended_at_ms for task in tasks if task.ended_at_ms), default=None)),
+        "failure_reason": reason,
+        "failure_class": failure and str(failure.failure_class),
+        "failure": failure and failure.clause.en,
+        "failed_objects": failed_objects if outcome.failed_objects is None else outcome.failed_objects,
+        # What a restart copies or compares, unless it takes failed objects only.
+        "total_size": sum(sizes) if sizes and not outcome.migrate_failed_object else None,
+        "failed_objects_list": outcome.failed_objects_list,
+        **_of_notices(tasks),
+        "outcome": str(outcome.kind),
+        "reason": outcome.reason,
+        "rule": rule and rule.en + next_hour(outcome, "en"),
+        "migrate_failed_object": outcome.migrate_failed_object,
+        "retry_after": outcome.retry_after,
+    }
+
+
+def _of_notices(tasks: list[Task]) -> dict[str, Any]:
+    """Whether OMS's notice went out for every task of which OMS says so, and why not for the first that says it."""
+    sent = [task.notice_sent for task in tasks if isinstance(task.notice_sent, bool)]
+    why = why_no_notice(tasks)
+    return {
+        "notice_sent": all(sent) if sent else None,
+        "notice_error": next((task.notice_error for task in tasks if task.notice_error), None),
+        "notice": why and why.en,
+    }
 
 
 def _iso(milliseconds: int | None) -> str | None:
@@ -201,9 +214,3 @@ def _iso(milliseconds: int | None) -> str | None:
         return None if milliseconds is None else datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat()
     except (OverflowError, ValueError, OSError):
         return None
-
-
-def _notice_sent(tasks: list[Task]) -> bool | None:
-    """Whether OMS's notice went out for every task of which OMS says so."""
-    said = [task.notice_sent for task in tasks if isinstance(task.notice_sent, bool)]
-    return all(said) if said else None

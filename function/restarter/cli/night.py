@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from restarter.cli.report import STARTS, time_of
+from restarter.cli.report import STARTS, failed_before, ids_of_names, time_of
 from restarter.model.request import target_of
 
 Receipt = Mapping[str, Any]
@@ -63,7 +63,7 @@ class TaskNight:
         """The task is in another state from then on; None: it is done."""
         if state is self.state:
             return
-        if self.state and self.since and at > self.since:
+        if self.state and self.since:
             self.spans.append(Span(self.since, at, self.state))
         self.state, self.since = state, at
 
@@ -91,6 +91,10 @@ class Night(NamedTuple):
         """How long all tasks together stood failed."""
         return sum((task.stood for task in self.tasks), timedelta())
 
+    def share(self, at: datetime) -> float:
+        """Where a moment lies: 0 at the beginning, 1 at the end."""
+        return (at - self.begins) / max(self.ends - self.begins, timedelta(seconds=1))
+
     @property
     def standing(self) -> list[TaskNight]:
         """The tasks that stand failed at the end."""
@@ -113,12 +117,12 @@ def night_of(
     """
     timed = [(at, one) for one in receipts if (at := time_of(one.get("time"))) and (not ends or at <= ends)]
     told = sorted(timed, key=lambda pair: pair[0])
-    ids = _ids(receipt for _, receipt in told)
+    ids = ids_of_names(receipt for _, receipt in told)
     tasks = _tasks(told, ids)
     firsts = [task.marks[0].at for task in tasks.values() if task.marks]
     ends = ends or max((at for at, _ in told), default=begins or datetime.min.replace(tzinfo=UTC))
     begins = begins or min(firsts, default=ends)
-    finished = {ids.get(name, name): at for name, at in (done or {}).items()}
+    finished = {ids.get(name) or name: at for name, at in (done or {}).items()}
     for key, task in tasks.items():
         _close(task, begins, ends, finished.get(key))
     shown = [task for task in tasks.values() if task.spans]
@@ -136,38 +140,18 @@ def by_hand(night: Night) -> Night:
     return night._replace(tasks=tasks)
 
 
-def _ids(receipts: Iterable[Receipt]) -> dict[str, str]:
-    """The id behind each name that one receipt shows beside it, unless two ids have the name."""
-    found: dict[str, set[str]] = {}
-    for receipt in receipts:
-        if receipt.get("task_id") and receipt.get("task_name"):
-            found.setdefault(str(receipt["task_name"]), set()).add(str(receipt["task_id"]))
-    return {name: ids.pop() for name, ids in found.items() if len(ids) == 1}
-
-
-def _key(receipt: Receipt, ids: Mapping[str, str]) -> str | None:
-    target = target_of(receipt)
-    if target is None:
-        return None
-    kind, value = target
-    return ids.get(value, value) if kind == "task_name" else value
-
-
-def _tasks(told: Iterable[tuple[datetime, Receipt]], ids: Mapping[str, str]) -> dict[str, TaskNight]:
+def _tasks(told: Iterable[tuple[datetime, Receipt]], ids: Mapping[str, str | None]) -> dict[str, TaskNight]:
     """Each task with what its receipts say, in their order."""
     tasks: dict[str, TaskNight] = {}
     for at, receipt in told:
-        key = _key(receipt, ids)
-        if key is not None:
-            task = tasks.setdefault(key, TaskNight(key))
-            task.name = _name(receipt) or task.name
-            _add(task, receipt, at)
+        kind, value = target_of(receipt) or ("", "")
+        if not kind:
+            continue
+        key = ids.get(value) or value if kind == "task_name" else value
+        task = tasks.setdefault(key, TaskNight(key))
+        task.name = f"group {value}" if kind == "group_id" else receipt.get("task_name") or task.name
+        _add(task, receipt, at)
     return tasks
-
-
-def _name(receipt: Receipt) -> str | None:
-    group = receipt.get("group_id")
-    return f"group {group}" if group else receipt.get("task_name")
 
 
 def _add(task: TaskNight, receipt: Receipt, at: datetime) -> None:
@@ -177,7 +161,7 @@ def _add(task: TaskNight, receipt: Receipt, at: datetime) -> None:
     if receipt.get("failure_reason"):
         task.cause = str(receipt["failure_reason"])
     if receipt.get("intent") == "failed":
-        failed_at = at - timedelta(seconds=float(receipt.get("event_age_s") or 0))
+        failed_at = failed_before(at, receipt)
         task.marks.append(Mark(failed_at, What.NOTICE, f"notice: {words}"))
         task.failed_at = task.failed_at or failed_at
         if outcome not in ("duplicate", "already_running", "nothing_to_do"):
@@ -200,12 +184,11 @@ def _close(task: TaskNight, begins: datetime, ends: datetime, done: datetime | N
     if done and task.state is State.RAN and task.since and task.since <= done <= ends:
         task.change(None, done)
         task.marks.append(Mark(done, What.DONE, "succeeded"))
-    first = task.spans[0].begins if task.spans else task.since
-    spans = [*task.spans]
-    if task.state and task.since:
-        spans.append(Span(task.since, ends, task.state))
-    if first and spans and spans[0].state is State.FAILED:
-        spans.insert(0, Span(begins, first, State.RAN))
-    cut = [span._replace(begins=max(span.begins, begins), ends=min(span.ends, ends)) for span in spans]
+    state = task.state
+    task.change(None, ends)
+    task.state = state
+    if task.spans and task.spans[0].state is State.FAILED:
+        task.spans.insert(0, Span(begins, task.spans[0].begins, State.RAN))
+    cut = [span._replace(begins=max(span.begins, begins), ends=min(span.ends, ends)) for span in task.spans]
     task.spans = [span for span in cut if span.ends > span.begins]
     task.marks = [mark for mark in task.marks if begins <= mark.at <= ends]

@@ -8,8 +8,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import click
 
@@ -39,8 +38,13 @@ def grouped(items: Iterable[T], key: Callable[[T], K]) -> list[tuple[K, list[T]]
     return sorted(found.items(), key=lambda pair: -len(pair[1]))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+def with_to_do(text: str, to_do: str | None) -> str:
+    """A sentence without its full stop, then what a person does about it."""
+    end = "" if text.endswith("?") else "."
+    return f"{text}{end} To do: {to_do}" if to_do else text
+
+
+class Finding(NamedTuple):
     """What was checked, whether it is well, and what to do where it is not."""
 
     check: str
@@ -51,8 +55,7 @@ class Finding:
     def as_line(self) -> str:
         """One line, its verdict in colour."""
         verdict = click.style("ok    ", fg="green") if self.ok else click.style("FAILED", fg="red")
-        to_do = f". To do: {self.to_do}" if self.to_do else ""
-        return f"{verdict} {plain(self.check)}: {plain(self.found + to_do)}"
+        return f"{verdict} {plain(self.check)}: {plain(with_to_do(self.found, self.to_do))}"
 
     def as_json(self) -> str:
         """The same facts as one object."""
@@ -60,8 +63,12 @@ class Finding:
         return json.dumps({name: value for name, value in facts.items() if value is not None})
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+def judged(check: str, found: str, to_do: str, *, ok: bool) -> Finding:
+    """A finding that says what to do only where something is not well."""
+    return Finding(check, found, ok, None if ok else to_do)
+
+
+class Column(NamedTuple):
     """A column of a table. `is_whole`: it is never cut. `rank`: where space is short, the highest is left out first."""
 
     head: str

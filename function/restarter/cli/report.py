@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from restarter.cli.output import number, plain
+from restarter.cli.output import number, plain, with_to_do
 from restarter.model.request import target_of
+from restarter.model.text import known
 
 MAX_TASKS = 20_000  # OMS lists 10,000
 # Where exports keep the line that the function wrote: Cloud Logging, LTS, container logs.
@@ -62,7 +63,7 @@ class TaskReport:
         """When it failed and was started. An event tells its age, so the failure is that much before the receipt."""
         has_started = receipt["outcome"] in STARTS
         if receipt.get("intent") == "failed" and (has_started or receipt["outcome"] in STANDS):
-            failed_at = _earlier(at, receipt.get("event_age_s"))
+            failed_at = failed_before(at, receipt)
             self.stands_since = self.stands_since or failed_at
             self.failed_at = self.failed_at or failed_at
         if has_started:
@@ -85,12 +86,6 @@ class TaskReport:
 
 
 Key = tuple[str, str]
-OF_NIGHT = (
-    *("task_id", "task_name", "group_id", "outcome", "reason", "intent"),
-    "event_age_s",
-    "failure_reason",
-    "advice",
-)
 
 
 @dataclass(slots=True)
@@ -119,6 +114,11 @@ class Report:
         left_out = f", {self.too_old} older ones left out" if self.too_old else ""
         return f"{number(self.receipts, 'receipt')}, {number(self.passed_over, 'other line')}{left_out}"
 
+    @property
+    def not_kept(self) -> str:
+        """What is missing below."""
+        return f"{self.tasks_not_kept} receipts are about further tasks; read fewer files at once to see them"
+
     def add(self, line: str, since: datetime | None) -> None:
         """Take one line into account. `since`: lines with an earlier time are only counted."""
         found = read_line(line)
@@ -137,14 +137,11 @@ class Report:
         if key is None:
             return
         if at is not None and self.latest.maxlen:
-            kept = {name: receipt[name] for name in OF_NIGHT if name in receipt}
-            self.latest.append(kept | {"time": at.isoformat()})
+            self.latest.append({**receipt, "time": at.isoformat()})
         if key not in self.entries and len(self.entries) >= MAX_TASKS:
             self.tasks_not_kept += 1
             return
-        name = _text(receipt.get("task_name"))
-        if name is not None and key[0] == "task_id":
-            self.ids[name] = key[1] if self.ids.get(name, key[1]) == key[1] else None
+        _learn(self.ids, receipt)
         task_id, group_id = (key[1] if key[0] == kind else None for kind in ("task_id", "group_id"))
         self.entries.setdefault(key, TaskReport(task_id, group_id)).add(receipt, at, self.receipts)
 
@@ -188,18 +185,19 @@ def as_lines(report: Report) -> Iterator[str]:
     for task in sorted(report.tasks(), key=lambda one: (one.advice is None, -one.starts)):
         yield plain(_line(task))
     if report.tasks_not_kept:
-        yield f"{report.tasks_not_kept} receipts are about further tasks; read fewer files at once to see them"
+        yield report.not_kept
 
 
 def _line(task: TaskReport) -> str:
     """One task: how often, when, what came last, and what to do."""
     last = ", ".join(filter(None, [task.outcome, task.reason, task.failure_reason]))
-    times = [f"failed {_minute(task.failed_at)}" if task.failed_at else None]
-    times += [f"started {_minute(task.started_at)}" if task.started_at else None]
-    times += [f"stood {task.stood_s:.0f} s" if task.stood_s is not None else None]
-    told = ", ".join(filter(None, times))
-    line = f"{task.label}: {number(task.deliveries, 'receipt')}, {number(task.starts, 'start')}; last: {last}"
-    return line + (f"; {told}" if told else "") + (f". To do: {task.advice}" if task.advice else "")
+    times = [
+        f"{word} {at:%m-%d %H:%M}Z" for word, at in (("failed", task.failed_at), ("started", task.started_at)) if at
+    ]
+    times += [f"stood {task.stood_s:.0f} s"] if task.stood_s is not None else []
+    told = ", ".join(times)
+    facts = f"{task.label}: {number(task.deliveries, 'receipt')}, {number(task.starts, 'start')}; last: {last}"
+    return with_to_do(facts + (f"; {told}" if told else ""), task.advice)
 
 
 def as_json(report: Report) -> Iterator[str]:
@@ -210,19 +208,31 @@ def as_json(report: Report) -> Iterator[str]:
     for task in report.tasks():
         facts = {name: getattr(task, name) for name in TaskReport.__slots__ if name not in ("last", "stands_since")}
         facts |= {name: at.isoformat() for name, at in facts.items() if isinstance(at, datetime)}
-        yield json.dumps({"kind": "task"} | {name: value for name, value in facts.items() if value is not None})
+        yield json.dumps({"kind": "task"} | known(facts))
 
 
-def _earlier(at: datetime, seconds: Any) -> datetime:
-    """So many seconds earlier; the time itself where they are none."""
+def failed_before(at: datetime, receipt: Mapping[str, Any]) -> datetime:
+    """When the task of a receipt failed: before `at`, when it was written, by the event's age, if it has one."""
+    seconds = receipt.get("event_age_s")
     try:
         return at - timedelta(seconds=seconds) if isinstance(seconds, int) and seconds > 0 else at
     except OverflowError:
         return at
 
 
-def _minute(at: datetime) -> str:
-    return f"{at:%m-%d %H:%M}Z"
+def ids_of_names(receipts: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
+    """The id of each name that a receipt shows beside it; None where several tasks have the name."""
+    ids: dict[str, str | None] = {}
+    for receipt in receipts:
+        _learn(ids, receipt)
+    return ids
+
+
+def _learn(ids: dict[str, str | None], receipt: Mapping[str, Any]) -> None:
+    kind, task_id = target_of(receipt) or ("", "")
+    name = _text(receipt.get("task_name"))
+    if name is not None and kind == "task_id":
+        ids[name] = task_id if ids.get(name, task_id) == task_id else None
 
 
 def _in_words(counter: Counter[str]) -> str:

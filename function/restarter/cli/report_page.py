@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
+from pathlib import Path
 
 from restarter.cli.night import Night
 from restarter.cli.night_picture import draw
@@ -9,18 +10,7 @@ from restarter.cli.output import grouped, plain
 from restarter.cli.report import Report, TaskReport
 
 MOST_ROWS = 1000
-STYLE = """
-:root { color-scheme: light dark } svg { max-width: 100%; height: auto }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1180px; padding: 0 1em }
-table { border-collapse: collapse; width: 100% }
-th, td { border-bottom: 1px solid #8886; padding: .3em .6em; text-align: left; vertical-align: top }
-td { overflow-wrap: anywhere }
-"""
-HEAD = f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Restarts of OMS tasks</title>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<style>{STYLE}</style></head>
-<body><h1>Restarts of OMS tasks</h1>"""
+HEAD = Path(__file__).with_suffix(".html").read_text("utf-8").rstrip()
 
 
 def page(report: Report, night: Night, note: str) -> Iterator[str]:
@@ -39,7 +29,7 @@ def page(report: Report, night: Night, note: str) -> Iterator[str]:
     if len(told) > MOST_ROWS:
         yield f"<p>Not shown: {len(told) - MOST_ROWS} tasks more; without --html all are listed.</p>"
     if report.tasks_not_kept:
-        yield f"<p>{report.tasks_not_kept} receipts are about further tasks; read fewer files at once to see them.</p>"
+        yield f"<p>{report.not_kept}.</p>"
     yield "</body></html>"
 
 

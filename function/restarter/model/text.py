@@ -1,7 +1,8 @@
 """A sentence in each language that the function speaks, and the tables that hold them; read once, at import."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Language = Literal["en", "zh-cn"]
 
@@ -15,6 +16,11 @@ class Text(NamedTuple):
     def in_(self, language: Language) -> str:
         """The sentence in one language."""
         return self.en if language == "en" else self.zh
+
+
+def known(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts without those that are None."""
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def size_in_words(count: int) -> str:

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -16,23 +17,20 @@ from pydantic import SecretStr
 from restarter.ledger import Ledger, LedgerError, new_token
 from restarter.model.delivery import DeliveryContext
 from restarter.model.request import target_of
-from restarter.model.text import Language, Text
+from restarter.model.text import Language
 from restarter.reporting.outcomes import Severity
+from restarter.reporting.phrases import say
 from restarter.settings.model import Settings
 
 if TYPE_CHECKING:
     from apprise import Apprise
 
-MOST_S = 2.0  # for a delivery
+MOST_S = 2.0  # for a delivery, once Apprise is imported
 GATHER_S, QUIET_S = 1.0, 0.25  # for which others may join a message, and after which without another it is sent
 MOST_A_MINUTE, MINUTE_S = 10, 60.0  # messages of this instance
 MOST_WAITING = 1000  # receipts
 MOST_NAMES = 20  # in a message, of one cause
 MOST_OF_NAME = 80  # characters
-TITLE = Text("OMS migration: a person is needed ({count})", "OMS 迁移：需要人工处理（{count}）")
-TO_DO = Text("To do: {advice}", "处理：{advice}")
-MORE = Text("The same for {count} more: {names}", "另有 {count} 个相同：{names}")
-TEST = (Text("OMS migration: a test", "OMS 迁移：测试"), Text("This is where people are told.", "告警会发送到这里。"))
 LOG = logging.getLogger(__name__)
 Receipt = Mapping[str, Any]
 
@@ -54,6 +52,8 @@ class Notifier:
         if not due:
             return
         try:
+            async with asyncio.timeout(context.remaining()):
+                await asyncio.to_thread(import_module, "apprise")
             async with asyncio.timeout(min(MOST_S, context.remaining())):
                 is_new = await asyncio.gather(*(self._is_new(one) for one in due))
                 self._waiting += [one for one, new in zip(due, is_new, strict=True) if new]
@@ -100,16 +100,16 @@ def message(receipts: Sequence[Receipt], language: Language) -> tuple[str, str]:
         cause = tuple(one.get(name) for name in ("project_id", "credentials", "outcome", "reason", "failure_reason"))
         causes.setdefault(cause, []).append(one)
     paragraphs = [_paragraph(alike, language) for alike in sorted(causes.values(), key=len, reverse=True)]
-    return TITLE.in_(language).format(count=len(receipts)), "\n\n".join(paragraphs)
+    return say("told", language, count=len(receipts)), "\n\n".join(paragraphs)
 
 
 def _paragraph(receipts: Sequence[Receipt], language: Language) -> str:
     """What happened to the first, what to do, and to which others it happened, too."""
     first, *others = receipts
-    lines = [first["message"], TO_DO.in_(language).format(advice=first["advice"])]
+    lines = [first["message"], say("to_do", language, advice=first["advice"])]
     if others:
         names = ", ".join(_name(one)[:MOST_OF_NAME] for one in others[:MOST_NAMES])
-        more = MORE.in_(language).format(count=len(others), names=names)
+        more = say("more", language, count=len(others), names=names)
         lines.append(more + (" …" if len(others) > MOST_NAMES else ""))
     return "\n".join(lines)
 

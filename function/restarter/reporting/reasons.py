@@ -10,10 +10,7 @@ from typing import NamedTuple
 from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.model.text import Language, Text, read_table
 from restarter.reporting.outcomes import OUTCOMES, Severity
-
-NEXT_HOUR = Text(
-    "; the next hour begins at {at:%Y-%m-%d %H:%M} {at.tzinfo}", "；下一时段始于 {at:%Y-%m-%d %H:%M} {at.tzinfo}"
-)
+from restarter.reporting.phrases import say
 
 
 class ReasonRow(NamedTuple):
@@ -50,7 +47,7 @@ def severity_of(outcome: Outcome, *, is_event: bool) -> Severity:
 
 def next_hour(outcome: Outcome, language: Language) -> str:
     """What is said behind the reason's sentence of when the next of RESTART_HOURS begins; nothing within them."""
-    return NEXT_HOUR.in_(language).format(at=outcome.opens_at) if outcome.opens_at else ""
+    return say("next_hour", language, at=outcome.opens_at) if outcome.opens_at else ""
 
 
 def rule_behind(outcome: str, reason: str | None) -> Text | None:

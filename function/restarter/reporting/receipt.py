@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from restarter.decide.failure_reasons import classify_failure, explain_failure
@@ -11,11 +11,12 @@ from restarter.dialects import Decoded, is_direct
 from restarter.model.delivery import DeliveryContext
 from restarter.model.errors import DeliveryError
 from restarter.model.outcome import Kind, Outcome, Reason, SweepCounts
-from restarter.model.request import Event
+from restarter.model.request import Event, target_of
 from restarter.model.task import Counters
-from restarter.model.text import Language, Text, size_in_words
+from restarter.model.text import Language, known, size_in_words
 from restarter.reporting.advice import advise
 from restarter.reporting.outcomes import OUTCOMES, Severity
+from restarter.reporting.phrases import PHRASES, say
 from restarter.reporting.reasons import REASONS, next_hour, severity_of
 from restarter.settings.model import Settings
 
@@ -29,16 +30,6 @@ FIELDS = (
     *(*SWEEP_FIELDS, "duration_ms", "trace_id"),
 )
 OUTCOME_FIELDS = tuple(name for name in Outcome._fields if name in FIELDS)
-NOT_COMPLETED = Text("The sweep was not completed", "扫描未完成")
-FAILED_ONLY = Text(" (failed objects only)", "（仅失败对象）")
-ALL_OBJECTS = Text(" (all objects)", "（全部对象）")
-NOTICE = Text("; notice: ", "；通知：")
-NOT_MOVED = Text("; nothing moved since the last restart", "；自上次重启以来没有进展")
-MOVED = Text("; +{moved} since the last restart", "；自上次重启以来 +{moved}")
-TASKS, OBJECTS = Text("{count} tasks", "{count} 个任务"), Text("{count} objects", "{count} 个对象")
-GROUP = Text("task group {name}", "任务组 {name}")
-TASK = Text("task {name}", "任务 {name}")
-DELIVERY = Text("the delivery", "该投递")
 
 
 def write(lines: Sequence[bytes]) -> None:
@@ -62,12 +53,13 @@ def build(
     facts: dict[str, Any] = {"dialect": subject.dialect, "event_id": subject.event_id}
     if isinstance(subject, Event):
         facts |= _facts_of_event(subject, context, settings)
-    facts |= {name: value for name in OUTCOME_FIELDS if (value := getattr(outcome, name)) is not None}
+    facts |= known({name: getattr(outcome, name) for name in OUTCOME_FIELDS})
     facts |= asdict(outcome.counts) if outcome.counts else {}
     elapsed = context.elapsed()
+    at = context.received_at + timedelta(seconds=elapsed)
     severity = severity_of(outcome, is_event=subject.dialect is not None and not is_direct(subject.dialect))
     facts |= {
-        "time": _rfc3339(context.received_at + timedelta(seconds=elapsed)),
+        "time": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "severity": severity,
         "message": _sentence(outcome, facts, settings.restart_language),
         "outcome": outcome.kind,
@@ -75,10 +67,10 @@ def build(
         "failure_class": classify_failure(outcome.failure_reason) if outcome.failure_reason else None,
         "advice": advise(outcome, facts, settings) if severity is Severity.ERROR else None,
         "duration_ms": round(1000 * elapsed),
-        "progress": _known(outcome.progress),
+        "progress": known(outcome.progress._asdict()) if outcome.progress else None,
         "trace_id": trace_id,
     }
-    return {name: facts[name] for name in FIELDS if facts.get(name) is not None}
+    return known({name: facts.get(name) for name in FIELDS})
 
 
 def _facts_of_event(event: Event, context: DeliveryContext, settings: Settings) -> dict[str, Any]:
@@ -99,48 +91,33 @@ def _facts_of_event(event: Event, context: DeliveryContext, settings: Settings) 
     }
 
 
-def _rfc3339(at: datetime) -> str:
-    """A time in UTC with milliseconds (RFC 3339)."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _sentence(outcome: Outcome, facts: Mapping[str, Any], language: Language) -> str:
     """One sentence that says what the result is, and why."""
     incomplete = outcome.counts is not None and outcome.kind is not Kind.SWEPT
-    sentence = NOT_COMPLETED if incomplete else OUTCOMES[outcome.kind].sentence
+    sentence = PHRASES["not_completed"] if incomplete else OUTCOMES[outcome.kind].sentence
     text = sentence.in_(language).format(target=_target(facts, language))
     if outcome.migrate_failed_object is not None:
-        text += (FAILED_ONLY if outcome.migrate_failed_object else ALL_OBJECTS).in_(language)
-    why = _why(outcome, language)
-    text += "" if why is None else Text(": ", "：").in_(language) + why
+        text += say("failed_only" if outcome.migrate_failed_object else "all_objects", language)
+    why, notice = _why(outcome, language), facts.get("notice")
+    text += "" if why is None else say("why", language, why=why)
     text += "" if outcome.progress is None else _progress(outcome.progress, language)
-    notice = facts.get("notice")
-    return text if notice is None else text + NOTICE.in_(language) + notice.in_(language)
+    return text if notice is None else text + say("notice", language, notice=notice.in_(language))
 
 
 def _progress(moved: Counters, language: Language) -> str:
     """What moved since the last restart: bytes where OMS counts them, else objects, else the tasks of a group."""
     if not any(moved):
-        return NOT_MOVED.in_(language)
-    if moved.bytes:
-        amount = size_in_words(moved.bytes)
-    else:
-        unit = OBJECTS if moved.objects else TASKS
-        amount = unit.in_(language).format(count=moved.objects or moved.tasks)
-    return MOVED.in_(language).format(moved=amount)
-
-
-def _known(moved: Counters | None) -> dict[str, int] | None:
-    """The counters that are known, by their names."""
-    return None if moved is None else {name: count for name, count in moved._asdict().items() if count is not None}
+        return say("not_moved", language)
+    count, unit = (moved.objects, "object") if moved.objects else (moved.tasks, "task")
+    amount = say(unit if count == 1 else f"{unit}s", language, count=count)
+    return say("moved", language, moved=size_in_words(moved.bytes) if moved.bytes else amount)
 
 
 def _target(facts: Mapping[str, Any], language: Language) -> str:
     """What the request is about: a group, a task, or, where that is not known, the delivery itself."""
-    if facts.get("group_id"):
-        return GROUP.in_(language).format(name=facts["group_id"])
-    name = facts.get("task_id") or facts.get("task_name")
-    return TASK.in_(language).format(name=name) if name else DELIVERY.in_(language)
+    kind, name = target_of(facts) or ("", "")
+    phrase = {"": "of_delivery", "group_id": "of_group"}.get(kind, "of_task")
+    return say(phrase, language, name=name)
 
 
 def _why(outcome: Outcome, language: Language) -> str | None:
@@ -150,5 +127,7 @@ def _why(outcome: Outcome, language: Language) -> str | None:
     sentence = REASONS[outcome.reason].sentence.in_(language) + next_hour(outcome, language)
     if outcome.failure_reason is None or outcome.reason not in (Reason.PERMANENT_FAILURE, Reason.BUDGET_EXHAUSTED):
         return sentence
-    failure = f"{outcome.failure_reason}, {explain_failure(outcome.failure_reason).clause.in_(language)}"
-    return failure if outcome.reason is Reason.PERMANENT_FAILURE else f"{sentence}; {failure}"
+    clause = explain_failure(outcome.failure_reason).clause.in_(language)
+    failure = say("failure", language, code=outcome.failure_reason, clause=clause)
+    is_all = outcome.reason is Reason.PERMANENT_FAILURE
+    return failure if is_all else say("and_failure", language, sentence=sentence, failure=failure)

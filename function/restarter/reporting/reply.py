@@ -8,6 +8,7 @@ from pydantic_core import to_json
 
 from restarter.model.errors import HEADERS_TOO_LARGE
 from restarter.model.outcome import Outcome
+from restarter.model.text import known
 from restarter.reporting.outcomes import OUTCOMES
 
 JSON = {"Content-Type": "application/json"}
@@ -82,4 +83,4 @@ def _problem(status: HTTPStatus, outcome: Outcome, receipt: Mapping[str, Any]) -
         "reason": receipt.get("reason") if outcome.reason or outcome.fault else None,
         "advice": receipt.get("advice"),
     }
-    return Reply(status, headers, to_json({name: value for name, value in body.items() if value is not None}))
+    return Reply(status, headers, to_json(known(body)))
