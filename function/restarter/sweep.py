@@ -77,7 +77,7 @@ class Sweeper:
         """How many more tasks of the project may wait or run: as many as there are, without RESTART_MAX_RUNNING."""
         if self._max_running is None:
             return math.inf
-        active = await self._oms.count_active(tick.project_id, context)
+        active = await self._oms.count_active(tick.project_id, self._max_running, context)
         return active if isinstance(active, Outcome) else self._max_running - active
 
     def _in_order(self, tick: Event, targets: Targets, context: DeliveryContext) -> Iterator[tuple[Target, list[Task]]]:

@@ -42,6 +42,8 @@ class World:
         self.start_takes = timedelta()
         self.tasks: dict[int, dict[str, Any]] = {}
         self.rows: list[Any] | None = None
+        self.totals = True
+        """Each page of a list says how many tasks there are."""
         self.look_s = 0.0
         """How long each look takes."""
         self.answers: dict[str, httpx.Response] = {}
@@ -74,7 +76,8 @@ class World:
     def _page(self, status: int, offset: int, limit: int) -> httpx.Response:
         rows = [one for one in self.tasks.values() if one["status"] == status]
         rows = rows if self.rows is None or status != 4 else self.rows
-        return httpx.Response(200, json={"tasks": rows[offset : offset + limit], "count": len(rows)})
+        total = {"count": len(rows)} if self.totals else {}
+        return httpx.Response(200, json={"tasks": rows[offset : offset + limit]} | total)
 
     def sweep(self, tick: str | None = None, **fields: Any) -> Reply:
         """One sweep by a direct call; `tick`: its Idempotency-Key."""
@@ -478,6 +481,35 @@ def test_only_places_that_are_free_are_taken(
     assert world.counts() == (3, 0, 0, len(started), 0, 3 - len(started))
     assert ("reason" not in world.summary, world.summary["outcome"]) == (True, "swept")
     assert all(call.startswith("list") for call in world.calls[: 3 + 2 * (len(active) > 100)])
+
+
+@pytest.mark.parametrize(
+    ("most", "active", "counted"),
+    [
+        (5, [1] * 900, ["list 1"]),
+        (5, [2] * 900, ["list 1", "list 2"]),
+        (250, [1] * 249 + [2] * 900, ["list 1"] * 3 + ["list 2"]),
+    ],
+)
+def test_what_shows_that_no_place_is_free_is_enough(
+    most: int, active: list[int], counted: list[str], make_world: Callable[..., World]
+) -> None:
+    world = make_world(restart_max_running=most)
+    world.tasks = {1: task(1)} | {n: task(n, status=status) for n, status in enumerate(active, 10)}
+    assert world.sweep("tick").status == 200
+    assert world.calls == ["list", *counted]
+
+
+@pytest.mark.parametrize(("most", "started"), [(100, []), (101, ["1"])])
+def test_a_full_page_without_a_total_may_be_the_last(
+    most: int, started: list[str], make_world: Callable[..., World]
+) -> None:
+    """OMS need not say how many there are: then each row that was read counts, and none besides."""
+    world = make_world(restart_max_running=most)
+    world.tasks = {1: task(1)} | {n: task(n, status=2) for n in range(10, 110)}
+    world.totals = False
+    assert world.sweep("tick").status == 200
+    assert world.started() == started
 
 
 def test_a_task_that_begins_to_run_while_it_is_counted_counts_once(make_world: Callable[..., World]) -> None:

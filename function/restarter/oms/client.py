@@ -1,5 +1,6 @@
 """OMS as the flow sees it: each request is built, sent and interpreted, and ends with the delivery's deadline."""
 
+import math
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Generic, NamedTuple, TypeVar
@@ -94,19 +95,21 @@ class Oms:
         """The failed tasks of a project, from all pages that OMS gives."""
         return await self._list(project_id, tasks.FAILED, context)
 
-    async def count_active(self, project_id: str, context: DeliveryContext) -> int | Outcome:
-        """How many tasks of a project wait or run, each counted once.
+    async def count_active(self, project_id: str, limit: int, context: DeliveryContext) -> int | Outcome:
+        """How many tasks of a project wait or run, each counted once; from `limit` on, some number that is no less.
 
         A task that begins to run in between is on both lists, because those that wait are read first.
         """
         found: set[str] = set()
         missing = 0
         for status in (tasks.WAITING, tasks.RUNNING):
-            listed = await self._list(project_id, status, context)
+            listed = await self._list(project_id, status, context, enough=limit)
             if listed.error is not None:
                 return listed.error
             found |= {task.id for task in listed.tasks}
             missing += listed.missing
+            if len(found) + missing >= limit:
+                break
         return len(found) + missing
 
     def show(self, project_id: str, task_id: str, context: DeliveryContext) -> Awaitable[Task | Outcome]:
@@ -153,14 +156,14 @@ class Oms:
         answer = await self._call(call, project_id, context, timing)
         return kind.interpret_show(answer, target_id) if isinstance(answer, Answer) else _not_called(answer)
 
-    async def _list(self, project_id: str, status: int, context: DeliveryContext) -> TaskList:
-        """The tasks of a status, from all pages that OMS gives."""
+    async def _list(self, project_id: str, status: int, context: DeliveryContext, enough: float = math.inf) -> TaskList:
+        """The tasks of a status, as `read_all` gives them."""
 
         async def read(offset: int) -> tasks.Page | Outcome:
             call = tasks.list_status(self._settings.endpoint_of(project_id), project_id, status, offset)
             return await self._page(call, project_id, context)
 
-        return await read_all(read)
+        return await read_all(read, enough)
 
     async def _page(self, call: Call, project_id: str, context: DeliveryContext) -> tasks.Page | Outcome:
         answer = await self._call(call, project_id, context, READ)

@@ -1,6 +1,7 @@
 """The tasks of a status: all pages of ListTasks, several at a time. The caller makes the calls: no I/O here."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
@@ -21,11 +22,15 @@ class TaskList(NamedTuple):
     error: Outcome | None = None
     """What kept the rest from being read."""
     missing: int = 0
-    """Tasks that OMS counts and that were on no page: the list changed meanwhile, or rows have no usable id."""
+    """Tasks that OMS counts and that were on no page: the list changed meanwhile, rows have no usable id, or enough
+    was read."""
 
 
-async def read_all(read: Callable[[int], Awaitable[Page | Outcome]]) -> TaskList:
-    """All pages. `read`: makes the call about the page at an offset, and interprets its answer."""
+async def read_all(read: Callable[[int], Awaitable[Page | Outcome]], enough: float = math.inf) -> TaskList:
+    """All pages, or as many as show that there are `enough` tasks: one, where OMS says how many there are.
+
+    `read`: makes the call about the page at an offset, and interprets its answer.
+    """
     found: dict[str, Task] = {}
     offset, size, total = 0, MAX_PAGE_SIZE, 1
     while offset < min(total, MAX_TASKS):
@@ -37,7 +42,7 @@ async def read_all(read: Callable[[int], Awaitable[Page | Outcome]]) -> TaskList
         if error is not None or isinstance(last, Outcome):
             return TaskList([*found.values()], error=error)
         total = _total(last, offsets[-1])
-        if not last.rows:
+        if not last.rows or max(len(found), last.total or 0) >= enough:
             break
         if offset == 0:
             size = min(size, last.rows)  # OMS may give shorter pages than it is asked for
