@@ -22,7 +22,7 @@ from restarter.http.call import Call
 from restarter.model.delivery import Delivery
 from restarter.reporting.redaction import Mask
 from restarter.serving import control_endpoints
-from restarter.telemetry.observer import NO_SPAN, CallSpan, NoObserver
+from restarter.telemetry.observer import NO_SPAN, CallSpan, Observer
 
 LOOKS = {"ListTasks", "ShowTask", "ShowTaskGroup"}
 STEPS: ContextVar[Explanation] = ContextVar("steps")
@@ -33,7 +33,7 @@ def _steps() -> Explanation:
     return STEPS.get(None) or Explanation()
 
 
-class Watcher(NoObserver):
+class Watcher(Observer):
     """Tells the steps of each delivery in the words of `explain`."""
 
     @contextmanager

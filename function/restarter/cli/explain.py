@@ -23,7 +23,7 @@ from restarter.reporting.redaction import Mask
 from restarter.reporting.reply import Reply
 from restarter.settings.ledger_address import MemoryAddress
 from restarter.settings.model import Settings
-from restarter.telemetry.observer import NoObserver
+from restarter.telemetry.observer import Observer
 
 TIMEOUT_S = 30.0
 # Settings that authenticate every delivery, to explain one that no caller's proof came with.
@@ -41,7 +41,7 @@ Saved = Mapping[str, bytes | None]
 """OMS's answers about the task and the group; None where it does not answer."""
 
 
-class Explanation(NoObserver):
+class Explanation(Observer):
     """An observer that writes down each step as a line of text."""
 
     def __init__(self) -> None:

@@ -32,7 +32,7 @@ from restarter.reporting.redaction import Mask
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
 from restarter.sweep import Target, request_for, select
-from restarter.telemetry.observer import NoObserver
+from restarter.telemetry.observer import NO_OBSERVER
 
 T = TypeVar("T")
 LIST_TIMEOUT_S = 120.0  # for all pages of the list
@@ -121,7 +121,7 @@ class Operator:
         wanted = self._wanted
         oms = OnceOms(self._settings, self._transport, self._credentials, utc_now)
         dry = self._settings.model_copy(update={"restart_dry_run": True})
-        restarter = Restarter(dry, oms, ReadOnlyLedger(self._ledger), utc_now, NoObserver())
+        restarter = Restarter(dry, oms, ReadOnlyLedger(self._ledger), utc_now, NO_OBSERVER)
         async with aclosing(self):
             listed = await oms.failed(wanted.project_id, DeliveryContext.lasting(LIST_TIMEOUT_S))
             oms.remember(listed.tasks)
@@ -133,7 +133,7 @@ class Operator:
     async def start(self, rows: Iterable[FailedTarget], note: Callable[[Mapping[str, Any]], None]) -> None:
         """Request a start of each, several at a time, as a direct call does. `note`: takes the receipt of each."""
         oms = Oms(self._settings, self._transport, self._credentials, utc_now)
-        restarter = Restarter(self._settings, oms, self._ledger, utc_now, NoObserver())
+        restarter = Restarter(self._settings, oms, self._ledger, utc_now, NO_OBSERVER)
         async with aclosing(self):
             for started in asyncio.as_completed([self._start(restarter, row) for row in rows]):
                 note(await started)

@@ -9,12 +9,12 @@ from urllib.parse import quote, urlencode
 from pydantic import SecretStr
 from pydantic_core import from_json
 
+from restarter.model.json_text import MAX_CONTAINERS
 from restarter.model.outcome import Reason
 
 PRINTABLE = re.compile(r"[!-~]{1,16384}")  # a key or token that can be sent in a header; as in settings
 MAX_ERROR_BYTES = 64 * 1024  # a longer body is no error of OMS, and is not parsed to look for one
-# Bounds on what is parsed, in under 50 ms. A page of 100 tasks has 1,500 objects and arrays.
-MAX_CONTAINERS = 20_000
+# With MAX_CONTAINERS, a bound on what is parsed, in under 50 ms. A page of 100 tasks has 1,500 objects and arrays.
 MAX_COMMAS = 200_000
 
 

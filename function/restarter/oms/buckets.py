@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from restarter.http.call import Call
 from restarter.oms.fields import member, text
+from restarter.oms.project_call import project_call
 from restarter.settings.model import StorageCredentials
 
 
@@ -65,10 +66,8 @@ def _opened(bucket: Bucket, keys: dict[str, str]) -> dict[str, str | None]:
 
 
 def _call(origin: str, project_id: str, what: str, body: dict[str, str | None], operation: str) -> Call:
-    headers = {"Content-Type": "application/json;charset=utf-8", "X-Project-Id": project_id}
     content = json.dumps({name: value for name, value in body.items() if value is not None}).encode()
-    path = f"/v2/{project_id}/objectstorage/buckets/{what}"
-    return Call("POST", origin, path, headers=headers, content=content, operation=operation)
+    return project_call("POST", origin, project_id, f"objectstorage/buckets/{what}", operation, content=content)
 
 
 def _bucket(node: Any, cloud_type: str, prefix: str, app_id: str | None = None, *, is_source: bool = False) -> Bucket:

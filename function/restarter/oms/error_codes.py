@@ -11,16 +11,10 @@ from restarter.model.outcome import Kind, Outcome, Reason
 BY_CODE: dict[str, tuple[Kind, Reason | None]] = {
     "OMS.0065": (Kind.ALREADY_RUNNING, None),
     "OMS.0070": (Kind.NOTHING_TO_DO, None),
-    "OMS.1009": (Kind.NOT_FOUND, Reason.NO_SUCH_TASK),
-    "OMS.0054": (Kind.NOT_FOUND, Reason.NO_SUCH_TASK),
-    "OMS.0068": (Kind.REJECTED, Reason.OMS_KEY),
-    "OMS.1005": (Kind.REJECTED, Reason.OMS_KEY),
-    "OMS.0072": (Kind.REJECTED, Reason.OMS_KEY),
-    "OMS.0206": (Kind.REJECTED, Reason.OMS_KEY),
+    **dict.fromkeys(("OMS.1009", "OMS.0054"), (Kind.NOT_FOUND, Reason.NO_SUCH_TASK)),
+    **dict.fromkeys(("OMS.0068", "OMS.1005", "OMS.0072", "OMS.0206"), (Kind.REJECTED, Reason.OMS_KEY)),
     "APIGW.0308": (Kind.UNAVAILABLE, Reason.THROTTLED),
-    "OMS.1001": (Kind.UNAVAILABLE, Reason.OMS_ERROR),
-    "OMS.0062": (Kind.UNAVAILABLE, Reason.OMS_ERROR),
-    "OMS.2004": (Kind.UNAVAILABLE, Reason.OMS_ERROR),
+    **dict.fromkeys(("OMS.1001", "OMS.0062", "OMS.2004"), (Kind.UNAVAILABLE, Reason.OMS_ERROR)),
 }
 BY_STATUS: dict[int, tuple[Kind, Reason | None]] = {
     401: (Kind.REJECTED, Reason.OMS_KEY),

@@ -13,32 +13,16 @@ from restarter.http.call import Answer, Call
 from restarter.model.outcome import Kind, Outcome
 from restarter.model.task import Start
 from restarter.oms.error_codes import read_error
+from restarter.oms.project_call import project_call
 from restarter.settings.model import StorageCredentials
 
 FIELDS = tuple(StorageCredentials.model_fields)
-SOURCE_KEYS = frozenset(
-    {
-        "src_ak",
-        "src_sk",
-        "src_security_token",
-        "connection_string",
-        "json_auth_file",
-        "src_crypto_type",
-        "src_kms_key_id",
-    }
-)
+SOURCE_KEYS = frozenset(name for name in FIELDS if name.startswith("src_")) | {"connection_string", "json_auth_file"}
 
 
 def build(origin: str, project_id: str, start: Start, content: bytes) -> Call:
     """POST /v2/{project_id}/tasks/{task_id}/start; `content` is a `start_body`."""
-    return Call(
-        "POST",
-        origin,
-        f"/v2/{project_id}/tasks/{start.target_id}/start",
-        headers={"Content-Type": "application/json;charset=utf-8", "X-Project-Id": project_id},
-        content=content,
-        operation="StartTask",
-    )
+    return project_call("POST", origin, project_id, f"tasks/{start.target_id}/start", "StartTask", content=content)
 
 
 def start_body(start: Start, credentials: StorageCredentials, fields: Iterable[str] = FIELDS) -> bytes:

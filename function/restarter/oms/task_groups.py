@@ -9,6 +9,7 @@ from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.model.task import Counters, Start, TaskGroup
 from restarter.oms.error_codes import read_error, refuses_key, unreadable
 from restarter.oms.fields import count, failure_of, integer, text
+from restarter.oms.project_call import project_call
 from restarter.oms.start_task import called, start_body, started
 from restarter.settings.model import StorageCredentials
 
@@ -24,9 +25,8 @@ FIELDS = (
 
 
 def show(origin: str, project_id: str, group_id: str) -> Call:
-    """GET /v2/{project_id}/taskgroups/{group_id}; the id was checked to be safe in a path."""
-    headers = {"Content-Type": "application/json", "X-Project-Id": project_id}
-    return Call("GET", origin, f"/v2/{project_id}/taskgroups/{group_id}", headers=headers, operation="ShowTaskGroup")
+    """GET /v2/{project_id}/taskgroups/{group_id}."""
+    return project_call("GET", origin, project_id, f"taskgroups/{group_id}", "ShowTaskGroup")
 
 
 def interpret_show(answer: Answer, group_id: str) -> TaskGroup | Outcome:
@@ -53,14 +53,8 @@ def retry_body(start: Start, credentials: StorageCredentials) -> bytes:
 
 def build_retry(origin: str, project_id: str, start: Start, content: bytes) -> Call:
     """PUT /v2/{project_id}/taskgroups/{group_id}/retry; `content` is a `retry_body`."""
-    return Call(
-        "PUT",
-        origin,
-        f"/v2/{project_id}/taskgroups/{start.target_id}/retry",
-        headers={"Content-Type": "application/json;charset=utf-8", "X-Project-Id": project_id},
-        content=content,
-        operation="RetryTaskGroup",
-    )
+    path = f"taskgroups/{start.target_id}/retry"
+    return project_call("PUT", origin, project_id, path, "RetryTaskGroup", content=content)
 
 
 def interpret_retry(answer: Answer, start: Start) -> Outcome:

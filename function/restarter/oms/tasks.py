@@ -11,6 +11,7 @@ from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.model.task import Counters, Task
 from restarter.oms.error_codes import read_error, unreadable
 from restarter.oms.fields import count, failure_of, integer, member, text
+from restarter.oms.project_call import project_call
 
 # A page of 50 tasks stays well under the bound on responses (`transport.MAX_ANSWER_BYTES`); OMS allows 100.
 PAGE_SIZE = 50
@@ -32,8 +33,8 @@ class Page(NamedTuple):
 
 
 def show(origin: str, project_id: str, task_id: str) -> Call:
-    """GET /v2/{project_id}/tasks/{task_id}; both were checked to be safe in a path when they were read."""
-    return Call("GET", origin, f"/v2/{project_id}/tasks/{task_id}", headers=_headers(project_id), operation="ShowTask")
+    """GET /v2/{project_id}/tasks/{task_id}."""
+    return project_call("GET", origin, project_id, f"tasks/{task_id}", "ShowTask")
 
 
 def interpret_show(answer: Answer, task_id: str) -> Task | Outcome:
@@ -49,13 +50,13 @@ def interpret_show(answer: Answer, task_id: str) -> Task | Outcome:
 def list_named(origin: str, project_id: str, name: str, offset: int) -> Call:
     """GET /v2/{project_id}/tasks?limit&offset&task_name: a page of the tasks whose names are like `name`."""
     query = (("limit", str(PAGE_SIZE)), ("offset", str(offset)), ("task_name", name[:MAX_NAME_LENGTH]))
-    return Call("GET", origin, f"/v2/{project_id}/tasks", query, _headers(project_id), operation="ListTasks")
+    return project_call("GET", origin, project_id, "tasks", "ListTasks", query=query)
 
 
 def list_status(origin: str, project_id: str, status: int, offset: int) -> Call:
     """GET /v2/{project_id}/tasks?limit&offset&status: a page of the tasks of a status."""
     query = (("limit", str(MAX_PAGE_SIZE)), ("offset", str(offset)), ("status", str(status)))
-    return Call("GET", origin, f"/v2/{project_id}/tasks", query, _headers(project_id), operation="ListTasks")
+    return project_call("GET", origin, project_id, "tasks", "ListTasks", query=query)
 
 
 def interpret_list(answer: Answer) -> Page | Outcome:
@@ -77,10 +78,6 @@ def only_match(tasks: list[Task], name: str) -> Task | Outcome:
     if matches:
         return Outcome(kind=Kind.REJECTED, reason=Reason.AMBIGUOUS_TASK_NAME)
     return Outcome(kind=Kind.NOT_FOUND, reason=Reason.NO_SUCH_TASK)
-
-
-def _headers(project_id: str) -> dict[str, str]:
-    return {"Content-Type": "application/json", "X-Project-Id": project_id}
 
 
 def _task(document: Any) -> Task | None:

@@ -5,29 +5,32 @@ The pipeline reports each step to one `Observer`. OpenTelemetry is one, `explain
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import Any
 
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import Sender
 from restarter.model.delivery import Delivery
 
 
-class CallSpan(Protocol):
-    """One request while it is under way."""
+class CallSpan:
+    """One request while it is under way. This one records nothing."""
 
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Trace headers to send with the request; they are never signed."""
+    headers: Mapping[str, str] = {}
+    """Trace headers to send with the request; they are never signed."""
 
     def end(self, answer: Answer | NoAnswer) -> None:
         """Record the response, or that there is none."""
 
 
-class Observer(Protocol):
-    """An observer of deliveries and of the requests that they cause. No method raises."""
+NO_SPAN = CallSpan()
+
+
+class Observer:
+    """An observer of deliveries and of the requests that they cause. This one observes nothing. No method raises."""
 
     def delivery(self, delivery: Delivery) -> AbstractContextManager[str | None]:
         """A block around the handling of a delivery; gives a trace id or None."""
+        return nullcontext()
 
     def step(self, name: str, found: object) -> None:
         """One step of the flow, and the value that came out of it.
@@ -37,42 +40,13 @@ class Observer(Protocol):
 
     def call(self, call: Call) -> AbstractContextManager[CallSpan]:
         """A block around one request to OMS or another server."""
+        return nullcontext(NO_SPAN)
 
     def replied(self, status: int, receipts: Sequence[Mapping[str, Any]], seconds: float) -> None:
         """The reply's status, the receipts of the delivery, and how long it took."""
 
 
-class NoSpan:
-    """A request that nobody observes."""
-
-    headers: Mapping[str, str] = {}
-
-    def end(self, answer: Answer | NoAnswer) -> None:
-        """Nothing."""
-
-
-NO_SPAN = NoSpan()
-
-
-class NoObserver:
-    """Observes nothing."""
-
-    def delivery(self, delivery: Delivery) -> AbstractContextManager[str | None]:
-        """An empty block."""
-        return nullcontext()
-
-    def step(self, name: str, found: object) -> None:
-        """Nothing."""
-
-    def call(self, call: Call) -> AbstractContextManager[CallSpan]:
-        """An empty block."""
-        return nullcontext(NO_SPAN)
-
-    def replied(self, status: int, receipts: Sequence[Mapping[str, Any]], seconds: float) -> None:
-        """Nothing."""
-
-
-NO_OBSERVER = NoObserver()
+NO_OBSERVER = Observer()
 
 
 class ObservedTransport:

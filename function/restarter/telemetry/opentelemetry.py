@@ -24,6 +24,7 @@ from restarter import __version__
 from restarter.decide.failure_reasons import BY_CODE
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.model.delivery import Delivery
+from restarter.telemetry.observer import CallSpan, Observer
 from restarter.telemetry.trace_context import traceparent_of
 
 REQUESTS = "restarter.requests"
@@ -32,16 +33,19 @@ DELIVERY_SECONDS = "restarter.delivery.duration"
 CALL_SECONDS = "restarter.call.duration"
 METRICS = {REQUESTS: "{request}", FAILURES: "{failure}", DELIVERY_SECONDS: "s", CALL_SECONDS: "s"}
 MAX_ATTRIBUTE_LENGTH = 256  # of the path, for one, which anybody chooses; 2,048 spans wait for the collector
+# The outcomes whose reason is a rule's word, and not a text of the caller.
+RULED = ("refused", "deferred", "unavailable", "rejected", "ignored")
 EXPORT_TIMEOUT_S = 2.0  # traces and metrics each wait so long at the end, and platforms give 10 s for all of it
 
 
-class Span:
+class Span(CallSpan):
     """One request while it is under way."""
 
     def __init__(self, span: trace.Span) -> None:
         self._span = span
-        self.headers: dict[str, str] = {}
-        propagate.inject(self.headers)
+        headers: dict[str, str] = {}
+        propagate.inject(headers)
+        self.headers = headers
 
     def end(self, answer: Answer | NoAnswer) -> None:
         """Record the status or the kind of failure; never a body, a header or a query."""
@@ -55,8 +59,11 @@ class Span:
             self._span.set_status(StatusCode.ERROR)
 
 
-class OpenTelemetry:
-    """Spans and metrics of this process; OTEL_* variables say where they go."""
+class OpenTelemetry(Observer):
+    """Spans and metrics of this process; OTEL_* variables say where they go.
+
+    Steps are not recorded: the receipt's facts are in the counters.
+    """
 
     def __init__(self, spans: SpanProcessor | None = None, metrics: MetricReader | None = None) -> None:
         # An id for each instance: without one, the counters of several instances overwrite each other in Prometheus.
@@ -83,9 +90,6 @@ class OpenTelemetry:
         with self._tracer.start_as_current_span("delivery", parent, SpanKind.SERVER, attributes) as span:
             yield trace.format_trace_id(span.get_span_context().trace_id)
 
-    def step(self, name: str, found: object) -> None:
-        """Steps are not recorded: the receipt's facts are in the counters."""
-
     @contextmanager
     def call(self, call: Call) -> Iterator[Span]:
         """A span for one request, named like the operation."""
@@ -101,13 +105,7 @@ class OpenTelemetry:
         """Count requests and record the delivery's time. `reason` is an attribute only where it is a rule's word."""
         for receipt in receipts:
             attributes = {"outcome": str(receipt["outcome"]), "dialect": str(receipt.get("dialect", "unknown"))}
-            if receipt.get("reason") and receipt["outcome"] in (
-                "refused",
-                "deferred",
-                "unavailable",
-                "rejected",
-                "ignored",
-            ):
+            if receipt.get("reason") and receipt["outcome"] in RULED:
                 attributes["reason"] = str(receipt["reason"])
             self._requests.add(1, attributes)
         self._record_failures([receipt for receipt in receipts if receipt.get("failure_class")])
