@@ -198,6 +198,9 @@ class Instance:
         finally:
             del self._pending[op]
 
+    waits = True
+    """As a ledger: it is asked with a deadline."""
+
     def __getattr__(self, name: str) -> Any:
         """An operation of the ledger."""
 

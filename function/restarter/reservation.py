@@ -78,11 +78,11 @@ class Reservations:
         Raises:
             LedgerError: The ledger did not answer.
         """
+        if isinstance(decision, Start) and (event.intent is not Intent.FAILED or not token):
+            return Reserved(decision)
         keys = ledger_keys(event, target.id, of_group=isinstance(target, TaskGroup))
         if isinstance(decision, Outcome):
             return await self._told_once(decision, keys, context) if event.from_sweep else decision
-        if event.intent is not Intent.FAILED or not token:
-            return Reserved(decision)
         for _ in range(RESERVE_ATTEMPTS):
             case, entries = await self._read(event, target, keys, context)
             progress = progress_since(case.restarts, target.counters)
@@ -143,7 +143,7 @@ class Reservations:
         return with_key._replace(canary_runs=runs), False
 
     async def _history(self, keys: LedgerKeys, context: DeliveryContext) -> History:
-        return await before_deadline(self._ledger.history(keys, self._policy.window), context)
+        return await before_deadline(self._ledger, self._ledger.history(keys, self._policy.window), context)
 
     async def _record(self, entries: list[Entry], token: str, context: DeliveryContext) -> bool:
         """Record the restart under each key; False, and nothing is recorded, if a history has changed since.
@@ -154,7 +154,7 @@ class Reservations:
         for number, entry in enumerate(entries):
             reservation = self._ledger.reserve(entry.keys, entry.expected, self._policy.window, token, entry.note)
             try:
-                taken = await before_deadline(reservation, context)
+                taken = await before_deadline(self._ledger, reservation, context)
             except LedgerError:
                 await self._take_back(entries[: number + 1], token, context)
                 raise
@@ -165,7 +165,7 @@ class Reservations:
 
     async def _take_back(self, entries: list[Entry], token: str, context: DeliveryContext) -> None:
         for entry in entries:
-            await best_effort(self._ledger.unreserve(entry.keys, token), context)
+            await best_effort(self._ledger, self._ledger.unreserve(entry.keys, token), context)
 
     async def _told_once(self, outcome: Outcome, keys: LedgerKeys, context: DeliveryContext) -> Outcome:
         """What is reported at ERROR is so once within a window; to redeliveries of the same event it is again.
@@ -176,15 +176,17 @@ class Reservations:
             return outcome
         kind = "exhausted" if outcome.reason is Reason.BUDGET_EXHAUSTED else outcome.reason  # as release 0.2.0 has it
         mark = self._ledger.mark(f"{kind}:{keys.task}", keys.event, self._policy.window)
-        return outcome._replace(repeated=not await before_deadline(mark, context))
+        return outcome._replace(repeated=not await before_deadline(self._ledger, mark, context))
 
 
-async def before_deadline(command: Awaitable[T], context: DeliveryContext) -> T:
+async def before_deadline(ledger: Ledger, command: Awaitable[T], context: DeliveryContext) -> T:
     """The ledger's answer to a command.
 
     Raises:
         LedgerError: There was none before the delivery's deadline, or the ledger failed.
     """
+    if not ledger.waits:
+        return await command
     try:
         async with asyncio.timeout(context.remaining()):
             return await command
@@ -192,10 +194,10 @@ async def before_deadline(command: Awaitable[T], context: DeliveryContext) -> T:
         raise LedgerError("deadline") from None
 
 
-async def best_effort(command: Awaitable[None], context: DeliveryContext) -> bool:
+async def best_effort(ledger: Ledger, command: Awaitable[None], context: DeliveryContext) -> bool:
     """Whether the ledger took a command about a finished event; if not, the end of the claim repairs it."""
     try:
-        await before_deadline(command, context)
+        await before_deadline(ledger, command, context)
     except LedgerError as error:
         LOG.error("The ledger did not record how an event ended: %s", error)  # noqa: TRY400  # the kind is enough
         return False

@@ -51,7 +51,7 @@ class Restarter:
             outcome, _ = await self._attempt(event, "", context, siblings)
             return outcome
         try:
-            claimed = await before_deadline(self._ledger.claim(key, self._policy.claim_s), context)
+            claimed = await before_deadline(self._ledger, self._ledger.claim(key, self._policy.claim_s), context)
         except LedgerError:
             return NO_LEDGER
         self._observer.step("claimed", claimed.state)
@@ -158,15 +158,15 @@ class Restarter:
         A start that was made is settled first, and a restart that was not made is taken back before the claim ends.
         """
         ledger, row = self._ledger, OUTCOMES[outcome.kind]
-        if row.settles and not await best_effort(ledger.settle(key, token), context):
+        if row.settles and not await best_effort(ledger, ledger.settle(key, token), context):
             # The sender must redeliver: a late copy would start the task again, if it had failed again by then.
             kind = Kind.UNCONFIRMED if outcome.start_called else Kind.UNAVAILABLE
             outcome = outcome._replace(kind=kind, reason=Reason.LEDGER)
         for keys in reserved:
-            await best_effort((ledger.confirm if row.counts else ledger.unreserve)(keys, token), context)
+            await best_effort(ledger, (ledger.confirm if row.counts else ledger.unreserve)(keys, token), context)
         if not row.settles:
-            await best_effort(ledger.release(key, token), context)
-        await best_effort(ledger.purge(), context)
+            await best_effort(ledger, ledger.release(key, token), context)
+        await best_effort(ledger, ledger.purge(), context)
         return outcome
 
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -247,6 +247,25 @@ def test_hundreds_of_commands_at_once_share_few_connections_and_none_fails(serve
                 assert 1 < len(client.client_list()) <= 40
 
     asyncio.run(steps())
+
+
+def test_in_memory_no_question_is_waited_for_so_none_has_a_deadline() -> None:
+    ledger, key, keys = MemoryLedger(Clock()), event("e"), LedgerKeys("e", "t")
+    questions: list[Coroutine[None, None, object]] = [
+        ledger.claim(key, 10),
+        ledger.history(keys, DAY),
+        ledger.reserve(keys, History((), ""), DAY, "attempt"),
+        ledger.mark("name", "owner", DAY),
+        ledger.settle(key, "token"),
+        ledger.confirm(keys, "attempt"),
+        ledger.unreserve(keys, "attempt"),
+        ledger.release(key, "token"),
+        ledger.purge(),
+    ]
+    assert not ledger.waits
+    for question in questions:
+        with pytest.raises(StopIteration):  # it has ended at its first step
+            question.send(None)
 
 
 def test_in_memory_a_clock_that_is_set_back_makes_nothing_longer() -> None:

@@ -93,8 +93,8 @@ async def takes_only_first(real: Any, ledger: MemoryLedger, name: str, owner: st
     return await real(ledger, name, owner, window_s) and first
 
 
-async def says_done(real: Any, command: Any, context: Any) -> bool:
-    await real(command, context)
+async def says_done(real: Any, ledger: Any, command: Any, context: Any) -> bool:
+    await real(ledger, command, context)
     return True
 
 

@@ -264,6 +264,7 @@ def test_a_ledger_that_hangs_does_not_make_a_delivery_late(make_simulated: Calla
 
     world = make_simulated(restart_deadline=1.7)
     world.application.ledger.settle = hang  # type: ignore[assignment]
+    world.application.ledger.waits = True  # as those in other processes do
     status, receipt = world.deliver("e")
     assert (status, receipt["outcome"], receipt["reason"]) == (503, "unconfirmed", "ledger")
     assert receipt["duration_ms"] < 4000

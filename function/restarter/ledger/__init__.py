@@ -135,6 +135,9 @@ class Ledger(Protocol):
     Expired means gone: no operation sees an expired claim, settled event, restart or mark, purged or not.
     """
 
+    waits: bool = True
+    """False where no method awaits anything, so that no deadline can come to pass meanwhile."""
+
     async def claim(self, event: EventKey, seconds: float) -> Claimed:
         """Claim the event for so many seconds, unless it is claimed or settled. Each claim has a token of its own."""
 

@@ -31,6 +31,7 @@ from restarter.ledger import (
     Claimed,
     EventKey,
     History,
+    Ledger,
     LedgerError,
     LedgerKeys,
     new_token,
@@ -79,7 +80,7 @@ class _Round(NamedTuple):
     rest_s: float = 0.0
 
 
-class BucketLedger:
+class BucketLedger(Ledger):
     """Times are those of the store's clock, in whole seconds, so a claim may last a second longer than it was made for.
 
     `create`: writes an object where there is none, and gives the store's time, or None where there is one. A store

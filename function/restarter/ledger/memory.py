@@ -32,6 +32,8 @@ class _Entry(NamedTuple):
 class MemoryLedger:
     """No method awaits anything, so each is atomic for the deliveries of one event loop."""
 
+    waits = False
+
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._events: TLRUCache[str, _Event] = TLRUCache(
@@ -99,8 +101,8 @@ class MemoryLedger:
 
     def _replace(self, keys: LedgerKeys, change: Callable[[_Entry], tuple[_Entry, ...]]) -> None:
         """Put others in the place of each restart; those of a task that has none stay none."""
-        if keys.task in self._restarts:
-            self._restarts[keys.task] = tuple(new for entry in self._restarts[keys.task] for new in change(entry))
+        if (kept := self._restarts.get(keys.task)) is not None:
+            self._restarts[keys.task] = tuple(new for entry in kept for new in change(entry))
 
 
 def _version(kept: tuple[_Entry, ...]) -> str:

@@ -3,7 +3,7 @@
 from restarter.ledger import Claim, Claimed, EventKey, History, Ledger, LedgerError, LedgerKeys
 
 
-class ReadOnlyLedger:
+class ReadOnlyLedger(Ledger):
     """Every event may be claimed, each task's restarts are the real ones, and nothing is recorded."""
 
     def __init__(self, ledger: Ledger) -> None:

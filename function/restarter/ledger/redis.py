@@ -21,6 +21,7 @@ from restarter.ledger import (
     Claimed,
     EventKey,
     History,
+    Ledger,
     LedgerError,
     LedgerKeys,
     new_token,
@@ -39,7 +40,7 @@ SETTLED = "settled:"
 UNDER_WAY, COUNTED = "r", "c"
 
 
-class RedisLedger:
+class RedisLedger(Ledger):
     """Connections are opened when first needed, and again after they broke. Times are those of Redis's clock."""
 
     def __init__(self, address: RedisAddress) -> None:

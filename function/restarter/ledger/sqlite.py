@@ -20,6 +20,7 @@ from restarter.ledger import (
     Claimed,
     EventKey,
     History,
+    Ledger,
     LedgerError,
     LedgerKeys,
     new_token,
@@ -35,7 +36,7 @@ PURGE = [
 ]
 
 
-class SqliteLedger:
+class SqliteLedger(Ledger):
     """The file is opened when it is first needed, and again after an error, or when another took its place."""
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
