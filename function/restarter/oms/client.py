@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Generic, NamedTuple, TypeVar
 
+from pydantic import Secret
+
 from restarter.http.call import Answer, Call, NoAnswer
 from restarter.http.transport import Sender
 from restarter.model.delivery import DeliveryContext
@@ -76,6 +78,7 @@ class Oms:
         self._credentials = credentials
         self._configured = credentials.configured(settings)
         self._profiles = settings.profiles()
+        self._bodies: dict[tuple[str, bool, bool, bool], Secret[bytes]] = {}
 
     async def find(self, project_id: str, name: str, context: DeliveryContext) -> Task | Outcome:
         """The only task of exactly that name, from as many pages of ListTasks as there are."""
@@ -123,8 +126,7 @@ class Oms:
     async def start(self, event: Event, start: Start, context: DeliveryContext) -> Outcome:
         """The one POST, or PUT of a group. It is never sent twice, nor with too little time left for its response."""
         kind, project_id = GROUPS if start.of_group else TASKS, event.project_id
-        body = kind.start_body(start, self._profiles[event.request.credentials])
-        call = kind.build_start(self._settings.endpoint_of(project_id), project_id, start, body)
+        call = kind.build_start(self._settings.endpoint_of(project_id), project_id, start, self._body(event, start))
         answer = await self._call(call, project_id, context, START)
         if isinstance(answer, Answer) and is_of_gateway(answer):
             return await self._look_again(project_id, start, read_error(answer), context)
@@ -135,6 +137,15 @@ class Oms:
         if isinstance(answer, Outcome) and answer.oms_status is not None:  # it was sent, and its token refused
             return start_task.called(answer, start)
         return _not_called(answer)
+
+    def _body(self, event: Event, start: Start) -> bytes:
+        """The body of a start, which is made once for all tasks of a profile that are started in the same way."""
+        profile = event.request.credentials
+        way = (profile, start.of_group, start.source_keys, start.migrate_failed_object)
+        if way not in self._bodies:
+            make = (GROUPS if start.of_group else TASKS).start_body
+            self._bodies[way] = Secret(make(start, self._profiles[profile]))
+        return self._bodies[way].get_secret_value()
 
     async def ask(self, call: Call, project_id: str, context: DeliveryContext) -> Answer | Outcome:
         """The response to a request that changes nothing, whatever its status."""
