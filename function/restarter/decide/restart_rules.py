@@ -76,7 +76,7 @@ def backoff(case: AnyCase) -> Outcome | None:
     It doubles with each restart that counts, of the task or of the storage key. Earlier attempts of the same event do
     not hold its redelivery back.
     """
-    if not case.by_event:
+    if not case.by_event or not (case.restarts or case.of_key):
         return None
     of_task = _pause_left(case, case.relevant, case.counted)
     wait = max(of_task, _pause_left(case, case.of_key, case.of_key))
@@ -84,7 +84,10 @@ def backoff(case: AnyCase) -> Outcome | None:
 
 
 def _is_used_up(case: AnyCase) -> bool:
-    return case.by_event and (len(case.counted) >= case.policy.budget or _is_at_ceiling(case))
+    budget = case.policy.budget
+    if not case.by_event or len(case.restarts) < budget:  # as nearly always: nothing more is to be counted
+        return False
+    return len(case.counted) >= budget or _is_at_ceiling(case)
 
 
 def _is_at_ceiling(case: AnyCase) -> bool:
