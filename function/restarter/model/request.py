@@ -100,8 +100,10 @@ class RestartRequest(BaseModel):
     def _one_target(self) -> Self:
         if len([name for name in TARGET_FIELDS if getattr(self, name) is not None]) != 1:
             raise PydanticCustomError("targets", f"give exactly one of {', '.join(TARGET_FIELDS)}")
+        if not self.sweep:
+            return self
         given = {name for name in self.model_fields_set if getattr(self, name) is not None}
-        if self.sweep and given - {"sweep", *SWEEP_FIELDS}:
+        if given - {"sweep", *SWEEP_FIELDS}:
             raise PydanticCustomError("sweep", f"sweep: only {', '.join(SWEEP_FIELDS)} may stand beside it")
         return self
 

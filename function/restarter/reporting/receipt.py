@@ -29,7 +29,6 @@ FIELDS = (
     *("start_called", "oms_status", "oms_error_code", "oms_request_id", "attempt", "progress"),
     *(*SWEEP_FIELDS, "duration_ms", "trace_id"),
 )
-OUTCOME_FIELDS = tuple(name for name in Outcome._fields if name in FIELDS)
 
 
 def write(lines: Sequence[bytes]) -> None:
@@ -53,7 +52,7 @@ def build(
     facts: dict[str, Any] = {"dialect": subject.dialect, "event_id": subject.event_id}
     if isinstance(subject, Event):
         facts |= _facts_of_event(subject, context, settings)
-    facts |= known({name: getattr(outcome, name) for name in OUTCOME_FIELDS})
+    facts |= known(outcome._asdict())
     facts |= asdict(outcome.counts) if outcome.counts else {}
     elapsed = context.elapsed()
     at = context.received_at + timedelta(seconds=elapsed)
@@ -70,7 +69,7 @@ def build(
         "progress": known(outcome.progress._asdict()) if outcome.progress else None,
         "trace_id": trace_id,
     }
-    return known({name: facts.get(name) for name in FIELDS})
+    return {name: facts[name] for name in FIELDS if facts.get(name) is not None}
 
 
 def _facts_of_event(event: Event, context: DeliveryContext, settings: Settings) -> dict[str, Any]:

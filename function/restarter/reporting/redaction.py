@@ -66,7 +66,8 @@ def _masked(text: str, secrets: Iterable[str]) -> str:
 
 def _cut(text: str) -> str:
     """The text, or as many of its first characters as MAX_TEXT_BYTES hold in UTF-8."""
-    return text.encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
+    is_short = len(text) * 4 <= MAX_TEXT_BYTES  # a character takes four bytes at the most
+    return text if is_short else text.encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
 
 
 def is_text(value: Any) -> bool:
