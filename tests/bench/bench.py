@@ -1,6 +1,7 @@
 """How fast the function is, beside an empty one and two around the official SDK, in one interleaved run on two cores.
 
-    python tests/bench/bench.py [--rounds 5] [--starts 10] [--seconds 3] [--plot FILE] [--markdown FILE]
+    python tests/bench/bench.py [--rounds 5] [--starts 10] [--seconds 3] [--beside FOLDER]
+                                [--plot FILE] [--markdown FILE]
 
 The function under test has one core to itself; the load and the stand-in for OMS share the other. Ratios are made
 within a round; the median of the rounds is printed with the lowest and the highest. It ends with an error, and without
@@ -21,39 +22,42 @@ from pathlib import Path
 
 from checks import Disturbed, Miscounted, undisturbed
 from environment import make_certificate, make_environments
-from functions import FUNCTIONS, Function
+from functions import FUNCTIONS, Function, other_release
 from measure import Limits, cold_start, loads
 from report import Results, text
 from servers import Machine, StandIn, stand_in
 
+Functions = tuple[Function, ...]
 VERSIONS = ("functions-framework", "uvicorn", "httpx", "pydantic", "huaweicloudsdkoms")
 
 
-def in_turn(number: int) -> tuple[Function, ...]:
+def in_turn(functions: Functions, number: int) -> Functions:
     """The functions in the order of a round: another one begins each time."""
-    shift = number % len(FUNCTIONS)
-    return FUNCTIONS[shift:] + FUNCTIONS[:shift]
+    shift = number % len(functions)
+    return functions[shift:] + functions[:shift]
 
 
-def measure(machine: Machine, oms: StandIn, rounds: int, starts: int, limits: Limits) -> Results:
+def measure(
+    functions: Functions, machine: Machine, oms: StandIn, chosen: argparse.Namespace, limits: Limits
+) -> Results:
     """All rounds of cold starts, then all rounds of loads."""
-    results: Results = {function.name: {} for function in FUNCTIONS}
+    results: Results = {function.name: {} for function in functions}
 
     def note(function: Function, name: str, figure: float) -> None:
         results[function.name].setdefault(name, []).append(figure)
 
-    for function in FUNCTIONS:  # the files are in memory from here on
+    for function in functions:  # the files are in memory from here on
         cold_start(function, oms, oms.https_url, machine, Limits(others_at_start=1.0))
-    for number in range(starts):
-        _say(f"cold starts, round {number + 1} of {starts}")
-        for function in in_turn(number):
+    for number in range(chosen.starts):
+        _say(f"cold starts, round {number + 1} of {chosen.starts}")
+        for function in in_turn(functions, number):
             for name, address in (("cold_start", oms.url), ("cold_start_https", oms.https_url)):
                 once = partial(cold_start, function, oms, address, machine, limits)
                 note(function, name, undisturbed(once, _say) * 1000)
-    for number in range(rounds):
-        for function in in_turn(number):
+    for number in range(chosen.rounds):
+        for function in in_turn(functions, number):
             found = undisturbed(partial(loads, function, oms, machine, limits), _say)
-            _say(f"loads, round {number + 1} of {rounds}, {function.name}: {found['cpu']:.3f} ms CPU a call")
+            _say(f"loads, round {number + 1} of {chosen.rounds}, {function.name}: {found['cpu']:.3f} ms CPU a call")
             for name, figure in found.items():
                 note(function, name, figure)
     return results
@@ -90,6 +94,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--starts", type=int, default=10, help="of each function")
     parser.add_argument("--seconds", type=float, default=Limits.seconds, help="that each load lasts")
     parser.add_argument("--others", type=float, default=Limits.others, help="share of a core that others may have")
+    parser.add_argument("--beside", type=Path, help="the folder function of an earlier release, to be measured, too")
     parser.add_argument("--plot", type=Path, help="write a picture")
     parser.add_argument("--markdown", type=Path, help="write the tables to a file, too")
     chosen = parser.parse_args()
@@ -101,6 +106,7 @@ def options() -> argparse.Namespace:
 def main() -> int:
     """Measure, and print what may be claimed; 1 where the run was refused."""
     chosen, began = options(), time.monotonic()
+    functions = FUNCTIONS + ((other_release(chosen.beside),) if chosen.beside else ())
     if chosen.plot:
         from plot import draw  # noqa: PLC0415  # needs matplotlib: to be missed before the minutes of measuring
     cores = sorted(os.sched_getaffinity(0))
@@ -110,12 +116,12 @@ def main() -> int:
     limits = Limits(chosen.seconds, chosen.others, max(Limits.others_at_start, chosen.others))
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         home = Path(folder)
-        make_environments(home, {function.source for function in FUNCTIONS})
+        make_environments(home, functions)
         machine = Machine(cores[-1], cores[0], home)
         os.sched_setaffinity(0, {machine.load_core})
         oms = stack.enter_context(stand_in(machine.load_core, *make_certificate(home)))
         try:
-            results = measure(machine, oms, chosen.rounds, chosen.starts, limits)
+            results = measure(functions, machine, oms, chosen, limits)
         except (Disturbed, Miscounted) as error:
             _say(f"refused: {error}")
             return 1

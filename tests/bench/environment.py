@@ -21,19 +21,20 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from functions import Function
 
 REQUIREMENTS = Path(__file__).parents[2] / "function" / "requirements.txt"
 FRAMEWORK = ("functions-framework", "huaweicloudsdkoms")
 VALID = dt.timedelta(days=1)
 
 
-def make_environments(home: Path, sources: Iterable[Path]) -> None:
+def make_environments(home: Path, functions: Iterable[Function]) -> None:
     """Make both environments below `home`, copy the functions beside them, and compile all."""
     _make(home / "deployed", pinned(REQUIREMENTS.read_text()))
     _make(home / "framework", FRAMEWORK)
-    for source in sources:
-        shutil.copytree(source, home / source.name, ignore=shutil.ignore_patterns("__pycache__"))
-        compileall.compile_dir(home / source.name, quiet=2)
+    for function in functions:
+        shutil.copytree(function.source, home / function.name, ignore=shutil.ignore_patterns("__pycache__"))
+        compileall.compile_dir(home / function.name, quiet=2)
 
 
 def _make(folder: Path, names: Iterable[str]) -> None:

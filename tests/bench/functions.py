@@ -1,6 +1,6 @@
 """The functions that are compared, and the settings that they start with. No I/O here."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -43,3 +43,9 @@ SDK = Function("SDK function", HERE / "sdk_function", 1)
 SDK_CHECKED = Function("SDK function, checked", HERE / "sdk_checked_function", 1)
 EMPTY = Function("empty function", HERE / "empty_function", 0)
 FUNCTIONS = (OURS, SDK, SDK_CHECKED, EMPTY)
+OTHER = "the other release"
+
+
+def other_release(folder: Path) -> Function:
+    """The function of another checkout; it runs with the packages of ours."""
+    return replace(OURS, name=OTHER, source=folder.resolve())

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from functions import EMPTY, FUNCTIONS, OURS, SDK, SDK_CHECKED
+from functions import EMPTY, FUNCTIONS, OTHER, OURS, SDK, SDK_CHECKED
 from scale import Scale
 
 # By function, then by measure: one figure a round.
@@ -107,6 +107,19 @@ def figures(results: Results) -> list[tuple[str, ...]]:
     ]
 
 
+def beside(results: Results) -> list[tuple[str, ...]]:
+    """The rows of the table of two releases: ours, the other one, and the ratio within a round."""
+    ours, other = results[OURS.name], results[OTHER]
+    return [
+        (
+            title,
+            *(Spread.of(release[measure]).text(digits) for release in (ours, other)),
+            Spread.of(ratios(ours[measure], other[measure])).text(),
+        )
+        for measure, title, digits in COLUMNS
+    ]
+
+
 def scale(results: Results) -> list[tuple[str, ...]]:
     """The rows of the third table: the medians, on paper."""
     ours = results[OURS.name]
@@ -121,11 +134,11 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def text(results: Results, head: str) -> str:
     """All tables with the sentence that says where and how they were measured."""
-    return "\n\n".join(
-        (
-            head,
-            markdown(CLAIM_COLUMNS, claims(results)),
-            markdown(("function", *(title for _, title, _ in COLUMNS)), figures(results)),
-            markdown(("on paper", "formula", "result"), scale(results)),
-        )
-    )
+    tables = [
+        markdown(CLAIM_COLUMNS, claims(results)),
+        markdown(("function", *(title for _, title, _ in COLUMNS)), figures(results)),
+        markdown(("on paper", "formula", "result"), scale(results)),
+    ]
+    if OTHER in results:
+        tables.append(markdown(("measure", OURS.name, OTHER, "ours / other"), beside(results)))
+    return "\n\n".join([head, *tables])

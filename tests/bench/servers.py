@@ -1,7 +1,6 @@
 """The processes of the bench: the function on one core, the stand-in for OMS on the other. Each ends with its block."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from functions import SETTINGS, Function
 from proc import on_core
 
 from child_processes import child_environment
+from processes import free_port
 
 HERE = Path(__file__).parent
 END_TIMEOUT_S = 20.0
@@ -64,7 +64,7 @@ class Server:
 @contextmanager
 def serving(function: Function, oms: str, machine: Machine) -> Iterator[Server]:
     """The function as a platform starts it, pinned to the server's core; it may not answer yet."""
-    port, folder = free_port(), machine.home / function.source.name
+    port, folder = free_port(), machine.home / function.name
     python = machine.home / function.environment / "bin" / "python"
     command = [str(python), "-m", "functions_framework", "--target", "restart", "--source"]
     settings = child_environment(**SETTINGS) | {"OMS_ENDPOINT": oms, "HOME": str(machine.home)}
@@ -122,10 +122,3 @@ def _ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
                 process.wait(END_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 process.kill()
-
-
-def free_port() -> int:
-    """A port on which nobody listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port

@@ -92,7 +92,7 @@ def main() -> int:
     cores = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        make_environments(home, {function.source for function in FUNCTIONS})
+        make_environments(home, FUNCTIONS)
         machine = Machine(cores[-1], cores[0], home)
         os.sched_setaffinity(0, {machine.load_core})
         with stand_in(machine.load_core, *make_certificate(home)) as oms:

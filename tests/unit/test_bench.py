@@ -11,11 +11,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
 from checks import TRIES, Disturbed, Miscounted, check_cores, check_counts, undisturbed
-from functions import EMPTY, FUNCTIONS, OURS, SDK, Function
+from functions import EMPTY, FUNCTIONS, OTHER, OURS, SDK, Function
 from load import Loaded, requests  # found only now
 from measure import Phase
 from proc import Sample, core_seconds, peak_bytes, process_seconds, waited_seconds
-from report import CLAIMS, Claim, Spread, claims, figures, markdown, ratios, scale
+from report import CLAIMS, Claim, Spread, claims, figures, markdown, ratios, scale, text
 from scale import Scale
 from split import split
 from stand_in import Connection, Counts
@@ -142,13 +142,13 @@ def test_the_share_of_the_possible_is_by_the_delay_that_oms_really_made() -> Non
 def test_each_call_is_for_a_task_of_its_own() -> None:
     """It has an event id only where one is asked for."""
     plain, named = requests("http://h:1", "token"), requests("http://h:1", "token", named=True)
-    texts = [next(plain) for _ in range(3)] + [next(named) for _ in range(3)]
-    assert len({text.rpartition(b"\r\n\r\n")[2] for text in texts[:3]}) == 3
-    for text in texts:
-        head, _, body = text.partition(b"\r\n\r\n")
+    sent = [next(plain) for _ in range(3)] + [next(named) for _ in range(3)]
+    assert len({one.rpartition(b"\r\n\r\n")[2] for one in sent[:3]}) == 3
+    for one in sent:
+        head, _, body = one.partition(b"\r\n\r\n")
         assert b"Content-Length: %d\r\n" % len(body) in head + b"\r\n"
         assert b"Authorization: Bearer token\r\n" in head
-    assert [text.count(b"Idempotency-Key: event-") for text in texts] == [0, 0, 0, 1, 1, 1]
+    assert [one.count(b"Idempotency-Key: event-") for one in sent] == [0, 0, 0, 1, 1, 1]
 
 
 class Wire:
@@ -266,6 +266,13 @@ def test_every_function_has_its_row_of_figures() -> None:
     assert [row[0] for row in rows] == [function.name for function in FUNCTIONS]
     assert rows[0][1] == "100 (100 to 100)"
     assert markdown(("a", "b"), [("1", "2")]) == "| a | b |\n| --- | --: |\n| 1 | 2 |"
+
+
+def test_another_release_has_a_table_of_ratios_where_it_was_measured() -> None:
+    slower = {measure: [figure * 2 for figure in found] for measure, found in RESULTS[OURS.name].items()}
+    row = "| CPU per call, ms | 0.100 (0.100 to 0.100) | 0.200 (0.200 to 0.200) | 0.50 (0.50 to 0.50) |"
+    assert row in text(RESULTS | {OTHER: slower}, "head")
+    assert OTHER not in text(RESULTS, "head")
 
 
 def test_scale_on_paper_is_the_formulas_that_are_printed() -> None:
