@@ -91,6 +91,7 @@ def ask(where: str, *words: str) -> None:
         client.execute_command(*words)
 
 
+@pytest.mark.long
 def test_a_graceful_failover_of_sentinel_is_followed_within_seconds() -> None:
     """Sentinel makes the old master a replica only some ten seconds later; what it takes until then is lost."""
     with sentinel() as (address, where, _):
@@ -100,6 +101,7 @@ def test_a_graceful_failover_of_sentinel_is_followed_within_seconds() -> None:
     assert len(failed) < 2 * PER_SECOND
 
 
+@pytest.mark.long
 def test_a_master_without_its_replicas_takes_no_writes() -> None:
     """It counts them, so writes that are lost end with the lag that they may have.
 
@@ -112,6 +114,7 @@ def test_a_master_without_its_replicas_takes_no_writes() -> None:
     assert not failed or max(failed) < 15
 
 
+@pytest.mark.long
 def test_a_master_that_is_killed_takes_only_what_was_not_copied_yet_with_it() -> None:
     with sentinel() as (address, _, master):
         lost, failed = run(address, 8, master.stop)
@@ -120,6 +123,7 @@ def test_a_master_that_is_killed_takes_only_what_was_not_copied_yet_with_it() ->
     assert max(failed) < 7
 
 
+@pytest.mark.long
 def test_a_master_that_was_frozen_is_not_written_to_any_more() -> None:
     with sentinel() as (address, _, master):
 
@@ -132,6 +136,7 @@ def test_a_master_that_was_frozen_is_not_written_to_any_more() -> None:
     assert max(failed) < 7
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("graceful", [True, False])
 def test_a_cluster_that_changes_a_master_loses_nothing_but_what_was_not_copied_yet(
     graceful: bool,  # noqa: FBT001
@@ -210,6 +215,7 @@ def test_an_address_whose_server_became_a_replica_is_connected_to_anew_at_once()
         assert asyncio.run(steps(old, new)) == [False, True, True, True, True]
 
 
+@pytest.mark.long
 def test_a_cluster_that_is_away_is_an_error_and_found_again() -> None:
     """So is one that lacks a node. The client's exceptions for it are no RedisError."""
 
@@ -236,6 +242,7 @@ def test_a_cluster_that_is_away_is_an_error_and_found_again() -> None:
         assert asyncio.run(steps(f"redis+cluster://{nodes}", masters[1])) == [{True}, {True, False}]
 
 
+@pytest.mark.long
 def test_sentinels_that_are_away_do_not_take_a_master_that_is_well_with_them() -> None:
     with watched_by_sentinel("secret") as (where, _):
         address = f"redis+sentinel://:secret@{where}/{MASTER}?sentinel_password=secret"
