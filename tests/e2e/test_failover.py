@@ -17,6 +17,7 @@ import redis
 
 from redis_server import AT_ONCE, MASTER, RedisServer, cluster, wait_for, watched_by_sentinel
 from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, open_ledger
+from restarter.ledger.redis import MASTER_TTL_S
 from restarter.settings.ledger_address import parse_ledger_address
 
 PER_SECOND = 30
@@ -213,6 +214,26 @@ def test_an_address_whose_server_became_a_replica_is_connected_to_anew_at_once()
         with new.client() as copy:
             wait_for(lambda: copy.info("replication")["master_link_status"] == "up")
         assert asyncio.run(steps(old, new)) == [False, True, True, True, True]
+
+
+def test_connections_to_another_than_the_master_that_sentinel_names_are_closed() -> None:
+    """So are they when none of them broke: the old master may still take writes, which are lost."""
+    with sentinel() as (address, _, master), master.client() as client:
+
+        async def steps() -> list[tuple[bool, int]]:
+            taken = []
+            async with opened(address) as ledger:
+                for number in range(3):
+                    settled = await settle(ledger, f"event {number}")
+                    taken.append((settled, client.info("stats")["total_connections_received"]))
+                    await asyncio.sleep(MASTER_TTL_S + 0.1)
+                    if number == 1:
+                        ledger._redis.connection_pool.master_address = ("127.0.0.1", 9)  # noqa: SLF001  # as if it was
+            return taken
+
+        (first, before), (second, same), (third, anew) = asyncio.run(steps())
+        assert (first, second, third) == (True, True, True)
+        assert same == before < anew
 
 
 @pytest.mark.long

@@ -32,6 +32,7 @@ from ports import Ports, UnusablePort, check_free, read_ports
 from processes import TIMEOUT_S, free_port
 from receipt_lines import readable
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
 AUTHORIZED = {"Authorization": f"Bearer {BEARER}"}
 HOSTILE = "[bold red]x[/] \x1b[31m\x07\u202e\x9b2J :smile:"
