@@ -17,7 +17,7 @@ import redis
 
 from redis_server import AT_ONCE, MASTER, RedisServer, cluster, wait_for, watched_by_sentinel
 from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, open_ledger
-from restarter.ledger.redis import MASTER_TTL_S
+from restarter.ledger.redis import MASTER_TTL_S, RedisLedger
 from restarter.settings.ledger_address import parse_ledger_address
 
 PER_SECOND = 30
@@ -227,6 +227,7 @@ def test_connections_to_another_than_the_master_that_sentinel_names_are_closed()
                     settled = await settle(ledger, f"event {number}")
                     taken.append((settled, client.info("stats")["total_connections_received"]))
                     await asyncio.sleep(MASTER_TTL_S + 0.1)
+                    assert isinstance(ledger, RedisLedger)
                     if number == 1:
                         ledger._redis.connection_pool.master_address = ("127.0.0.1", 9)  # noqa: SLF001  # as if it was
             return taken
