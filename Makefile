@@ -1,6 +1,6 @@
 # `make` alone says what there is. A fresh machine needs Python 3.11 or newer, its pip of whatever age, and make.
 PYTHON ?= python3
-WORKERS ?= 5
+WORKERS ?= 4
 SECONDS ?= 3600
 # Where make run writes the settings of the playground, for make operator.
 PLAYGROUND ?= .venv/playground.env
