@@ -4,8 +4,8 @@
 
 libfaketime moves what Python, its children and the ledger's server read as the time; monotonic clocks stay as they are,
 so nothing waits longer. What a clock is for is chosen by folder, and `tests/unit/test_any_day.py` sees to it that each
-folder runs under two. The long tests, which `make test` leaves out, run under the first clock alone. What is red is
-played once more, alone. Exit status: 0 when all are green, and where the library cannot run, which is said; 1 otherwise.
+folder runs under two. What is red is played once more, alone. Exit status: 0 when all are green, and where the library
+cannot run, which is said; 1 otherwise.
 """
 
 import argparse
@@ -39,17 +39,12 @@ Moment = Callable[[datetime], datetime]
 
 @dataclass(frozen=True)
 class Clock:
-    """One run: `moment` is when it begins, and `folders` are the tests that it runs, with the long ones or without."""
+    """One run: `moment` is when it begins, and `folders` are the tests that it runs."""
 
     name: str
     zone: str
     moment: Moment
     folders: tuple[str, ...]
-    with_long: bool = False
-
-    def tests(self) -> list[str]:
-        """The arguments with which pytest runs its tests."""
-        return [*(() if self.with_long else ("-m", "not long")), *(str(TESTS / folder) for folder in self.folders)]
 
     def environment(self, library: Path, now: datetime) -> dict[str, str]:
         """The variables that give a process, and its children, this clock. `now`: the real time, UTC."""
@@ -98,9 +93,7 @@ def _is_leap(year: int) -> bool:
 
 # Each folder twice, for the gate has to be quick; Shanghai, too, is asked 400 days ahead.
 CLOCKS = (
-    Clock(
-        "400 days ahead, in Shanghai", "Asia/Shanghai", in_400_days, ("bench", "e2e", "unit", "wire"), with_long=True
-    ),
+    Clock("400 days ahead, in Shanghai", "Asia/Shanghai", in_400_days, ("bench", "e2e", "unit", "wire")),
     Clock("the last seconds of 28 February before a leap day", "UTC", before_leap_day, ("bench", "e2e")),
     Clock("the last seconds of 31 December", "UTC", before_new_year, ("unit",)),
     Clock("New York, the night when its clocks go back", NEW_YORK, before_clocks_go_back, ("wire",)),
@@ -139,7 +132,7 @@ def run(clock: Clock, library: Path, workers: int) -> int:
         say("The clock does not move.")
         return 1
     command = [sys.executable, "-m", "pytest", "-q", "-n", str(workers), "--dist", "loadfile"]
-    command += ["--no-loadscope-reorder", *clock.tests()]
+    command += ["--no-loadscope-reorder", *(str(TESTS / folder) for folder in clock.folders)]
     status = subprocess.run(command, env={**os.environ, **variables}, check=False).returncode  # noqa: S603
     if status == pytest.ExitCode.TESTS_FAILED:  # what a clock breaks is red again; what only a crowd breaks is not
         say("Once more, alone, what was red:")
