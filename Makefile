@@ -1,6 +1,6 @@
 # `make` alone says what there is. A fresh machine needs Python 3.11 or newer, its pip of whatever age, and make.
 PYTHON ?= python3
-WORKERS ?= 5
+WORKERS ?= 4
 SECONDS ?= 3600
 # Where make run writes the settings of the playground, for make operator.
 PLAYGROUND ?= .venv/playground.env
@@ -19,7 +19,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run operator night test test-any-day prove check lock upgrade package fuzz bench clean anew
+.PHONY: help demo run operator night test test-long test-any-day prove check lock upgrade package fuzz bench clean anew
 
 help: ## this list
 	@echo "Targets; all that they write is in this folder, but for the caches of pip and uv:"
@@ -41,10 +41,15 @@ night: .venv/demo ## play a night of twelve tasks with a fast clock, and draw RE
 
 # More workers than cores, for many tests wait; files in their order, so those that wait begin first. Bytecode is kept
 # whatever the environment says, for each worker imports every test.
-test: .venv/dev check ## everything that the gate runs: make check, then the tests
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov
+TEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test-any-day: .venv/dev ## the tests with the clock moved: 400 days, midnights, time zones; after make test
+test: .venv/dev check ## make check, then the tests that take no minutes, with every branch of function/
+	$(TEST) -m "not long" --cov
+
+test-long: .venv/dev ## the tests that make test leaves out: nights, storms, failovers, floods, a browser, packages
+	$(TEST) -m long
+
+test-any-day: .venv/dev ## all tests, long ones as well, with the clock moved: 400 days, midnights, time zones
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python tests/any_day.py --workers $(WORKERS)
 
 prove: .venv/dev ## every order of the steps of deliveries, with faults: README's promises on each, some 20 minutes

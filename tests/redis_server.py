@@ -171,13 +171,16 @@ def watched_by_sentinel(password: str, *options: str) -> Iterator[tuple[str, Red
 
 
 @contextmanager
-def cluster() -> Iterator[tuple[str, list[RedisServer]]]:
-    """Hosts and ports of a cluster, and its three masters, of which the first has a replica and may be stopped."""
+def cluster(timeout_ms: int = 1000) -> Iterator[tuple[str, list[RedisServer]]]:
+    """Hosts and ports of a cluster, and its three masters, of which the first has a replica and may be stopped.
+
+    `timeout_ms`: after so long without an answer a node counts as failed, on a busy machine also one that is well.
+    """
     options = (
         "--cluster-enabled",
         "yes",
         "--cluster-node-timeout",
-        "1000",
+        str(timeout_ms),
         "--cluster-replica-validity-factor",
         "0",
         *AT_ONCE,

@@ -76,7 +76,10 @@ class Forked(subprocess.Popen[str]):
     def __init__(self, template: Template, command: Sequence[str], options: Mapping[str, Any]) -> None:
         self.args, self.returncode, self.stdin = command, None, None
         self._child_created = False  # so that the base class does not wait for it
+        self._one_reads = threading.Lock()
         self._status, status = os.pipe()
+        self._ended = select.poll()
+        self._ended.register(self._status, select.POLLIN)
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, status)
             null = stack.enter_context(Path(os.devnull).open("r+b"))
@@ -96,14 +99,18 @@ class Forked(subprocess.Popen[str]):
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Its exit status, or the negative number of the signal that ended it."""
-        if self.returncode is None:
-            if not select.select([self._status], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
-            self.returncode = os.waitstatus_to_exitcode(int(os.read(self._status, 16) or signal.SIGKILL))
-            os.close(self._status)
+        """Its exit status, or the negative number of the signal that ended it; several threads may ask."""
+        if self.returncode is None and not self._ended.poll(None if timeout is None else 1000 * timeout):
+            raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+        with self._one_reads:
+            if self.returncode is None:
+                self.returncode = os.waitstatus_to_exitcode(int(os.read(self._status, 16) or signal.SIGKILL))
         status: int = self.returncode
         return status
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)  # type: ignore[arg-type]  # three of them, as always
+        os.close(self._status)
 
 
 def _stream(

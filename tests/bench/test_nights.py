@@ -14,7 +14,10 @@ TASKS, SPEED = 12, 1500.0
 BUDGET = 5
 SUCCEEDED = 5
 
-pytestmark = pytest.mark.skipif(compiled_library() is None, reason="libfaketime has no library for this machine")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(compiled_library() is None, reason="libfaketime has no library for this machine"),
+]
 
 
 @pytest.fixture(scope="module")

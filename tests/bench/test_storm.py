@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.long
 STORM = runpy.run_path(str(Path(__file__).with_name("storm.py")))
 SMALL = STORM["Plan"](
     events=300,

@@ -17,6 +17,7 @@ import redis
 
 from redis_server import AT_ONCE, MASTER, RedisServer, cluster, wait_for, watched_by_sentinel
 from restarter.ledger import Claim, EventKey, Ledger, LedgerError, LedgerKeys, open_ledger
+from restarter.ledger.redis import MASTER_TTL_S, RedisLedger
 from restarter.settings.ledger_address import parse_ledger_address
 
 PER_SECOND = 30
@@ -91,6 +92,7 @@ def ask(where: str, *words: str) -> None:
         client.execute_command(*words)
 
 
+@pytest.mark.long
 def test_a_graceful_failover_of_sentinel_is_followed_within_seconds() -> None:
     """Sentinel makes the old master a replica only some ten seconds later; what it takes until then is lost."""
     with sentinel() as (address, where, _):
@@ -100,6 +102,7 @@ def test_a_graceful_failover_of_sentinel_is_followed_within_seconds() -> None:
     assert len(failed) < 2 * PER_SECOND
 
 
+@pytest.mark.long
 def test_a_master_without_its_replicas_takes_no_writes() -> None:
     """It counts them, so writes that are lost end with the lag that they may have.
 
@@ -112,6 +115,7 @@ def test_a_master_without_its_replicas_takes_no_writes() -> None:
     assert not failed or max(failed) < 15
 
 
+@pytest.mark.long
 def test_a_master_that_is_killed_takes_only_what_was_not_copied_yet_with_it() -> None:
     with sentinel() as (address, _, master):
         lost, failed = run(address, 8, master.stop)
@@ -120,6 +124,7 @@ def test_a_master_that_is_killed_takes_only_what_was_not_copied_yet_with_it() ->
     assert max(failed) < 7
 
 
+@pytest.mark.long
 def test_a_master_that_was_frozen_is_not_written_to_any_more() -> None:
     with sentinel() as (address, _, master):
 
@@ -132,6 +137,7 @@ def test_a_master_that_was_frozen_is_not_written_to_any_more() -> None:
     assert max(failed) < 7
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("graceful", [True, False])
 def test_a_cluster_that_changes_a_master_loses_nothing_but_what_was_not_copied_yet(
     graceful: bool,  # noqa: FBT001
@@ -210,6 +216,28 @@ def test_an_address_whose_server_became_a_replica_is_connected_to_anew_at_once()
         assert asyncio.run(steps(old, new)) == [False, True, True, True, True]
 
 
+def test_connections_to_another_than_the_master_that_sentinel_names_are_closed() -> None:
+    """So are they when none of them broke: the old master may still take writes, which are lost."""
+    with sentinel() as (address, _, master), master.client() as client:
+
+        async def steps() -> list[tuple[bool, int]]:
+            taken = []
+            async with opened(address) as ledger:
+                for number in range(3):
+                    settled = await settle(ledger, f"event {number}")
+                    taken.append((settled, client.info("stats")["total_connections_received"]))
+                    await asyncio.sleep(MASTER_TTL_S + 0.1)
+                    assert isinstance(ledger, RedisLedger)
+                    if number == 1:
+                        ledger._redis.connection_pool.master_address = ("127.0.0.1", 9)  # noqa: SLF001  # as if it was
+            return taken
+
+        (first, before), (second, same), (third, anew) = asyncio.run(steps())
+        assert (first, second, third) == (True, True, True)
+        assert same == before < anew
+
+
+@pytest.mark.long
 def test_a_cluster_that_is_away_is_an_error_and_found_again() -> None:
     """So is one that lacks a node. The client's exceptions for it are no RedisError."""
 
@@ -236,6 +264,7 @@ def test_a_cluster_that_is_away_is_an_error_and_found_again() -> None:
         assert asyncio.run(steps(f"redis+cluster://{nodes}", masters[1])) == [{True}, {True, False}]
 
 
+@pytest.mark.long
 def test_sentinels_that_are_away_do_not_take_a_master_that_is_well_with_them() -> None:
     with watched_by_sentinel("secret") as (where, _):
         address = f"redis+sentinel://:secret@{where}/{MASTER}?sentinel_password=secret"

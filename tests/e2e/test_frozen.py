@@ -20,6 +20,7 @@ from example import PROJECT
 from processes import EXAMPLE, FUNCTION, TIMEOUT_S, Running, free_port, simulator
 from redis_server import RedisServer
 
+pytestmark = pytest.mark.long
 PROGRAM = Path(__file__).parents[1] / "functiongraph_instance.py"
 TASKS = range(1, 10)
 FROZEN_S = 2.5

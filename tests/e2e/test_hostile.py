@@ -262,9 +262,12 @@ FLOODS = {
     "tiny JSON": [post(body=b"[" + b'{"":0},' * 60_000 + b"0]")],
     "tiny JSON of strangers": [post(body=b"[" + b'{"":0},' * 60_000 + b"0]").replace(TOKEN, b"")],
 }
+SHORT_FLOOD = "chunks of one byte"
 
 
-@pytest.mark.parametrize("flood", FLOODS)
+@pytest.mark.parametrize(
+    "flood", [pytest.param(name, marks=() if name == SHORT_FLOOD else pytest.mark.long) for name in FLOODS]
+)
 def test_good_deliveries_beside_a_flood_on_ten_connections_are_answered_in_time(flood: str, public: Running) -> None:
     """Each connection is opened again as soon as it is closed."""
     ended = threading.Event()
@@ -472,6 +475,7 @@ def test_a_body_that_goes_on_as_garbage_after_its_reply_leaves_no_traceback(
 # What waits for OMS
 
 
+@pytest.mark.long
 def test_bodies_of_tiny_members_stay_small_while_oms_is_slow(public: Running, oms: Running) -> None:
     """60 of 512 KiB took 1 GB, and 30 half of it: each held what its body was parsed to until its reply."""
     members = "".join(f'"{number}":0,' for number in range(45_000))

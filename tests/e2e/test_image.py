@@ -63,7 +63,7 @@ def obstacle() -> str | None:
 
 
 OBSTACLE = obstacle()
-pytestmark = pytest.mark.skipif(OBSTACLE is not None, reason=OBSTACLE or "")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(OBSTACLE is not None, reason=OBSTACLE or "")]
 
 
 @dataclass

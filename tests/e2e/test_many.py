@@ -63,6 +63,7 @@ async def beside(url: str, slow: Requests, quick: Requests, asked: Callable[[], 
         return replies, answered
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("many_files")
 def test_a_thousand_at_once_are_all_answered_in_time_and_starts_equal_successes() -> None:
     with simulator() as oms, function(EXAMPLE | {"OMS_ENDPOINT": oms.url}) as running:

@@ -10,6 +10,7 @@ import pytest
 import night
 from restarter.cli.night import by_hand
 
+pytestmark = pytest.mark.long
 SVG = "{http://www.w3.org/2000/svg}"
 PICTURE = Path(__file__).parents[2] / ".github" / "night.svg"
 README = Path(__file__).parents[2] / "README.md"

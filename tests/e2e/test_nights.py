@@ -15,7 +15,7 @@ from gcs_server import MovedClock, gcs_server
 from obs_bench import ADDRESS as OBS
 from processes import EXAMPLE, TIMEOUT_S, Running, function, simulator
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("unmeasured")]
 LOOP = 191297407830890  # it fails again after each start
 BUDGET, EVENTS = 2, 3
 TEN_MINUTES = 600.0

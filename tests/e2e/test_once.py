@@ -123,6 +123,7 @@ def killed_while(settings: dict[str, str], oms: Running, operation: str) -> Iter
         yield started_at
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("operation", "action", "outcome", "looks"),
     [
@@ -171,6 +172,7 @@ def accepted(oms: Running) -> dict[int, int]:
     return {task["id"]: task["starts"] for task in oms.control("GET", "/_sim/tasks") if task["starts"]}
 
 
+@pytest.mark.long
 def test_while_redis_is_down_nothing_is_started(
     oms: Running, redis: RedisServer, pair: tuple[Running, Running]
 ) -> None:
@@ -235,6 +237,7 @@ def deliver_until_taken(url: str, tasks: Iterable[int]) -> set[int]:
     return statuses
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("topology", ["sentinel", "cluster"])
 def test_a_failover_under_load_loses_no_event_and_starts_none_twice(topology: str, oms: Running) -> None:
     tasks = range(1001, 1401)

@@ -55,6 +55,7 @@ def node_id(request: pytest.FixtureRequest) -> None:
     request.node._nodeid = request.node.nodeid  # noqa: SLF001
 
 
+@pytest.mark.long
 @schema.parametrize()
 def test_a_caller_with_a_token_gets_what_is_documented(case: schemathesis.Case[Any], public: Running) -> None:
     case.call_and_validate(base_url=public.url, headers=BEARER, checks=CHECKS)

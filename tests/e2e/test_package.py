@@ -21,6 +21,7 @@ from child_processes import run as run_alone
 from processes import EXAMPLE, Running, simulator
 from restarter import __version__
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
 TASK, NAME = "191297407830872", "photos-photos-20261027211637786_544"
 FOUR = ("OMS_PROJECT_ID", "HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK")  # and the address of OMS

@@ -2,10 +2,13 @@
 
 import asyncio
 
+import pytest
+
 from page_load import load
 from playing import playing
 
 
+@pytest.mark.long
 def test_every_event_of_a_burst_is_answered_and_told() -> None:
     with playing() as playground:
         measured = asyncio.run(load(playground, 4, rate=15))

@@ -32,6 +32,7 @@ from ports import Ports, UnusablePort, check_free, read_ports
 from processes import TIMEOUT_S, free_port
 from receipt_lines import readable
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
 AUTHORIZED = {"Authorization": f"Bearer {BEARER}"}
 HOSTILE = "[bold red]x[/] \x1b[31m\x07\u202e\x9b2J :smile:"
@@ -148,10 +149,10 @@ SHOWN = re.compile(r"^    # [0-9]{3}: (.+)$", re.MULTILINE)
 
 
 @needs_curl
-@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
-def test_readme_says_beside_each_call_what_the_other_window_shows(name: str, tmp_path: Path) -> None:
-    """On a playground of its own, as a newcomer has it."""
-    text = (ROOT / name).read_text("utf-8")
+def test_readme_says_beside_each_call_what_the_other_window_shows(tmp_path: Path) -> None:
+    """On a playground of its own, as a newcomer has it; the Chinese page has the same calls and words."""
+    text, chinese = ((ROOT / name).read_text("utf-8") for name in ("README.md", "README.zh-CN.md"))
+    assert (curls_of(chinese), SHOWN.findall(chinese)) == (curls_of(text), SHOWN.findall(text))
     curls, said = curls_of(text), SHOWN.findall(text)
     assert len(curls) == len(said) == 5
     with playing(settings=tmp_path / "playground.env") as one:
@@ -160,6 +161,7 @@ def test_readme_says_beside_each_call_what_the_other_window_shows(name: str, tmp
         assert statuses(curls[:1], one, tmp_path) == [204]
         assert one.stdout.get(timeout=TIMEOUT_S).split()[1:3] == ["functiongraph_smn", "duplicate"]
     assert "`duplicate`" in text
+    assert "`duplicate`" in chinese
     assert blank == "\n"
     for words, line in zip(said, lines, strict=True):
         _, sender, outcome, _, reason = re.split(r" {2,}", line.strip() + "  ")[:5]

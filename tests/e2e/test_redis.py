@@ -17,6 +17,7 @@ from redis_server import MASTER, RedisServer, behind_tls, cluster, watched_by_se
 from restarter.ledger import Claim, EventKey, LedgerError, LedgerKeys, open_ledger
 from restarter.settings.ledger_address import parse_ledger_address
 
+NOBODY_FAILS_MS = 15_000
 PASSWORD = "p@ss/word:?#%"
 ENCODED = quote(PASSWORD, safe="")
 USER = "restarter"
@@ -126,7 +127,7 @@ def test_sentinel_says_where_the_master_is() -> None:
 
 
 def test_a_cluster_keeps_the_keys_of_every_slot() -> None:
-    with cluster() as (nodes, masters):
+    with cluster(NOBODY_FAILS_MS) as (nodes, masters):
         for master in masters:
             allow(master, *IN_A_CLUSTER)
         keep(f"redis+cluster://{USER}:{ENCODED}@{nodes}")
@@ -178,6 +179,6 @@ def test_nor_with_sentinel_or_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None
         address = f"redis+sentinel://:other@{sentinel}/{MASTER}?sentinel_password=other"
         others = connections(master)  # of the replica and of Sentinel
         assert thaw(address, monkeypatch, master, 600) <= others
-    with cluster() as (nodes, masters):
+    with cluster(NOBODY_FAILS_MS) as (nodes, masters):
         others = connections(masters[1])  # of the test
         assert thaw(f"redis+cluster://{nodes}", monkeypatch, masters[1], 600) <= others

@@ -23,7 +23,7 @@ from lean_client import lean_client
 from processes import EXAMPLE, TIMEOUT_S, Running, free_port, function, simulator
 from redis_server import RedisServer
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("unmeasured")]
 LOG = logging.getLogger(__name__)
 SECONDS = float(os.environ.get("ROLLING_SECONDS", "6"))
 EVENTS_PER_SECOND = 40

@@ -15,7 +15,7 @@ import pytest
 from lean_client import lean_client
 from processes import EXAMPLE, function, simulator
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("unmeasured")]
 DELIVERIES = 1000
 AT_ONCE = 20
 ROTATION = 20  # deliveries, after which each set of keys is replaced

@@ -70,6 +70,7 @@ def worker(address: str, starts: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env={"PYTHONPATH": str(FUNCTION)})  # noqa: S603
 
 
+@pytest.mark.long
 def test_processes_that_are_killed_at_any_moment_lose_no_event_and_start_none_twice(tmp_path: Path) -> None:
     starts, address = tmp_path / "starts", f"sqlite://{tmp_path / 'ledger.db'}"
     starts.touch()

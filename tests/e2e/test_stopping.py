@@ -138,6 +138,7 @@ def test_sigterm_with_fifty_deliveries_in_flight_loses_nothing(
         check_stop(oms, redis, settings, sigterm, collector)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stop", [sigint, ctrl_c, all_sigterm])
 def test_nor_does_any_other_way_to_stop(stop: Stop, oms: Running, redis: RedisServer, settings: dict[str, str]) -> None:
     """Each of them ends within 8 s."""
@@ -157,6 +158,7 @@ def test_an_idle_process_stops_at_once_and_logs_nothing(stop: Stop, settings: di
     assert list(log.queue) == []
 
 
+@pytest.mark.long
 def test_a_collector_that_does_not_answer_holds_the_end_up_for_a_few_seconds_only(settings: dict[str, str]) -> None:
     """Platforms kill what has not ended ten seconds after SIGTERM."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -179,6 +181,7 @@ async def freeze(oms: Running, running: Running, seconds: float) -> None:
     os.killpg(running.process.pid, signal.SIGCONT)
 
 
+@pytest.mark.long
 def test_a_process_that_was_frozen_beyond_its_deadline_answers_all(
     oms: Running, redis: RedisServer, settings: dict[str, str]
 ) -> None:

@@ -65,6 +65,7 @@ def running(pair: tuple[Running, Running], oms: Running, redis: RedisServer) -> 
     return pair[0]
 
 
+@pytest.mark.long
 def test_each_of_two_hundred_failed_tasks_among_ten_thousand_is_started_once(oms: Running, running: Running) -> None:
     fill(oms)
     slowest = 0.0

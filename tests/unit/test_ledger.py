@@ -352,6 +352,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.long
 def test_ten_times_the_events_that_fit_in_memory_stay_within_the_bound() -> None:
     """The newest are known, the oldest forgotten; once it is full the memory does not grow. By itself, for speed."""
     environment = child_environment(PYTHONPATH=str(Path(__file__).parents[2] / "function"))

@@ -1,11 +1,13 @@
 """Of the network only the wire to OMS is faked, by pytest-httpx; it fails on a second or unexpected request."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from functions_framework.aio import create_asgi_app
 from pytest_httpx import HTTPXMock
 
+from example import ENVIRONMENT
 from function_client import Function
 from httpx_transport import HttpxTransport
 from simulated import Simulated
@@ -22,6 +24,21 @@ def make_function(environment: pytest.MonkeyPatch, httpx_mock: HTTPXMock) -> Cal
         return Function(create_asgi_app("restart", "function/main.py", "http"))
 
     return make
+
+
+@pytest.fixture(scope="module")
+def start_once() -> Iterator[Callable[..., Any]]:
+    """Start the function for many attempts that leave nothing behind: to start it takes longer than to refuse them."""
+
+    def start(**settings: str) -> Any:
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in {**ENVIRONMENT, **settings}.items():
+                environment.setenv(name, value)
+            return create_asgi_app("restart", "function/main.py", "http")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("restarter.http.transport.connections", HttpxTransport)
+        yield start
 
 
 @pytest.fixture

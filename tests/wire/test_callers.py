@@ -21,12 +21,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from functions_framework.aio import create_asgi_app
 from pytest_httpx import HTTPXMock
 
-from example import BEARER, ENVIRONMENT, PROJECT, TASK, shown
+from example import BEARER, PROJECT, TASK, shown
 from function_client import SHOW, START, Function
-from httpx_transport import HttpxTransport
 from signers import (
     AUDIENCE,
     CERTIFICATE_URL,
@@ -85,21 +83,6 @@ def function(make_function: Make, pinned: dict[str, str]) -> Function:
 def fetching(make_function: Make) -> Function:
     """The same, with certificate and keys to be fetched."""
     return make_function(**EVERY_WAY)
-
-
-@pytest.fixture(scope="module")
-def start_once() -> Iterator[Callable[..., Any]]:
-    """Start the function for many attempts that leave nothing behind: to start it takes longer than to refuse them."""
-
-    def start(**settings: str) -> Any:
-        with pytest.MonkeyPatch.context() as environment:
-            for name, value in {**ENVIRONMENT, **settings}.items():
-                environment.setenv(name, value)
-            return create_asgi_app("restart", "function/main.py", "http")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("restarter.http.transport.connections", HttpxTransport)
-        yield start
 
 
 @pytest.fixture(scope="module")

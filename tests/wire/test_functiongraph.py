@@ -631,6 +631,7 @@ def held() -> tuple[int, int, int]:
     return len(os.listdir("/dev/fd")), len(gc.get_objects()), threading.active_count()  # noqa: PTH208
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("unmeasured")
 def test_a_thousand_calls_leave_nothing_behind(make_instance: Callable[..., Instance]) -> None:
     """Each is a look and a start; the task fails again at once."""

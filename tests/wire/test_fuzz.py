@@ -20,11 +20,12 @@ def running() -> Iterator[Fuzzed]:
         yield started
 
 
-def test_600_deliveries_of_any_kind_break_no_promise(running: Fuzzed) -> None:
-    play(running, 600)
-    assert running.deliveries >= 600
+@pytest.mark.parametrize("number", [300, pytest.param(600, marks=pytest.mark.long)])
+def test_deliveries_of_any_kind_break_no_promise(number: int, running: Fuzzed) -> None:
+    play(running, number)
+    assert running.deliveries >= number
     assert running.started > 10  # not all of them are rejected before they reach OMS
-    assert {200, 204, 400, 401, 415, 431, 503} <= running.statuses.keys()
+    assert {200, 204, 400, 401, 415, 503} <= running.statuses.keys()
     assert running.longest_s < MAX_STALL_S
 
 

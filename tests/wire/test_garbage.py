@@ -117,10 +117,19 @@ UNKNOWN = [
 ]
 
 
+@pytest.fixture(scope="module")
+def app(start_once: Callable[..., Any]) -> Any:
+    """For deliveries that leave nothing behind."""
+    return start_once()
+
+
 @pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(("document", "place"), BAD_REQUESTS)
-def test_a_bad_request_is_refused_in_every_dialect(document: dict[str, Any], place: str, function: Function) -> None:
+def test_a_bad_request_is_refused_in_every_dialect(
+    document: dict[str, Any], place: str, app: Any, httpx_mock: HTTPXMock
+) -> None:
     """The response names the place."""
+    function = Function(app)
     text = _dumps(document)
     event = f'{{"specversion":"1.0","type":"oms.task.failed","source":"/oms","id":"1","data":{text}}}'
     encoded = {"specversion": "1.0", "type": "oms.task.start", "source": "/oms", "id": "1"}
@@ -262,7 +271,10 @@ BODIES = [
 @pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("headers", [JSON, STRUCTURED, BINARY])
-def test_a_body_that_is_no_object_is_malformed(body: bytes, headers: dict[str, str], function: Function) -> None:
+def test_a_body_that_is_no_object_is_malformed(
+    body: bytes, headers: dict[str, str], app: Any, httpx_mock: HTTPXMock
+) -> None:
+    function = Function(app)
     reply = function.post(content=body, headers=headers)
     assert reply.status_code == 400
     assert reply.headers["content-type"] == "application/problem+json"
@@ -508,12 +520,18 @@ ENVELOPES: dict[str, tuple[str, dict[str, str], str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def disabled_app(start_once: Callable[..., Any]) -> Any:
+    """It starts nothing, whatever is in a delivery."""
+    return start_once(RESTART_ENABLED="false")
+
+
 @pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("envelope", ENVELOPES)
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_no_body_stalls_the_function(hostile: str, envelope: str, make_function: Callable[..., Function]) -> None:
+def test_no_body_stalls_the_function(hostile: str, envelope: str, disabled_app: Any, httpx_mock: HTTPXMock) -> None:
     """CPU time is measured without the client's; parsing half a megabyte takes some milliseconds of it."""
-    function = make_function(RESTART_ENABLED="false")
+    function = Function(disabled_app)
     template, headers, coding = ENVELOPES[envelope]
     text = HOSTILE[hostile]
     text = json.dumps(text) if coding == "json" else text
