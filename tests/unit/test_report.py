@@ -207,7 +207,6 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
     assert not {"\x9b", "\u202e"} & set(output)
 
 
-@pytest.mark.usefixtures("unmeasured")
 def test_memory_does_not_grow_with_lines() -> None:
     """Many lines about a few tasks take no more than a few lines."""
     line = json.dumps(receipt())
