@@ -12,7 +12,6 @@ import gc
 import importlib
 import json
 import os
-import random
 import runpy
 import select
 import signal
@@ -25,6 +24,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+import child_processes
+from child_processes import INHERITED, child_environment
+
 # What the function imports from elsewhere; a package that is missing here is imported by the child.
 PACKAGES = (
     *("functions_framework._cli", "functions_framework.aio", "functions_framework._http", "gunicorn.app.base"),
@@ -34,9 +36,12 @@ PACKAGES = (
     *("cryptography.x509", "cryptography.hazmat.primitives.asymmetric.padding"),
 )
 # Python, libraries and packages read these before the script begins: exec is needed where they differ.
-CLOCK = ("LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC", "NO_FAKE_STAT")
-AT_START = (*CLOCK, "HOME", "XDG_RUNTIME_DIR", "GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
-AT_LOCALE = ("LANG", "LC_ALL", "LC_CTYPE")
+AT_START = (
+    *(name for name in INHERITED if name not in ("PATH", "TZ")),
+    *("HOME", "XDG_RUNTIME_DIR", "GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS"),
+    *("LANG", "LC_ALL", "LC_CTYPE"),
+)
+DEMO = str(Path(child_processes.__file__).parent)
 SIMULATOR = Path(__file__).parents[1] / "infra" / "simulator"
 
 
@@ -56,7 +61,7 @@ class Template:
         with theirs:
             command = [sys.executable, __file__, str(theirs.fileno())]
             self._process = subprocess.Popen(  # noqa: S603
-                command, env=_inherited(os.environ), pass_fds=[theirs.fileno()], process_group=0
+                command, env=child_environment(PYTHONPATH=DEMO), pass_fds=[theirs.fileno()], process_group=0
             )
 
     def fork(self, order: Mapping[str, Any], files: Sequence[int]) -> int:
@@ -136,8 +141,8 @@ _one_at_a_time = threading.Lock()
 def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[str]":
     """A started process: forked where that makes no difference to the program, otherwise by exec."""
     environment = options["env"]
-    known = _inherited(os.environ)
-    is_cold = any(environment.get(name) != known.get(name) for name in (*AT_START, *AT_LOCALE)) or any(
+    known = child_environment()
+    is_cold = any(environment.get(name) != known.get(name) for name in AT_START) or any(
         name.startswith("PYTHON") and name != "PYTHONPATH" for name in environment
     )
     if is_cold or sys.platform != "linux" or not is_script(command):
@@ -153,11 +158,6 @@ def end() -> None:
     template = _templates.pop(os.getpid(), None)
     if template is not None:
         template.close()
-
-
-def _inherited(environment: Mapping[str, str]) -> dict[str, str]:
-    """What the template gets of an environment."""
-    return {name: environment[name] for name in ("PATH", "TZ", *CLOCK) if name in environment}
 
 
 def serve(orders: socket.socket) -> dict[str, Any] | None:
@@ -205,11 +205,10 @@ def become(order: Mapping[str, Any]) -> None:
     os.environ.update(environment)
     time.tzset()
     os.chdir(order["folder"])
-    random.seed()
     arguments = command[1:] if command[0] == sys.executable else command
     sys.argv = [*arguments]
     paths = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
-    sys.path[:1] = [str(Path(arguments[0]).parent), *paths]
+    sys.path[:2] = [str(Path(arguments[0]).parent), *paths]
     runpy.run_path(arguments[0], run_name="__main__")
 
 
