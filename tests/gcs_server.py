@@ -86,7 +86,7 @@ class MovedClock:
 
     def __init__(self, url: str, clock: Callable[[], float]) -> None:
         # What comes here is http alone, and a client with TLS takes longer to make than all that it does.
-        self._client = httpx.Client(base_url=url, verify=False)  # noqa: S501  # there is no TLS
+        self._client = httpx.Client(base_url=url, timeout=PATIENCE_S, verify=False)  # noqa: S501  # there is no TLS
         self._one_at_a_time = Lock()  # threads that share the client close each other's connections
         self._clock = clock
         self._written_at: dict[str, float] = {}
@@ -106,7 +106,7 @@ class MovedClock:
         headers = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
         url = request.path + (f"?{request.query}" if request.query else "")
         answer = await asyncio.to_thread(self._asked, request.method, url, request.body, headers)
-        body = self._moved(request.method, answer)
+        body = self._moved(answer)
         kept = {name: value for name, value in answer.headers.items() if name == "content-type"}
         kept |= {"date": formatdate(self._clock(), usegmt=True), "content-length": str(len(body))}
         raw = [(name.encode(), value.encode()) for name, value in kept.items()]
@@ -117,14 +117,13 @@ class MovedClock:
         with self._one_at_a_time:
             return self._client.request(method, url, content=body, headers=headers)
 
-    def _moved(self, method: str, answer: httpx.Response) -> bytes:
+    def _moved(self, answer: httpx.Response) -> bytes:
         try:
             facts = json.loads(answer.content)
         except ValueError:
             return answer.content
         if not isinstance(facts, dict) or "updated" not in facts:
             return answer.content
-        if method == "POST":
-            self._written_at[facts["generation"]] = self._clock()
-        written_at = datetime.fromtimestamp(self._written_at[facts["generation"]], UTC)
+        # Seen for the first time is written now: a reader may be answered before the writer is.
+        written_at = datetime.fromtimestamp(self._written_at.setdefault(facts["generation"], self._clock()), UTC)
         return json.dumps(facts | {"updated": written_at.isoformat().replace("+00:00", "Z")}).encode()

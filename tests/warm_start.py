@@ -33,7 +33,7 @@ PACKAGES = (
     *("gunicorn.arbiter", "gunicorn.workers.gthread", "uvicorn_worker", "uvicorn.lifespan.on", "uvicorn.loops.auto"),
     *("uvicorn.protocols.http.auto", "uvicorn.protocols.websockets.auto", "starlette.applications", "anyio"),
     *("httpx", "h11", "httptools", "pydantic", "pydantic_settings", "cachetools", "certifi", "zoneinfo", "sqlite3"),
-    *("cryptography.x509", "cryptography.hazmat.primitives.asymmetric.padding"),
+    *("cryptography.x509", "cryptography.hazmat.primitives.asymmetric.padding", "click", "rich.table", "rich.console"),
 )
 # Python, libraries and packages read these before the script begins: exec is needed where they differ.
 AT_START = (
@@ -45,11 +45,11 @@ DEMO = str(Path(child_processes.__file__).parent)
 SIMULATOR = Path(__file__).parents[1] / "infra" / "simulator"
 
 
-def is_script(command: Sequence[str]) -> bool:
-    """Whether the command is Python with a file, or a script in its folder."""
+def is_program(command: Sequence[str]) -> bool:
+    """Whether the command is Python with a file or a module, or a script in its folder."""
     python = Path(sys.executable)
     return command[0] == str(python.with_name("functions-framework")) or (
-        command[0] == str(python) and len(command) > 1 and command[1].endswith(".py")
+        command[0] == str(python) and len(command) > 1 and (command[1].endswith(".py") or command[1] == "-m")
     )
 
 
@@ -145,7 +145,7 @@ def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[str]":
     is_cold = any(environment.get(name) != known.get(name) for name in AT_START) or any(
         name.startswith("PYTHON") and name != "PYTHONPATH" for name in environment
     )
-    if is_cold or sys.platform != "linux" or not is_script(command):
+    if is_cold or sys.platform != "linux" or not is_program(command):
         return subprocess.Popen(command, **options)  # noqa: S603
     with _one_at_a_time:
         if os.getpid() not in _templates:
@@ -206,10 +206,15 @@ def become(order: Mapping[str, Any]) -> None:
     time.tzset()
     os.chdir(order["folder"])
     arguments = command[1:] if command[0] == sys.executable else command
-    sys.argv = [*arguments]
-    paths = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
-    sys.path[:2] = [str(Path(arguments[0]).parent), *paths]
-    runpy.run_path(arguments[0], run_name="__main__")
+    paths = [*filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    if arguments[0] == "-m":
+        sys.argv = arguments[1:]
+        sys.path[:2] = [order["folder"], *paths]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [*arguments]
+        sys.path[:2] = [str(Path(arguments[0]).parent), *paths]
+        runpy.run_path(arguments[0], run_name="__main__")
 
 
 if __name__ == "__main__":

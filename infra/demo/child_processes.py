@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 TIMEOUT_S = 20.0
@@ -94,12 +95,9 @@ def run(
     Raises:
         subprocess.TimeoutExpired: It took longer than TIMEOUT_S.
     """
-    return subprocess.run(  # noqa: S603
-        command,
-        env=child_environment(**environment),
-        cwd=folder,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=TIMEOUT_S,
-        check=False,
-    )
+    with TemporaryFile("w+", encoding="utf-8") as stdout, TemporaryFile("w+", encoding="utf-8") as stderr:
+        with started(command, environment, folder=folder, stdout=stdout, stderr=stderr) as process:
+            status = process.wait(TIMEOUT_S)
+        stdout.seek(0)
+        stderr.seek(0)
+        return subprocess.CompletedProcess(command, status, stdout.read(), stderr.read())

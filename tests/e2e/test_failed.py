@@ -136,7 +136,10 @@ def crowded(oms: Running) -> Running:
     return oms
 
 
-@pytest.mark.parametrize("order", ["created", "newest", "start_time", "shuffled"])
+@pytest.mark.parametrize(
+    "order",
+    ["created", *(pytest.param(order, marks=pytest.mark.long) for order in ("newest", "start_time", "shuffled"))],
+)
 def test_fresh_tasks_are_found_among_old_ones(order: str, crowded: Running, redis: RedisServer) -> None:
     """By the command and by a sweep, which starts within its limit and its deadline, whatever the order of the list."""
     redis.empty()

@@ -113,6 +113,7 @@ def warm_up(running: Running, receiver: Receiver) -> None:
             return
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(
     ("code", "events", "said"),
     [("TRF.0051", 2, "OMS_DST_AK and OMS_DST_SK"), ("TRF.0052", 1, "The same for {more} more: ")],

@@ -354,6 +354,7 @@ policies = st.builds(
 histories = st.lists(st.floats(0, 86400), max_size=3000 // 100).map(lambda ages: ago(*sorted(ages, reverse=True)))
 
 
+@pytest.mark.usefixtures("unmeasured")
 @given(events, tasks, histories, policies)
 def test_every_combination_has_one_outcome(event: Event, task: Task, history: Restarts, policy: Policy) -> None:
     """A start is one that the rules allow."""

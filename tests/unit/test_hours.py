@@ -138,6 +138,7 @@ def brute_opening(parts: list[Part], moment: datetime, zone: ZoneInfo) -> dateti
     return moment
 
 
+@pytest.mark.usefixtures("unmeasured")
 @given(PARTS, st.sampled_from(sorted(CHANGES)), st.integers(0, 1), st.integers(-9 * 24 * 60, 3 * 24 * 60))
 def test_it_is_what_a_walk_minute_by_minute_finds(parts: list[Part], zone: str, change: int, offset: int) -> None:
     """In the days around a change of the clocks. A part in the hour that is skipped is looked for a week longer."""

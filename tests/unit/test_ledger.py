@@ -53,6 +53,13 @@ def server() -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture(autouse=True)
+def measured(request: pytest.FixtureRequest) -> None:
+    """All but the tests that do the same thousands of times, in every ledger."""
+    if request.node.name.startswith(("test_any_sequence", "test_processes_that_race")):
+        request.getfixturevalue("unmeasured")
+
+
 @asynccontextmanager
 async def opened(address: str, clock: Clock) -> AsyncIterator[Ledger]:
     ledger = open_ledger(parse_ledger_address(address), clock)
@@ -119,7 +126,7 @@ class TestGcs(SharedLedgerSuite):
         empty(storage)
         clock = Clock()  # it stands, however slow the machine is
         with MovedClock(storage, clock).serving() as url:
-            yield Bench(partial(open_gcs, url), clock.advance, partial(open_gcs, url), rounds=10)
+            yield Bench(partial(open_gcs, url), clock.advance, partial(open_gcs, storage), rounds=10)
 
 
 class TestObs(SharedLedgerSuite):
@@ -236,6 +243,7 @@ def test_release_0_2_0_counts_what_this_one_recorded_and_takes_none_of_it_back(s
     asyncio.run(steps())
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_hundreds_of_commands_at_once_share_few_connections_and_none_fails(server: RedisServer) -> None:
     """As a batch of events brings them: a connection for each would be opened at once, and time out."""
 

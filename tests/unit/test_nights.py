@@ -124,6 +124,7 @@ def test_it_is_redelivered_six_times_and_never_after_another_status(status: int,
     assert len(target.asked) == times
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_one_notice_in_twenty_is_lost() -> None:
     target = Target(204)
     target.deliver(*(f"task-{n}" for n in range(400)), speed=1e6)

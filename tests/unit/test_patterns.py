@@ -21,8 +21,9 @@ from restarter.dialects.smn import task_names
 pytestmark = pytest.mark.usefixtures("unmeasured")
 FUNCTION = Path(__file__).parents[2] / "function"
 CALLS = {f"re.{name}" for name in ("compile", "fullmatch", "match", "search", "sub", "finditer", "findall", "split")}
-SIZE = 128 * 1024  # a quarter of the longest body, so a quarter of the 100 ms that one may take
+SIZE = 32 * 1024  # a sixteenth of the longest body
 SHORT = 50
+# A linear pattern takes some 2 ms, also on a slow machine less than this; a quadratic one takes seconds.
 LIMIT_S = 0.025
 # What is repeated, and the sign after it that makes a match fail late.
 BEGINNINGS = [

@@ -46,6 +46,7 @@ def verdict(task: Task, restarts: tuple[Restart, ...], of_key: tuple[Restart, ..
     return f"{said.kind} {said.reason}" if said else "start"
 
 
+@pytest.mark.usefixtures("unmeasured")
 @given(counters, st.sampled_from(["", FINGERPRINT]))
 def test_a_note_is_read_as_it_was_written(found: Counters, fingerprint: str) -> None:
     note = write_note(found, fingerprint)
@@ -191,6 +192,7 @@ targets = st.builds(Task, st.from_regex(r"[0-9]{1,15}", fullmatch=True), st.none
 groups = st.builds(TaskGroup, st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True), st.just(5), counters=counters)
 
 
+@pytest.mark.usefixtures("unmeasured")
 @given(targets | groups, st.booleans())
 def test_the_note_of_a_canary_says_what_to_look_at(target: Task | TaskGroup, moved: bool) -> None:  # noqa: FBT001
     note = write_key_note(target, key_works=moved, counts=True)
@@ -260,6 +262,7 @@ class Migration:
 failures = st.lists(st.tuples(st.floats(1, 40000), st.integers(0, 3)), max_size=120)
 
 
+@pytest.mark.usefixtures("unmeasured")
 @given(failures, st.integers(1, 4))
 def test_no_sequence_of_failures_makes_more_starts_than_the_ceiling(
     failures: list[tuple[float, int]], budget: int

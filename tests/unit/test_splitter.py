@@ -54,6 +54,7 @@ def most_winners(contend: Contend, number: int, store: Store | None = None, **ho
     return max(sum(explorer.results(state)) for state in explorer.states()), explorer
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(("number", "states"), [(2, 61), (3, 931), (4, 16225)])
 def test_of_two_to_four_at_once_at_most_one_wins_in_any_order(number: int, states: int) -> None:
     most, explorer = most_winners(splitter, number)
@@ -133,6 +134,7 @@ def _claimed_at(explorer: Explorer, state: Any, who: int) -> float:
     return next(answer for answer in reversed(state.answers[who]) if isinstance(answer, float))
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("ends", [("release",) * 2, ("settle", "release"), ("release",) * 3])
 def test_an_event_is_never_held_twice_whatever_the_rounds(tokens: Callable[[int], None], ends: tuple[str, ...]) -> None:
     explorer = Explorer(claims(tokens, *ends), len(ends))
@@ -165,6 +167,7 @@ class LooksOnce(BucketLedger):
         return found
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(("ledger", "most"), [(BucketLedger, 0), (Creates, 0), (LooksOnce, 1)])
 def test_an_event_is_never_held_twice_nor_after_it_was_settled(
     tokens: Callable[[int], None], ledger: type[BucketLedger], most: int

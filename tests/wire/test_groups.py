@@ -370,6 +370,7 @@ def all_at_once(function: Function, bodies: list[dict[str, Any]]) -> list[int]:
     return function.run(post())
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_forty_notices_of_forty_members_at_once_make_one_put(function: Function, httpx_mock: HTTPXMock) -> None:
     """Each of the forty has its own outcome and receipt."""
     members = range(1001, 1041)

@@ -59,6 +59,7 @@ def head(number: int, size: int = 1) -> list[tuple[bytes, bytes]]:
     return needed + [(b"x-%d" % n, b"x" * size) for n in range(number - len(needed))]
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(
     ("headers", "status"), [(head(90), 400), (head(120), 431), (head(2000), 431), (head(3, 65_536), 431)]
 )

@@ -170,6 +170,7 @@ def test_a_name_of_no_task_or_of_several_starts_nothing(
         assert (receipt["outcome"], receipt.get("reason"), receipt["severity"]) == (outcome, reason, "ERROR")
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(
     ("task", "intent_failed", "requested"),
     [
@@ -204,6 +205,7 @@ def test_the_status_and_the_kind_of_a_task_decide(
     assert found == [intent_failed, requested]
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(
     ("answer", "outcome", "reason", "direct", "event", "severity"),
     [

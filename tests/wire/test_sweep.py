@@ -393,6 +393,7 @@ def test_a_row_that_stands_on_two_pages_counts_once(make_world: Callable[..., Wo
     assert world.counts() == (2, 0, 0, 1, 1, 0)
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_a_list_of_more_than_ten_thousand_is_said(make_world: Callable[..., World]) -> None:
     world = make_world(restart_sweep_limit=1, restart_deadline=60.0)
     world.tasks = {n: task(n) for n in range(1, 10_002)}
