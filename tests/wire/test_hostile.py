@@ -25,7 +25,7 @@ from function_client import SHOW, START, TASKS, Function
 from restarter.app import Application
 from restarter.cli.command import cli
 from restarter.model.errors import Busy
-from restarter.reporting.redaction import Mask, printable
+from restarter.reporting.redaction import Mask
 from restarter.serving.worker import Worker
 from signers import (
     AUDIENCE,
@@ -590,9 +590,10 @@ CONTROLS = "\x1b[2J\x07\x9b31m\u202e\u2066\u200b\x00\r"
 
 
 def test_what_a_terminal_might_obey_is_replaced_and_other_scripts_stay() -> None:
-    assert printable(CONTROLS) == "\ufffd[2J\ufffd\ufffd31m\ufffd\ufffd\ufffd\ufffd\ufffd"
+    mask = Mask(settings())
+    assert mask.text(CONTROLS) == "\ufffd[2J\ufffd\ufffd31m\ufffd\ufffd\ufffd\ufffd\ufffd"
     for text in ("plain", "任务失败", "Köln", "a\u00a0b", "\U0001f600", "שלום"):
-        assert printable(text) == text
+        assert mask.text(text) == text
 
 
 @pytest.mark.parametrize(

@@ -188,14 +188,15 @@ class Oms:
         if isinstance(credential, Outcome):
             return credential
         try:
-            async with credential.breaker.guard(context.remaining()) if timing.queues else NO_GUARD:
-                cooldown_left = credential.breaker.cooldown_left(self._now(), self._settings.oms_cooldown)
+            async with credential.breaker.guard(context.remaining) if timing.queues else NO_GUARD:
+                now = self._now()
+                cooldown_left = credential.breaker.cooldown_left(now, self._settings.oms_cooldown)
                 if cooldown_left > 0:
                     return breaker_open(cooldown_left)
                 remaining = context.remaining()
                 if remaining <= timing.min_time:
                     return NoAnswer(sent=False, reason=Reason.DEADLINE)
-                headers = identify(call, credential.identity, self._now())
+                headers = identify(call, credential.identity, now)
                 seconds = min(remaining - timing.reserve, self._settings.oms_timeout)
                 answer = await self._transport.send(call, headers, seconds)
                 return self._record(answer, credential, was_start=call.method != "GET")

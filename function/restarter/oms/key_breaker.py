@@ -8,7 +8,7 @@ are sent. It is the same for all projects. A 403 says that the key is right and 
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
 from datetime import datetime
 
@@ -28,13 +28,15 @@ class KeyBreaker:
         self._opened_at: datetime | None = None
         self._probe = asyncio.Lock()
 
-    def guard(self, seconds: float) -> AbstractAsyncContextManager[None]:
+    def guard(self, remaining: Callable[[], float]) -> AbstractAsyncContextManager[None]:
         """A block in which the key may be used: by all at once while the breaker is closed, else by one at a time.
 
+        `remaining`: for how many seconds it may wait.
+
         Raises:
-            TimeoutError: Its turn did not come within so many seconds.
+            TimeoutError: Its turn did not come within them.
         """
-        return NO_GUARD if self.is_closed else self._one_at_a_time(seconds)
+        return NO_GUARD if self.is_closed else self._one_at_a_time(remaining())
 
     @asynccontextmanager
     async def _one_at_a_time(self, seconds: float) -> AsyncIterator[None]:

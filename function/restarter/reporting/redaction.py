@@ -29,11 +29,6 @@ SHAPES = {
 }
 
 
-def printable(text: str) -> str:
-    """The text with each character that a terminal might obey, or that hides others, replaced."""
-    return text if text.isprintable() else UNPRINTABLE.sub("\ufffd", text)
-
-
 class Mask:
     """Knows every secret of one set of settings, and hides them."""
 
@@ -48,7 +43,8 @@ class Mask:
         """The receipt as it may be shown: each text is masked, then cut; what has not its field's shape is left out."""
         secrets = self._known(lent)
         return {
-            name: _cut(_masked(value, secrets)) if is_text(value) else value
+            # A StrEnum is a word of ours, and every other text was sent or written by somebody.
+            name: _cut(_masked(value, secrets)) if isinstance(value, str) and not isinstance(value, StrEnum) else value
             for name, value in facts.items()
             if name not in SHAPES or SHAPES[name].fullmatch(str(value))
         }
@@ -58,21 +54,17 @@ class Mask:
 
 
 def _masked(text: str, secrets: Iterable[str]) -> str:
+    """The text without secrets, and without characters that a terminal might obey, or that hide others."""
     for secret in secrets:
         if secret in text:
             text = text.replace(secret, MASK)
-    return printable(text)
+    return text if text.isprintable() else UNPRINTABLE.sub("\ufffd", text)
 
 
 def _cut(text: str) -> str:
     """The text, or as many of its first characters as MAX_TEXT_BYTES hold in UTF-8."""
     is_short = len(text) * 4 <= MAX_TEXT_BYTES  # a character takes four bytes at the most
     return text if is_short else text.encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
-
-
-def is_text(value: Any) -> bool:
-    """Whether it is text that somebody sent or wrote, and not a word of a closed list."""
-    return isinstance(value, str) and not isinstance(value, StrEnum)
 
 
 def secrets_in(settings: BaseModel) -> Iterator[str]:
