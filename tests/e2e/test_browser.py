@@ -1,13 +1,16 @@
-"""The playground's page in a real browser: these tests click what a person clicks and read what a person reads.
+"""The playground's page and the report's in a real browser: tests click what a person clicks and read what is there.
 
 They need Debian's chromium; where there is none, each is skipped by its name. PICTURE=.github/playground.png keeps
 README's picture of the first minute.
 """
 
+import json
 import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -16,6 +19,7 @@ from playwright import sync_api
 
 from example import BEARER, TASK, TASK_NAME
 from playing import Playing, playing
+from processes import run_python
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [pytest.mark.long, pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")]
@@ -52,21 +56,28 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sync_api.Brows
         context.close()
 
 
-@pytest.fixture
-def page(browser: sync_api.BrowserContext, playground: Playing) -> Iterator[sync_api.Page]:
-    """The page in a world as it was at first; at the end, nothing was said on the console and nothing loaded."""
-    httpx.post(f"{playground.oms}/_sim/reset")
+@contextmanager
+def opened(browser: sync_api.BrowserContext, address: str) -> Iterator[sync_api.Page]:
+    """The page at an address; at the end, nothing was said on the console, and nothing was loaded from elsewhere."""
     page = browser.new_page()
     complaints: list[str] = []
     asked: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(playground.page)
+    page.goto(address)
     yield page
     page.close()
     assert complaints == []
-    assert [url for url in asked if not url.startswith(playground.page)] == []
+    assert [url for url in asked if not url.startswith(address)] == []
+
+
+@pytest.fixture
+def page(browser: sync_api.BrowserContext, playground: Playing) -> Iterator[sync_api.Page]:
+    """The playground's page in a world as it was at first."""
+    httpx.post(f"{playground.oms}/_sim/reset")
+    with opened(browser, playground.page) as one:
+        yield one
 
 
 def let_fail(page: sync_api.Page, name: str, cause: str, how: str = "trigger", trouble: str = "none") -> None:
@@ -194,3 +205,37 @@ def test_no_name_and_no_reason_becomes_markup(page: sync_api.Page, playground: P
     expect(story, "<script>pwned=1</script>")
     assert page.locator("img, script, b").count() == before
     assert page.evaluate("typeof pwned") == "undefined"
+
+
+def test_the_page_of_a_report_shows_the_night_and_runs_nothing(
+    browser: sync_api.BrowserContext, tmp_path: Path
+) -> None:
+    """Its names, causes and advice are text, whatever they hold."""
+    began = datetime.now(UTC) - timedelta(hours=2)
+    rows = [("1", HOSTILE, "refused", "TRF.0055"), ("2", "photos", "started", "TRF.0157")]
+    receipts = [
+        {
+            "time": (began + timedelta(minutes=number)).isoformat(),
+            "severity": "ERROR",
+            "message": "m",
+            "dialect": "smn",
+            "intent": "failed",
+            "event_age_s": 600,
+            "task_id": task_id,
+            "task_name": name,
+            "outcome": outcome,
+            "failure_reason": cause,
+            "advice": HOSTILE,
+        }
+        for number, (task_id, name, outcome, cause) in enumerate(rows)
+    ]
+    log, made = tmp_path / "receipts.log", tmp_path / "night.html"
+    log.write_text("".join(json.dumps(one) + "\n" for one in receipts), "utf-8")
+    assert run_python(["-m", "restarter", "report", str(log), "--html", str(made)], {}).returncode == 0
+    with opened(browser, made.as_uri()) as page:
+        expect(page.locator("body"), "2 receipts, 0 other lines", HOSTILE, "TRF.0055")
+        assert page.locator("svg").bounding_box()
+        assert page.locator("svg text", has_text="photos").first.is_visible()
+        assert page.locator("img, script, b").count() == 0
+        assert page.evaluate("typeof pwned") == "undefined"
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
