@@ -22,7 +22,7 @@ import httpx
 from playwright.async_api import Page, async_playwright
 
 from example_settings import BEARER
-from playing import Playing, playing
+from playing import Playing, browser_environment, playing
 
 TASKS, RATE, FIRST = 500, 50, 300_000_000_000_000
 GROWTH = 1.1
@@ -163,7 +163,7 @@ async def browsing(playground: Playing, measured: Measured) -> AsyncIterator[Pag
         "--js-flags=--expose-gc",
     ]
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=flags)
+        browser = await playwright.chromium.launch(executable_path=chromium, args=flags, env=browser_environment())
         page = await browser.new_page()
         page.on("console", lambda message: measured.complaints.append(message.text))
         page.on("pageerror", lambda error: measured.complaints.append(str(error)))

@@ -18,6 +18,13 @@ ROOT = Path(__file__).parents[1]
 PROGRAM = ROOT / "infra" / "demo" / "playground.py"
 LAST_OF_WELCOME = "Ctrl-C ends both processes."
 
+CLOCK = ("LD_PRELOAD", "FAKETIME")
+
+
+def browser_environment() -> dict[str, str | float | bool]:
+    """That of this process without its clock: a browser whose clock is moved may never load a page."""
+    return {name: value for name, value in os.environ.items() if name not in CLOCK}
+
 
 @dataclass(frozen=True)
 class Playing:

@@ -18,7 +18,7 @@ import pytest
 from playwright import sync_api
 
 from example import BEARER, TASK, TASK_NAME
-from playing import Playing, playing
+from playing import Playing, browser_environment, playing
 from processes import run_python
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -29,7 +29,6 @@ FLAGS = (
 )
 SOON_MS = 15_000
 CLAIM_MS = 30_000  # until the claim of a dead instance has ended, and its event comes again
-CLOCK = ("LD_PRELOAD", "FAKETIME")  # a browser under a moved clock refuses much; the page needs none of it
 HOSTILE = "<img src=x onerror=pwned=1><script>pwned=1</script>'&lt;b&gt; {{1}}"
 
 
@@ -47,7 +46,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sync_api.Brows
             tmp_path_factory.mktemp("profile"),
             executable_path=CHROMIUM,
             args=list(FLAGS),
-            env={name: value for name, value in os.environ.items() if name not in CLOCK},
+            env=browser_environment(),
             viewport={"width": 1280, "height": 1060},
             color_scheme="light",
         )
