@@ -1,6 +1,8 @@
 """Of the network only the wire to OMS is faked, by pytest-httpx; it fails on a second or unexpected request."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,23 @@ from pytest_httpx import HTTPXMock
 from example import ENVIRONMENT
 from function_client import Function
 from httpx_transport import HttpxTransport
+from restarter.ledger import sqlite_file
 from simulated import Simulated
+
+
+@pytest.fixture(autouse=True)
+def closed_ledgers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close the files of ledgers: nothing ends the applications of tests, and Python 3.13 warns of an open one."""
+    connections: list[sqlite3.Connection] = []
+
+    def opened(path: Path) -> sqlite3.Connection:
+        connections.append(sqlite_file.opened(path))
+        return connections[-1]
+
+    monkeypatch.setattr("restarter.ledger.sqlite.opened", opened)
+    yield
+    for connection in connections:
+        connection.close()
 
 
 @pytest.fixture
