@@ -17,8 +17,8 @@ from restarter.settings.model import Settings
 from restarter.telemetry.configured import configured_observer
 from restarter.telemetry.observer import Observer, observed
 
-# Requests at once. One takes 0.6 ms of a fast core, with a look (tests/README.md), so a small instance with a fifth of a
-# core handles some 700 within half of the default deadline. A third of that is reserved for groups, which are read
+# Requests at once. One takes 0.6 ms of a fast core, with a look (tests/README.md), so a small instance with a fifth of
+# that core handles some 700 within half of the default deadline. A third of them is reserved for groups, which are read
 # besides, and for the ledger. A whole core handles 3,600 in that time.
 MAX_IN_FLIGHT = 480
 # Bytes of bodies that are held at once. Nearly all have under 4 KiB; of the largest, 128 fit.
