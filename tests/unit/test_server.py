@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 from unittest import mock
+from weakref import ref
 
 import h11
 import pytest
@@ -121,6 +123,29 @@ def test_garbage_after_a_reply_began_leaves_no_traceback(caplog: pytest.LogCaptu
 
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent", [b"POST / HTTP/1.1\r\n" + b"X: y\r\n" * 10_000, b"garbage\r\n\r\n", GET], ids=lambda sent: sent[:4]
+)
+def test_what_a_closed_connection_read_is_gone_without_collecting_garbage(
+    sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Collections come by the number of objects, and a head has 64 KiB: strangers would fill the memory."""
+    connections: list[ref[http_protocol.Http]] = []
+    made = http_protocol.Http.connection_made
+
+    def note(http: http_protocol.Http, transport: asyncio.Transport) -> None:
+        connections.append(ref(http))
+        made(http, transport)
+
+    monkeypatch.setattr(http_protocol.Http, "connection_made", note)
+    gc.disable()
+    try:
+        assert asyncio.run(say(sent, idle_s=0.3)).startswith(b"HTTP/1.1 ")
+        assert [one() for one in connections] == [None]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("parts", [[b""], [b"G"] * 5, [GET, b"G"], [GET, *([b"G"] * 4)], [GET]], ids=ascii)

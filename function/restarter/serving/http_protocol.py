@@ -7,6 +7,7 @@ its body. By httptools it would do neither (Kludex/uvicorn#2722).
 import asyncio
 import contextlib
 from typing import Any, cast
+from weakref import ref
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -36,6 +37,11 @@ class Http(H11Protocol):
         super().connection_made(cast("asyncio.Transport", LingeringTransport(transport, self)))
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End its timer, too, where the sender has reset the connection: uvicorn would keep it until the timer ends."""
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+
     def data_received(self, data: bytes) -> None:
         """Parse what arrived. Unlike uvicorn's own, only a complete head ends the time in which one must come."""
         if self.conn.their_state is not h11.ERROR:
@@ -62,11 +68,15 @@ class Http(H11Protocol):
 
 
 class LingeringTransport:
-    """A transport that closes a connection on which unread bytes may come only after reading some of them."""
+    """A transport that closes a connection on which unread bytes may come only after reading some of them.
+
+    It does not keep the protocol, which keeps it: in a cycle, what was read would stay until garbage is collected, and
+    strangers could fill the memory before that.
+    """
 
     def __init__(self, transport: asyncio.Transport, http: Http) -> None:
         self._transport = transport
-        self._http = http
+        self._http = ref(http)
         self._is_lingering = False
 
     def __getattr__(self, name: str) -> Any:
@@ -80,11 +90,12 @@ class LingeringTransport:
         """Send what was written, end the connection on this side, and close it when the sender has ended it, too."""
         if self.is_closing():
             return
-        if not self._http.conn.is_unread():
+        http = self._http()
+        if http is None or not http.conn.is_unread():
             self._transport.close()
             return
         self._is_lingering = True
-        self._transport.set_protocol(Discard(self._transport, self._http))
+        self._transport.set_protocol(Discard(self._transport, http))
         self._transport.resume_reading()
         with contextlib.suppress(OSError):  # the sender has reset it
             self._transport.write_eof()

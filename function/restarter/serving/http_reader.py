@@ -34,7 +34,13 @@ class Connection(h11.Connection):
         """
         if self.their_state is h11.IDLE:
             self._check_head()
-        event = super().next_event()
+        try:
+            event = super().next_event()
+        except h11.RemoteProtocolError as error:
+            error.__traceback__ = (
+                None  # h11's own holds the error, and with it what was read, until garbage is collected
+            )
+            raise h11.RemoteProtocolError(str(error), error.error_status_hint) from None
         if isinstance(event, h11.Request):
             self._chunks = ChunkedBody() if isinstance(self._reader, ChunkedReader) else None
             self._reader = self._chunks or self._reader
