@@ -502,7 +502,8 @@ CLAIMS, WINDOWS, PASSES = st.sampled_from([10.0, 50.0]), st.sampled_from([90.0, 
 class Compared(RuleBasedStateMachine):
     """Two instances of a ledger, and the model: whoever is asked, all say the same.
 
-    One window is used throughout, as RESTART_BUDGET gives it: a ledger may forget a restart after its own window.
+    A restart is concluded by the instance that reserved it, as one delivery does. One window is used throughout, as
+    RESTART_BUDGET gives it: a ledger may forget a restart after its own window.
     """
 
     def __init__(self, bench: Bench) -> None:
@@ -516,13 +517,14 @@ class Compared(RuleBasedStateMachine):
         self._model = Model()
         self._tokens: list[tuple[EventKey, str]] = []
         self._seen: tuple[History, set[str]] | None = None
-        self._attempts: list[str] = []
+        self._attempts: dict[str, int] = {}
+        """Those that reserved something, and which instance it was."""
 
-    def _ask(self, question: Callable[[Ledger], Awaitable[Any]]) -> Any:
+    def _ask(self, question: Callable[[Ledger], Awaitable[Any]], instance: int | None = None) -> Any:
         self._turn += 1
 
         async def ask() -> Any:
-            return await question(self._ledgers[self._turn % 2])
+            return await question(self._ledgers[self._turn % 2 if instance is None else instance])
 
         return self._loop.run_until_complete(ask())
 
@@ -580,20 +582,20 @@ class Compared(RuleBasedStateMachine):
             assert taken is (set(self._model.history(self._window)) == seen)
             if taken:
                 self._model.restarts[attempt] = (name, self._model.now, True)
-                self._attempts.append(attempt)
+                self._attempts[attempt] = self._turn % 2
 
     @rule(data=st.data(), counts=st.booleans())
     def conclude(self, data: st.DataObject, counts: bool) -> None:  # noqa: FBT001
         if self._attempts:
-            attempt = data.draw(st.sampled_from(self._attempts))
+            attempt, by = data.draw(st.sampled_from([*self._attempts.items()]))
             name, at, _ = self._model.restarts.get(attempt, ("e", 0.0, False))
             if counts:
-                self._ask(lambda ledger: ledger.confirm(self._keys(name), attempt))
+                self._ask(lambda ledger: ledger.confirm(self._keys(name), attempt), by)
                 self._seen = None  # and whether one that is confirmed does
                 if attempt in self._model.restarts:
                     self._model.restarts[attempt] = (name, at, False)
             else:
-                self._ask(lambda ledger: ledger.unreserve(self._keys(name), attempt))
+                self._ask(lambda ledger: ledger.unreserve(self._keys(name), attempt), by)
                 self._model.restarts.pop(attempt, None)
 
     @rule(name=EVENTS, owner=EVENTS, window=CLAIMS)
