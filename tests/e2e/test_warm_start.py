@@ -17,7 +17,8 @@ LOOK = """
 import json, os, signal, sys, time
 print(json.dumps({
     "argv": sys.argv, "path": sys.path[:2], "folder": os.getcwd(),
-    "environment": {name: text for name, text in os.environ.items() if name != "LC_CTYPE"},  # Python's own
+    # Not what Python sets by itself, and the library that moves the clock.
+    "environment": {name: text for name, text in os.environ.items() if name not in ("LC_CTYPE", "FAKETIME_SHARED")},
     "zone": time.tzname, "name": __name__, "file": __file__, "own group": os.getpgid(0) == os.getpid(),
     "open": sorted(os.listdir("/proc/self/fd"))[:3], "term": str(signal.getsignal(signal.SIGTERM)),
     "ours": sorted(name for name in sys.modules if name.partition(".")[0] in ("restarter", "simulator", "main")),
