@@ -37,9 +37,8 @@ class Connection(h11.Connection):
         try:
             event = super().next_event()
         except h11.RemoteProtocolError as error:
-            error.__traceback__ = (
-                None  # h11's own holds the error, and with it what was read, until garbage is collected
-            )
+            # By its traceback h11's error holds itself, and with it what was read, until garbage is collected.
+            error.__traceback__ = None
             raise h11.RemoteProtocolError(str(error), error.error_status_hint) from None
         if isinstance(event, h11.Request):
             self._chunks = ChunkedBody() if isinstance(self._reader, ChunkedReader) else None
