@@ -6,6 +6,7 @@ import gc
 import logging
 import signal
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from types import FrameType
@@ -125,27 +126,77 @@ def test_garbage_after_a_reply_began_leaves_no_traceback(caplog: pytest.LogCaptu
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
-@pytest.mark.parametrize(
-    "sent", [b"POST / HTTP/1.1\r\n" + b"X: y\r\n" * 10_000, b"garbage\r\n\r\n", GET], ids=lambda sent: sent[:4]
-)
-def test_what_a_closed_connection_read_is_gone_without_collecting_garbage(
-    sent: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Collections come by the number of objects, and a head has 64 KiB: strangers would fill the memory."""
-    connections: list[ref[http_protocol.Http]] = []
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ref[http_protocol.Http]]]:
+    """The server's connections, as they are made; meanwhile no garbage is collected."""
+    found: list[ref[http_protocol.Http]] = []
     made = http_protocol.Http.connection_made
 
     def note(http: http_protocol.Http, transport: asyncio.Transport) -> None:
-        connections.append(ref(http))
+        found.append(ref(http))
         made(http, transport)
 
     monkeypatch.setattr(http_protocol.Http, "connection_made", note)
     gc.disable()
-    try:
-        assert asyncio.run(say(sent, idle_s=0.3)).startswith(b"HTTP/1.1 ")
+    yield found
+    gc.enable()
+
+
+@pytest.mark.parametrize(
+    "sent", [b"POST / HTTP/1.1\r\n" + b"X: y\r\n" * 10_000, b"garbage\r\n\r\n", GET], ids=lambda sent: sent[:4]
+)
+def test_what_a_closed_connection_read_is_gone_without_collecting_garbage(
+    sent: bytes, connections: list[ref[http_protocol.Http]]
+) -> None:
+    """Collections come by the number of objects, and a head has 64 KiB: strangers would fill the memory."""
+    assert asyncio.run(say(sent, idle_s=0.3)).startswith(b"HTTP/1.1 ")
+    assert [one() for one in connections] == [None]
+
+
+def test_what_a_reset_connection_read_is_gone_although_it_could_have_stayed_idle(
+    connections: list[ref[http_protocol.Http]],
+) -> None:
+    async def reset() -> None:
+        listening = socket.create_server(("127.0.0.1", 0))
+        running = uvicorn.Server(uvicorn.Config(hello, http=http_protocol.Http, lifespan="off", log_config=None))
+        serving = asyncio.create_task(running.serve(sockets=[listening]))
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(GET)
+        assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.close()
+        for _ in range(100):
+            if connections[0]() is None:
+                break
+            await asyncio.sleep(0.01)
         assert [one() for one in connections] == [None]
-    finally:
-        gc.enable()
+        running.should_exit = True
+        await serving
+
+    asyncio.run(reset())
+
+
+def test_a_reply_leaves_in_one_call_of_the_system() -> None:
+    async def reply() -> list[bytes]:
+        config = uvicorn.Config(hello, http=http_protocol.Http, lifespan="off", log_config=None)
+        http = http_protocol.Http(config, uvicorn.server.ServerState(), {})
+        http.conn.receive_data(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+        http.conn.next_event()
+        real = mock.create_autospec(asyncio.Transport, instance=True)
+        transport = http_protocol.LingeringTransport(real, http)
+        for event in (
+            h11.InformationalResponse(status_code=100, headers=[], reason="Continue"),
+            h11.Response(status_code=200, headers=[("Content-Length", "5")], reason="OK"),
+            h11.Data(data=b"hello"),
+            h11.EndOfMessage(),
+        ):
+            transport.write(http.conn.send(event) or b"")
+        return [called.args[0] for called in real.write.call_args_list]
+
+    assert asyncio.run(reply()) == [
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+    ]
 
 
 @pytest.mark.parametrize("parts", [[b""], [b"G"] * 5, [GET, b"G"], [GET, *([b"G"] * 4)], [GET]], ids=ascii)

@@ -70,6 +70,9 @@ class Http(H11Protocol):
 class LingeringTransport:
     """A transport that closes a connection on which unread bytes may come only after reading some of them.
 
+    It sends a reply once it is whole: uvicorn writes head and body one after the other, and another call of the system
+    costs some 3 % of a delivery's CPU.
+
     It does not keep the protocol, which keeps it: in a cycle, what was read would stay until garbage is collected, and
     strangers could fill the memory before that.
     """
@@ -78,9 +81,18 @@ class LingeringTransport:
         self._transport = transport
         self._http = ref(http)
         self._is_lingering = False
+        self._reply = b""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send what was written, unless more of the reply is to come."""
+        self._reply += data
+        http = self._http()
+        if http is None or http.conn.our_state is not h11.SEND_BODY:
+            whole, self._reply = self._reply, b""
+            self._transport.write(whole)
 
     def is_closing(self) -> bool:
         """Whether nothing more will be written."""
