@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import httptools
 import httpx
@@ -837,6 +838,24 @@ async def test_after_a_freeze_of_ten_minutes_no_connection_is_used_again(
         monkeypatch.setattr("restarter.http.pool.time", SimpleNamespace(time=lambda: later))
         await fetch(pool, build(server.url))
         assert server.connections == 2
+
+
+@in_loop
+async def test_after_a_clock_was_set_back_and_forth_no_connection_is_used_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The one that became idle first may look fresh, and one behind it not."""
+    clock = mock.Mock(return_value=1000.0)
+    monkeypatch.setattr("restarter.http.pool.time", SimpleNamespace(time=clock))
+    monkeypatch.setattr("restarter.http.stream.time", SimpleNamespace(time=clock))
+    async with serving(for_ever) as server, serving(for_ever) as other, pooling() as pool:
+        behind = await pool.handle_async_request(build(other.url))
+        await fetch(pool, build(server.url))
+        clock.return_value -= 60
+        await behind.aread()
+        clock.return_value += 61
+        await fetch(pool, build(other.url))
+        assert (server.connections, other.connections) == (1, 2)
 
 
 @in_loop

@@ -112,14 +112,17 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     def _reuse(self, origin: Origin) -> Connection | None:
         """The connection to `origin` that was used last and still stands."""
         now = time.time()
-        for idle in [one for one in self._idle if not 0 <= now - one.idle_since <= self._idle_seconds]:
-            self._drop(idle)
-        for idle in [one for one in reversed(self._idle) if one.origin == origin]:
-            if idle.is_alive():
+        while self._idle and not self._is_fresh(oldest := next(iter(self._idle)), now):
+            self._drop(oldest)
+        while idle := next((one for one in reversed(self._idle) if one.origin == origin), None):
+            if self._is_fresh(idle, now) and idle.is_alive():
                 del self._idle[idle]
                 return idle
             self._drop(idle)
         return None
+
+    def _is_fresh(self, idle: Connection, now: float) -> bool:
+        return 0 <= now - idle.idle_since <= self._idle_seconds  # a clock may be set back
 
     async def _connect(self, origin: Origin, seconds: float | None) -> Connection:
         scheme, host, port = origin
