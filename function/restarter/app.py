@@ -1,5 +1,6 @@
 """Builds what all deliveries share, once, and limits how much is in flight."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -55,7 +56,8 @@ class Application:
         self.credentials = CredentialProvider(self.transport, now)
         self._lent: AccessKey | None = None
         stores = Stores.of(source(), self._storage_key)
-        self.ledger = open_ledger(source().restart_ledger, lambda: now().timestamp(), stores)
+        clock = time.time if now is utc_now else lambda: now().timestamp()
+        self.ledger = open_ledger(source().restart_ledger, clock, stores)
         self._resources = Resources(
             self.transport, self.credentials, self.ledger, self.observer, now, self.slots, write, self._lend
         )

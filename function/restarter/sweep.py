@@ -6,7 +6,6 @@ It is the safety net for notices that were lost. RESTART_SWEEP=on switches it on
 import math
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime
 
 from restarter.decide.admission import admit, outside_hours
@@ -188,7 +187,7 @@ def _is_incomplete(outcome: Outcome) -> bool:
 def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], found: TaskList) -> Outcome:
     """The outcome of the sweep: `swept`, or what makes the sender come again."""
     started = sum(outcome.kind in (Kind.STARTED, Kind.WOULD_START) for outcome in outcomes)
-    counts = replace(counts, started=started, held_back=len(outcomes) - started, left=targets - len(outcomes))
+    counts = counts._replace(started=started, held_back=len(outcomes) - started, left=targets - len(outcomes))
     incomplete = found.error or next(filter(_is_incomplete, outcomes), None)
     if incomplete is None:
         reason = Reason.MORE_PAGES if found.more_pages else None

@@ -1,6 +1,5 @@
 """The rules in their order, one test a row; and every combination ends in exactly one way."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -77,7 +76,7 @@ def test_an_event_that_is_old_or_of_the_future_is_stale(age: int | None, failed:
 def test_the_kill_switch_comes_first() -> None:
     old = EVENT._replace(occurred_at=NOW - timedelta(days=9))
     for event in (EVENT, ASKED, old):
-        stopped = admit(event, replace(POLICY, enabled=False), NOW)
+        stopped = admit(event, POLICY._replace(enabled=False), NOW)
         assert stopped == Outcome(kind=Kind.REFUSED, reason=Reason.DISABLED)
 
 
@@ -93,7 +92,7 @@ def test_the_kill_switch_comes_first() -> None:
 def test_a_failed_event_outside_the_hours_waits_for_the_next(
     hours: str | None, at: datetime, opens: str | None
 ) -> None:
-    policy = replace(POLICY, hours=parse_hours(hours) if hours else None)
+    policy = POLICY._replace(hours=parse_hours(hours) if hours else None)
     assert outside_hours(ASKED, policy, at) is None
     found = outside_hours(EVENT, policy, at)
     assert (found and (found.kind, found.reason)) == (opens and (Kind.REFUSED, Reason.OUTSIDE_HOURS))
@@ -130,16 +129,16 @@ ROWS: list[tuple[str, Task, Restarts, Policy, str, str]] = [
         "archive allowed",
         TASK_FAILED._replace(enable_restore=True),
         (),
-        replace(POLICY, archived=True),
+        POLICY._replace(archived=True),
         "start",
         "start",
     ),
     ("overwrite", OVERWRITES, (), POLICY, "refused full_overwrite", "start"),
-    ("overwrite allowed", OVERWRITES, (), replace(POLICY, full_overwrite=True), "start", "start"),
+    ("overwrite allowed", OVERWRITES, (), POLICY._replace(full_overwrite=True), "start", "start"),
     ("overwrite, failed only", OVERWRITES._replace(failed_objects_listed=True), (), POLICY, "start", "start"),
     (
         *("overwrite, all configured", OVERWRITES._replace(failed_objects_listed=True), ()),
-        *(replace(POLICY, migrate_failed_object="false"), "refused full_overwrite", "start"),
+        *(POLICY._replace(migrate_failed_object="false"), "refused full_overwrite", "start"),
     ),
     (
         *("overwrite before permanent", OVERWRITES._replace(failure_reason="TRF.0055"), (), POLICY),
@@ -160,12 +159,12 @@ ROWS: list[tuple[str, Task, Restarts, Policy, str, str]] = [
         "capped",
         TASK_FAILED,
         ago(*LONG_AGO, 3599),
-        replace(POLICY, budget=99),
+        POLICY._replace(budget=99),
         "deferred backoff",
         "start",
     ),
-    ("after cap", TASK_FAILED, ago(*LONG_AGO, 3600), replace(POLICY, budget=99), "start", "start"),
-    ("no backoff", TASK_FAILED, ago(0), replace(POLICY, backoff=0.0), "start", "start"),
+    ("after cap", TASK_FAILED, ago(*LONG_AGO, 3600), POLICY._replace(budget=99), "start", "start"),
+    ("no backoff", TASK_FAILED, ago(0), POLICY._replace(backoff=0.0), "start", "start"),
     ("paused before budget", TASK_FAILED._replace(status=3), ago(*[1] * 9), POLICY, "refused paused", "start"),
 ]
 
@@ -273,9 +272,9 @@ def group(status: int | None, **changes: Any) -> TaskGroup:
     return TaskGroup(id="g", status=status, failure_reason="TRF.0001")._replace(**changes)
 
 
-TEMPORARY = replace(POLICY, temporary_source_keys=frozenset({"default"}))
-TEMPORARY_DESTINATION = replace(POLICY, temporary_destination_keys=frozenset({"default"}))
-OTHERS_TEMPORARY = replace(POLICY, temporary_source_keys=frozenset({"b"}), temporary_destination_keys=frozenset({"b"}))
+TEMPORARY = POLICY._replace(temporary_source_keys=frozenset({"default"}))
+TEMPORARY_DESTINATION = POLICY._replace(temporary_destination_keys=frozenset({"default"}))
+OTHERS_TEMPORARY = POLICY._replace(temporary_source_keys=frozenset({"b"}), temporary_destination_keys=frozenset({"b"}))
 GROUP_ROWS: list[tuple[str, TaskGroup, Restarts, Policy, str, str]] = [
     ("waiting", group(0), (), POLICY, "deferred group_running", "deferred group_running"),
     ("creating", group(1), (), POLICY, "deferred group_running", "deferred group_running"),

@@ -1,7 +1,5 @@
 """A restart that moved something does not count, one storage key is one incident, and there is a ceiling."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -162,7 +160,7 @@ def test_a_task_that_moved_clears_the_key_it_was_restarted_with() -> None:
 def test_restarts_with_another_key_do_not_count_where_the_key_was_refused() -> None:
     """New keys start anew; the ceiling holds all the same."""
     others = tuple(restart(age, 5, fingerprint="ff") for age in (900, 800, 30))
-    policy = replace(POLICY, fingerprints={"default": FINGERPRINT})
+    policy = POLICY._replace(fingerprints={"default": FINGERPRINT})
     of_key, of_all = (
         limit(Case(EVENT, task._replace(counters=Counters(5)), policy, others)) for task in (KEY_REFUSED, FAILED)
     )
@@ -242,7 +240,7 @@ class Migration:
     """A task that is restarted whenever the rules allow it, by a clock that jumps from failure to failure."""
 
     def __init__(self, budget: int) -> None:
-        self.policy = replace(POLICY, budget=budget, window=86400.0)
+        self.policy = POLICY._replace(budget=budget, window=86400.0)
         self.now = 0.0
         self.objects = 1
         self.made: list[tuple[float, str]] = []

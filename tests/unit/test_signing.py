@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from restarter.http.call import Call
-from restarter.model.delivery import AccessKey, AuthToken
+from restarter.dialects.parsing import ParsedDelivery
+from restarter.http.call import Answer, Call
+from restarter.model.delivery import AccessKey, AuthenticatedDelivery, AuthToken, Delivery
 from restarter.oms.signing import identify, sign
 
 VECTORS = json.loads((Path(__file__).parent / "signature_vectors.json").read_text())
@@ -71,7 +72,22 @@ def test_a_token_is_a_header_and_nothing_is_signed() -> None:
     }
 
 
-def test_nothing_secret_is_in_the_repr_of_a_call_or_a_key() -> None:
-    assert "src_sk" not in repr(CALL)
-    assert "SKEXAMPLE" not in repr(KEY)
-    assert "a-token" not in repr(AuthToken(SecretStr("a-token")))
+DELIVERY = Delivery("POST", "/", {"authorization": "Bearer a-secret"}, b"a-secret")
+PARSED = ParsedDelivery(AuthenticatedDelivery(DELIVERY, "bearer"), "", is_binary_event=False, document="a-secret")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        CALL._replace(headers={"X-Auth-Token": "a-secret"}, content=b"a-secret", origin="https://host/?token=a-secret"),
+        Answer(200, b"a-secret", subject_token=SecretStr("a-secret"), date="a-secret"),
+        AccessKey(SecretStr("a-secret"), SecretStr("a-secret"), SecretStr("a-secret")),
+        AuthToken(SecretStr("a-secret")),
+        DELIVERY,
+        PARSED,
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_nothing_secret_is_in_the_repr(value: object) -> None:
+    assert type(value).__name__ in repr(value)
+    assert "a-secret" not in f"{value} {value!r}"

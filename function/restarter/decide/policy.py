@@ -1,17 +1,16 @@
 """What the operator decided beforehand, taken from the settings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from restarter.settings.hours import Hours
 from restarter.settings.model import Settings
 
 CLAIM_MARGIN_S = 5.0  # a claim lasts longer than any delivery, so it expires only when its instance is gone
+NO_FINGERPRINTS: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """The settings that rules depend on; times in seconds."""
 
     enabled: bool = True
@@ -30,7 +29,7 @@ class Policy:
     """Names of the profiles whose source keys need a security token."""
     temporary_destination_keys: frozenset[str] = frozenset()
     """The same for the destination."""
-    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] = NO_FINGERPRINTS
     """Of the storage keys of each profile, by its name."""
 
 

@@ -49,8 +49,10 @@ GROUP_RULES: tuple[GroupRule, ...] = (
 
 def decide_task(case: Case[Task]) -> Start | Outcome | AskGroup:
     """Start the task, ask its group, or the outcome of the first rule that forbids a start."""
-    found = next((said for rule in TASK_RULES if (said := rule(case)) is not None), None)
-    return _start(case) if found is None else found
+    for rule in TASK_RULES:
+        if (said := rule(case)) is not None:
+            return said
+    return _start(case)
 
 
 def decide_group(case: Case[TaskGroup]) -> Start | Outcome:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from restarter.dialects.faults import faults_of
 from restarter.model.delivery import AuthenticatedDelivery, Delivery
@@ -38,17 +38,19 @@ class Subscription:
 Decoded = Event | Ignored | Malformed | Subscription
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedDelivery:
-    """An authenticated delivery, and the JSON in its body."""
+class ParsedDelivery(NamedTuple):
+    """An authenticated delivery, and the JSON in its body, which stays out of `repr`."""
 
     authenticated: AuthenticatedDelivery
     media_type: str
     """The Content-Type in lower case and without parameters; empty when there is none."""
     is_binary_event: bool
     """It is a CloudEvent in binary mode: attributes in headers, and a body of any type but CloudEvents' own."""
-    document: Any = field(repr=False)
+    document: Any
     """None for such an event, whose data is parsed once its type is known to be one of ours."""
+
+    def __repr__(self) -> str:
+        return f"ParsedDelivery({self.authenticated}, {self.media_type})"
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -61,8 +63,7 @@ class ParsedDelivery:
         return self.authenticated.authenticated_by == "webhook"
 
 
-@dataclass(frozen=True, slots=True)
-class DecodeOptions:
+class DecodeOptions(NamedTuple):
     """What the settings allow an event to name."""
 
     default_project: str

@@ -2,24 +2,23 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from pydantic import SecretStr
 from pydantic_core import from_json
 
-from restarter.model.json_text import MAX_CONTAINERS
+from restarter.model.json_text import MAX_CONTAINERS, brackets
 from restarter.model.outcome import Reason
 
 PRINTABLE = re.compile(r"[!-~]{1,16384}")  # a key or token that can be sent in a header; as in settings
 MAX_ERROR_BYTES = 64 * 1024  # a longer body is no error of OMS, and is not parsed to look for one
 # With MAX_CONTAINERS, a bound on what is parsed, in under 50 ms. A page of 100 tasks has 1,500 objects and arrays.
 MAX_COMMAS = 200_000
+NO_HEADERS: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One HTTP request: an absolute path, query pairs in order, and headers without those that authenticate us.
 
     Where somebody else made the whole address, it replaces the origin, and the path is empty.
@@ -30,10 +29,13 @@ class Call:
     origin: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    content: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = NO_HEADERS
+    content: bytes = b""
     operation: str = ""
     """Its name in the API reference, for telemetry: `ShowTask`, `StartTask`."""
+
+    def __repr__(self) -> str:
+        return f"Call({self.method}, {self.operation})"
 
     @property
     def host(self) -> str:
@@ -51,25 +53,27 @@ class Call:
         return self.origin + self.target
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A response; `body` is None where it was over the bound or broke off."""
+class Answer(NamedTuple):
+    """A response; `body` is None where it was over the bound or broke off. It stays out of `repr`."""
 
     status: int
-    body: bytes | None = field(default=b"", repr=False)
+    body: bytes | None = b""
     request_id: str | None = None
     subject_token: SecretStr | None = None
     """A token of IAM, which comes as a header."""
-    date: str | None = field(default=None, repr=False)
+    date: str | None = None
     """The header Date as it came, not checked: the server's clock."""
-    last_modified: str | None = field(default=None, repr=False)
+    last_modified: str | None = None
     """The header Last-Modified as it came, not checked."""
+
+    def __repr__(self) -> str:
+        return f"Answer({self.status}, {self.request_id})"
 
     @property
     def document(self) -> Any:
         """The body as JSON; None when it is anything else, as behind a broken gateway, or costs too much to parse."""
         body = self.body or b""
-        if body.count(b"{") + body.count(b"[") > MAX_CONTAINERS or body.count(b",") > MAX_COMMAS:
+        if len(body) > MAX_CONTAINERS and (brackets(body) > MAX_CONTAINERS or body.count(b",") > MAX_COMMAS):
             return None
         try:
             return from_json(body)
@@ -84,8 +88,7 @@ class Answer:
         return code if isinstance(code, str) and re.fullmatch(r"[A-Z]{2,8}\.[0-9]{3,8}", code) else None
 
 
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
+class NoAnswer(NamedTuple):
     """No response came back. `sent`: the request may have arrived."""
 
     sent: bool

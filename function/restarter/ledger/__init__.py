@@ -23,7 +23,6 @@ The store forgets
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
 from typing import NamedTuple, Protocol, Self
@@ -68,16 +67,14 @@ class LedgerError(Exception):
     """The ledger did not answer; nothing may be started without it."""
 
 
-@dataclass(frozen=True, slots=True)
-class EventKey:
+class EventKey(NamedTuple):
     """The hash of what identifies an event, and a short one of the task or group that it names."""
 
     id: str
     target: str
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(NamedTuple):
     """The restarts that are counted under one key, within a window."""
 
     restarts: tuple[Restart, ...]
@@ -87,8 +84,7 @@ class History:
     the window."""
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerKeys:
+class LedgerKeys(NamedTuple):
     """An event, and the key under which its restarts are counted; both are hashes, because ids may be long."""
 
     event: str

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple, Self
 
@@ -15,14 +14,19 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One HTTP request, read whole and not yet trusted: header names in lower case, repeated ones joined."""
+class Delivery(NamedTuple):
+    """One HTTP request, read whole and not yet trusted: header names in lower case, repeated ones joined.
+
+    Headers and body stay out of `repr`: they may hold what authenticates the caller.
+    """
 
     method: str
     path: str
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"Delivery({self.method}, {self.path})"
 
     @property
     def media_type(self) -> str:
@@ -43,8 +47,7 @@ class AuthenticatedDelivery(NamedTuple):
     """Which of its callers: a Google account, or the fingerprint of a token or secret; empty where it knows one."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccessKey:
+class AccessKey(NamedTuple):
     """An access key of Huawei Cloud; `security_token` belongs to a temporary one."""
 
     ak: SecretStr
@@ -67,8 +70,7 @@ class AccessKey:
         return tuple(part.get_secret_value() for part in (self.ak, self.sk, self.security_token) if part)
 
 
-@dataclass(frozen=True, slots=True)
-class AuthToken:
+class AuthToken(NamedTuple):
     """An IAM token of a project."""
 
     token: SecretStr

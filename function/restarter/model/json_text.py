@@ -22,14 +22,11 @@ def read_json(text: bytes | str) -> Any:
     """
     raw = text.encode() if isinstance(text, str) else text
     # Brackets in strings are no containers, but few texts have so many that they must be told apart.
-    if (
-        len(raw) > MAX_CONTAINERS
-        and _brackets(raw) > MAX_CONTAINERS
-        and _brackets(STRING.sub(b"", raw)) > MAX_CONTAINERS
-    ):
+    if len(raw) > MAX_CONTAINERS and brackets(raw) > MAX_CONTAINERS and brackets(STRING.sub(b"", raw)) > MAX_CONTAINERS:
         raise TooManyContainers
     return from_json(raw, allow_inf_nan=False)
 
 
-def _brackets(text: bytes) -> int:
+def brackets(text: bytes) -> int:
+    """How many brackets open in a text, those within strings included."""
     return text.count(b"{") + text.count(b"[")

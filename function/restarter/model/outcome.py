@@ -1,6 +1,5 @@
 """The result of a request: a closed list of outcomes and of the reasons behind them. No I/O here."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -8,8 +7,7 @@ from typing import NamedTuple
 from restarter.model.task import Counters
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepCounts:
+class SweepCounts(NamedTuple):
     """What a sweep found; the names are those of its receipt."""
 
     seen: int = 0

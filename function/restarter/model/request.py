@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -145,8 +144,7 @@ class Event(NamedTuple):
     """Of what a sweep found: why OMS sent no notice."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ignored:
+class Ignored(NamedTuple):
     """A delivery, or a part of one, that does not ask for a restart, and why."""
 
     reason: Reason
@@ -156,4 +154,7 @@ class Ignored:
 
 def target_of(facts: Mapping[str, Any]) -> tuple[str, str] | None:
     """What the facts of a receipt are about, as field and value: a group, a task by id, or a task by name."""
-    return next(((name, str(facts[name])) for name in ("group_id", "task_id", "task_name") if facts.get(name)), None)
+    for name in ("group_id", "task_id", "task_name"):
+        if facts.get(name):
+            return name, str(facts[name])
+    return None

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import NamedTuple
 
 from restarter.http.call import PRINTABLE, Answer
 from restarter.http.transport import Sender
@@ -21,8 +21,7 @@ MIN_TOKEN_LIFETIME = timedelta(seconds=30)
 BREAKER_CACHE_SIZE = 256  # keys; an agency brings a new one every day
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(NamedTuple):
     """A key or token and its breaker."""
 
     identity: Identity
@@ -89,7 +88,7 @@ class CredentialProvider:
             failure = await self._renew(key, settings, project_id, context)
             if failure is not None and not self._is_usable(key):
                 return failure
-        return replace(self._with_breaker(AuthToken(self._tokens[key].token)), login=self._breaker(*login))
+        return self._with_breaker(AuthToken(self._tokens[key].token))._replace(login=self._breaker(*login))
 
     def _is_fresh(self, key: str) -> bool:
         """Whether the cached token need not be renewed yet."""

@@ -5,8 +5,8 @@ https://support.huaweicloud.com/intl/en-us/api-iam/iam_30_0001.html
 """
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from pydantic import SecretStr
 
@@ -16,8 +16,7 @@ from restarter.oms.error_codes import read_error
 from restarter.settings.model import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class IamToken:
+class IamToken(NamedTuple):
     """A token, and when it expires."""
 
     token: SecretStr

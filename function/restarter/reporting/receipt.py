@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
 from datetime import timedelta
 from typing import Any
 
@@ -20,14 +19,13 @@ from restarter.reporting.phrases import PHRASES, say
 from restarter.reporting.reasons import REASONS, next_hour, severity_of
 from restarter.settings.model import Settings
 
-SWEEP_FIELDS = tuple(field.name for field in fields(SweepCounts))
 # Every field that a receipt may have, in this order.
 FIELDS = (
     *("time", "severity", "message", "outcome", "reason", "dialect", "intent", "event_id", "event_age_s"),
     *("task_id", "task_name", "group_id", "project_id", "region", "credentials", "migrate_failed_object"),
     *("failure_reason", "failure_class", "failed_objects", "failed_objects_list", "advice"),
     *("start_called", "oms_status", "oms_error_code", "oms_request_id", "attempt", "progress"),
-    *(*SWEEP_FIELDS, "duration_ms", "trace_id"),
+    *(*SweepCounts._fields, "duration_ms", "trace_id"),
 )
 
 
@@ -53,7 +51,7 @@ def build(
     if isinstance(subject, Event):
         facts |= _facts_of_event(subject, context, settings)
     facts |= known(outcome._asdict())
-    facts |= asdict(outcome.counts) if outcome.counts else {}
+    facts |= outcome.counts._asdict() if outcome.counts else {}
     elapsed = context.elapsed()
     at = context.received_at + timedelta(seconds=elapsed)
     severity = severity_of(outcome, is_event=subject.dialect is not None and not is_direct(subject.dialect))

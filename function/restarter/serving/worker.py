@@ -35,14 +35,14 @@ class EveryRequest:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Handle one request."""
         if scope["type"] == "http":
-            headers = [header for header in scope["headers"] if _is_usable(*header)]
+            headers = [
+                (name, value)
+                for name, value in scope["headers"]
+                if name != EXECUTION_ID and (name != TRACE_CONTEXT or len(value) <= MAX_TRACE_CONTEXT_BYTES)
+            ]
             asked = scope["method"], _path(scope["path"])
             scope = {**scope, "method": "POST", "path": "/", "headers": headers, ASKED: asked}
         await self._application(scope, receive, send)
-
-
-def _is_usable(name: bytes, value: bytes) -> bool:
-    return name != EXECUTION_ID and (name != TRACE_CONTEXT or len(value) <= MAX_TRACE_CONTEXT_BYTES)
 
 
 def _path(target: str) -> str:

@@ -1,14 +1,13 @@
 """Where a ledger in an object store is: `gs://bucket/prefix` or `obs://bucket/prefix`. No I/O here."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ADDRESS = re.compile(r"(gs|obs)://([a-z0-9][a-z0-9._-]{1,61}[a-z0-9])(?:/([A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*)?)?/?")
 MAX_PREFIX_LENGTH = 512  # names of objects have 1024 characters
 
 
-@dataclass(frozen=True, slots=True)
-class BucketAddress:
+class BucketAddress(NamedTuple):
     """A bucket, and what the names of the ledger's objects begin with: nothing, or a path that ends with a slash."""
 
     scheme: str
