@@ -128,13 +128,16 @@ class Pipeline:
         return self._reply([Result(error, _outcome_of(error))], context, trace_id)
 
     async def _act_once(self, part: Decoded, context: DeliveryContext, siblings: Siblings) -> Sequence[Result]:
-        """The results of a part. Where an earlier part names the same event or target, that one alone acts."""
-        if not isinstance(part, Event):
+        """The results of a part. If an earlier part names the same event or target, only that one acts.
+
+        A part that is refused for its own age stands for no other.
+        """
+        if not isinstance(part, Event) or self._restarter.refuses(part, context):
             return await self._act(part, context, siblings)
         return await siblings.once(
             named_by(part),
             lambda: self._act(part, context, siblings),
-            lambda first: [Result(part, following(first[-1].outcome))],
+            lambda first, shared: [Result(part, following(first[-1].outcome, shared))],
         )
 
     async def _act(self, part: Decoded, context: DeliveryContext, siblings: Siblings | None) -> Sequence[Result]:

@@ -82,13 +82,13 @@ class Reservations:
             return Reserved(decision)
         keys = ledger_keys(event, target.id, of_group=isinstance(target, TaskGroup))
         if isinstance(decision, Outcome):
-            return await self._told_once(decision, keys, context) if event.from_sweep else decision
+            return await self._told_once(event, decision, keys, context) if event.from_sweep else decision
         for _ in range(RESERVE_ATTEMPTS):
             case, entries = await self._read(event, target, keys, context)
             progress = progress_since(case.restarts, target.counters)
             if (forbidden := limit(case)) is not None:
                 by = entries[0 if forbidden.reason is Reason.STORAGE_KEY else -1].keys
-                return (await self._told_once(forbidden, by, context))._replace(progress=progress)
+                return (await self._told_once(event, forbidden, by, context))._replace(progress=progress)
             reserved = Reserved(decision, len(case.counted) + 1, progress)
             if self._dry_run:
                 return reserved
@@ -167,12 +167,13 @@ class Reservations:
         for entry in entries:
             await best_effort(self._ledger, self._ledger.unreserve(entry.keys, token), context)
 
-    async def _told_once(self, outcome: Outcome, keys: LedgerKeys, context: DeliveryContext) -> Outcome:
+    async def _told_once(self, event: Event, outcome: Outcome, keys: LedgerKeys, context: DeliveryContext) -> Outcome:
         """What is reported at ERROR is so once within a window; to redeliveries of the same event it is again.
 
         Each sweep finds it again; an event of its own comes once.
         """
-        if self._dry_run or severity_of(outcome, is_event=True) is not Severity.ERROR:
+        is_told = not (event.from_sweep and outcome.reason is Reason.BUDGET_EXHAUSTED)  # the summary counts it
+        if self._dry_run or not is_told or severity_of(outcome, is_event=True) is not Severity.ERROR:
             return outcome
         kind = "exhausted" if outcome.reason is Reason.BUDGET_EXHAUSTED else outcome.reason  # as release 0.2.0 has it
         mark = self._ledger.mark(f"{kind}:{keys.task}", keys.event, self._policy.window)

@@ -1,6 +1,5 @@
 """One request from its claim to its outcome: admit, claim, look, decide, reserve, start, conclude."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
@@ -19,10 +18,9 @@ from restarter.oms.task_groups import WRONG_STATE
 from restarter.reporting.outcomes import OUTCOMES
 from restarter.reservation import Reservations, before_deadline, best_effort
 from restarter.settings.model import Settings
-from restarter.siblings import Siblings, following
+from restarter.siblings import Siblings, another_task, following
 from restarter.telemetry.observer import Observer
 
-LOG = logging.getLogger("restarter")
 NO_LEDGER = Outcome(kind=Kind.UNAVAILABLE, reason=Reason.LEDGER)
 
 
@@ -60,6 +58,10 @@ class Restarter:
         outcome, reserved = await self._attempt(event, claimed.token, context, siblings)
         return await self._conclude(key, claimed.token, outcome, reserved, context)
 
+    def refuses(self, event: Event, context: DeliveryContext) -> bool:
+        """Whether a rule refuses the event before OMS or the ledger is asked."""
+        return admit(event, self._policy, context.received_at) is not None
+
     async def _attempt(
         self, event: Event, token: str, context: DeliveryContext, siblings: Siblings | None
     ) -> tuple[Outcome, tuple[LedgerKeys, ...]]:
@@ -83,7 +85,7 @@ class Restarter:
             outcome, reserved = await siblings.once(
                 [("target", event.project_id, type(target).__name__, target.id)],
                 lambda: self._act(event, target, decision, token, context),
-                lambda first: (following(first[0]), ()),
+                lambda first, shared: (following(first[0], shared), ()),
             )
         return _described(outcome, target), reserved
 
@@ -189,5 +191,4 @@ def _not_ours(claimed: Claimed) -> Outcome:
         return in_progress(claimed.rest_s)
     if claimed.state is Claim.SETTLED:
         return Outcome(kind=Kind.DUPLICATE)
-    LOG.warning("An event id came again with another task, which is not started")
-    return Outcome(kind=Kind.DUPLICATE, reason=Reason.ANOTHER_TASK)
+    return another_task()

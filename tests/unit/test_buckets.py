@@ -605,7 +605,7 @@ def test_an_attempt_that_took_its_restart_back_can_reserve_again(kind: str, requ
         ({"obs_endpoint": "http://obs.example.com"}, "OBS_ENDPOINT: must be https"),
         ({"storage_emulator_host": "http://storage.example.com"}, "STORAGE_EMULATOR_HOST: must be https"),
         ({"storage_emulator_host": "storage.example.com:80"}, "STORAGE_EMULATOR_HOST: must be https"),
-        ({"gce_metadata_host": "http://host"}, "GCE_METADATA_HOST"),
+        ({"gce_metadata_host": "http://host"}, "GCE_METADATA_HOST: must be a host, or host:port"),
         (
             {"restart_ledger": OBS, "oms_region": None, "oms_endpoint": "https://oms.example.com"},
             "OBS_ENDPOINT: required",

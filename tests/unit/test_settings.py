@@ -115,6 +115,8 @@ BAD: list[tuple[dict[str, str | None], str]] = [
     ({"OMS_SRC_KMS_KEY_ID": "short"}, "OMS_SRC_KMS_KEY_ID: must have 36 printable characters"),
     ({"OMS_MIGRATE_FAILED_OBJECT": "yes"}, "OMS_MIGRATE_FAILED_OBJECT: must be 'auto', 'true' or 'false'"),
     ({"OMS_TIMEOUT": "0"}, "OMS_TIMEOUT: must be more than 0"),
+    ({"RESTART_MAX_EVENT_AGE": "1e9"}, "RESTART_MAX_EVENT_AGE: must be at most 2678400"),
+    ({"OMS_PROJECTS": '{"project-2": 1}'}, "OMS_PROJECTS: has a value that must be a string"),
     ({"OMS_TIMEOUT": "61"}, "OMS_TIMEOUT: must be at most 60"),
     ({"OMS_TIMEOUT": "nan"}, "OMS_TIMEOUT: must be a finite number"),
     ({"OMS_TIMEOUT": "soon"}, "OMS_TIMEOUT: must be a number"),

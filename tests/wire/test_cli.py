@@ -3,6 +3,7 @@
 import json
 import re
 import runpy
+import signal
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -403,6 +404,21 @@ def test_help_imports_nothing_that_is_slow() -> None:
     assert not {"pydantic", "httpx", "restarter.model"} & set(done.stdout.split())
 
 
+def test_ctrl_c_while_the_command_is_imported_is_130() -> None:
+    program = """
+import signal, sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "click":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from restarter.__main__ import main
+main()
+"""
+    done = run_python(["-c", program], {})
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def explained(
     tmp_path: Path, delivery: str, task: dict[str, object] | None = None, group: dict[str, object] | None = None
 ) -> str:
@@ -600,10 +616,14 @@ def test_a_sample_of_each_folder_can_be_explained(sample: str, outcome: str) -> 
 
 def test_the_program_is_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["restarter", "--version"])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_module("restarter", run_name="__main__")
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(SystemExit) as end:
+            runpy.run_module("restarter", run_name="__main__")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert end.value.code == 0
-    assert runpy.run_module("restarter.__main__", run_name="imported")["cli"] is cli
+    runpy.run_module("restarter.__main__", run_name="imported")
 
 
 def test_a_subscription_is_explained(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:

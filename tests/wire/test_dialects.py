@@ -174,6 +174,14 @@ def test_a_push_in_a_batch_is_a_push(function: Function, httpx_mock: HTTPXMock) 
     assert (malformed["dialect"], malformed["event_id"], malformed["outcome"]) == ("pubsub", "m-2", "malformed")
 
 
+@pytest.mark.parametrize("mode", ["structured", "binary"])
+def test_a_push_without_a_time_has_that_of_the_cloudevent_around_it(mode: str, function: Function) -> None:
+    old = eventarc(push(), time=(datetime.now(UTC) - timedelta(days=2)).isoformat())
+    arguments = binary(old) if mode == "binary" else {"json": old, "headers": STRUCTURED}
+    assert function.post(**arguments).status_code == 204
+    assert function.receipt()["reason"] == "stale_event"
+
+
 def test_an_empty_batch_is_allowed_and_ignored(function: Function) -> None:
     """«An empty batch» is a batch (cloudevents/spec, formats/json-format.md, 4)."""
     reply = function.post(json=[], headers=BATCH)

@@ -103,6 +103,15 @@ def test_without_failed_tasks_it_says_so_and_ends_with_0(oms: Oms) -> None:
     assert (as_json.exit_code, as_json.stdout) == (0, "")
 
 
+@pytest.mark.parametrize("form", ["--json", "--csv"])
+def test_older_failures_are_said_to_scripts_too(form: str, oms: Oms) -> None:
+    """On stderr."""
+    oms.tasks = [row(1, hours=80)]
+    found = run(form)
+    assert (found.exit_code, found.stderr) == (0, "None of the last 3d; 1 older one is failed.\n")
+    assert "photos-1" not in found.stdout
+
+
 def test_what_is_known_of_a_task(oms: Oms) -> None:
     """Cause, time, objects, OMS's notice with its reason, and what an event would do."""
     oms.tasks = [row(7, smn_info={"notify_result": False, "notify_error_message": "S3M.0158"})]

@@ -545,6 +545,15 @@ def test_no_body_stalls_the_function(hostile: str, envelope: str, disabled_app: 
     assert took < 0.1 or took < 0.1 * slowness()
 
 
+@pytest.mark.parametrize("inside", ["", "1", '"[["'])
+@pytest.mark.parametrize(("levels", "status"), [(200, 204), (201, 400)])
+def test_json_has_at_most_200_levels(levels: int, status: int, inside: str, function: Function) -> None:
+    """The event and its data are two of them, and brackets in strings are none."""
+    deep = "[" * (levels - 2) + inside + "]" * (levels - 2)
+    event = f'{{"specversion":"1.0","type":"other","source":"/oms","id":"1","data":{{"x":{deep}}}}}'
+    assert function.post(content=event, headers=STRUCTURED).status_code == status
+
+
 @pytest.mark.parametrize("filler", ["[]", "{}", '{"":0}'])
 @pytest.mark.parametrize(("count", "status"), [(19_997, 204), (19_998, 400)])
 def test_json_has_at_most_20000_objects_and_arrays(filler: str, count: int, status: int, function: Function) -> None:

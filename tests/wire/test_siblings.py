@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -93,6 +94,29 @@ def test_only_the_first_part_says_that_a_start_was_called(function: Function, ht
     status, parts = batch(function, event("e-1"), event("e-2"))
     assert (status, parts[0][1], parts[1][1]) == (503, True, False)
     assert parts[0][0] == parts[1][0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [(shown(2), ("already_running", "duplicate another_task")), (shown(7), ("deferred pausing", "deferred pausing"))],
+)
+def test_a_second_part_with_the_same_id_and_another_task_shows_its_own(
+    answer: dict[str, Any], said: tuple[str, str], function: Function, httpx_mock: HTTPXMock
+) -> None:
+    """As it would if the two came one after the other."""
+    httpx_mock.add_callback(slowly(json=answer), url=SHOW)
+    function.post(json=[event("e-1"), event("e-1", task_id=7)], headers=BATCH)
+    receipts = function.receipts()
+    assert tuple(f"{one['outcome']} {one.get('reason', '')}".strip() for one in receipts) == said
+    assert [one["task_id"] for one in receipts] == [str(TASK), "7"]
+
+
+def test_a_stale_part_stands_for_no_other(function: Function, httpx_mock: HTTPXMock) -> None:
+    """The fresh failure would be lost."""
+    httpx_mock.add_response(url=SHOW, json=shown())
+    httpx_mock.add_response(method="POST", url=START)
+    old = event("e-1") | {"time": (datetime.now(UTC) - timedelta(days=2)).isoformat()}
+    assert batch(function, old, event("e-2")) == (204, [("refused stale_event", False), ("started", True)])
 
 
 def test_two_sweeps_of_one_delivery_are_one(make_function: Make, httpx_mock: HTTPXMock) -> None:

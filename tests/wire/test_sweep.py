@@ -182,6 +182,23 @@ def test_the_budget_holds_for_sweeps_without_an_id_too(make_world: Callable[...,
     assert [one["outcome"] for one in world.written] == ["swept"]
 
 
+def test_a_sweep_leaves_the_error_of_a_used_budget_to_an_event(make_world: Callable[..., World]) -> None:
+    """It counts such a task in its summary only, so it must not use up the one error of the window."""
+    world = make_world(restart_budget="1/24h", restart_backoff=0.0)
+    world.tasks = {1: task(1)}
+    for _ in range(2):
+        world.tasks[1]["status"] = 4
+        world.sweep()
+    headers = {"authorization": f"Bearer {BEARER}", "idempotency-key": "e-1"}
+    event = Delivery("POST", "/", headers, b'{"task_id": 1, "intent": "failed"}')
+    pipeline = world.application.pipeline()
+    asyncio.run(pipeline.handle(event, pipeline.begin()))
+    assert [(one.get("reason"), one["severity"]) for one in world.written] == [
+        (None, "INFO"),
+        ("budget_exhausted", "ERROR"),
+    ]
+
+
 def test_one_expired_key_is_one_incident_until_there_is_a_new_one(make_world: Callable[..., World]) -> None:
     """Canaries at the pace of the backoff, then one ERROR; a new key restarts all."""
     refused = {"error_code": "TRF.0151", "error_msg": ""}

@@ -47,8 +47,9 @@ def run(settings: Settings, wanted: Wanted, options: Options) -> int:
     listed = found.listed
     is_whole = listed.error is None and not listed.more_pages and not listed.missing
     _print(found.rows, options)
-    if not found.rows and is_whole and not (options.as_json or options.as_csv):
-        click.echo(_none(found, in_words(wanted.since_s)))
+    for_scripts = options.as_json or options.as_csv
+    if not found.rows and is_whole and (found.counts.too_old or not for_scripts):
+        click.echo(_none(found, in_words(wanted.since_s)), err=for_scripts)
     for note in _notes(found, settings, wanted):
         click.echo(plain(note), err=True)
     if found.rows and options.start:

@@ -86,7 +86,7 @@ def _read(attributes: Mapping[str, Any], read_data: Callable[[], Any], options: 
         if any(name in attributes for name in DEAD_LETTER_ATTRIBUTES):
             return Ignored(reason=Reason.DEAD_LETTER, dialect=dialect, event_id=event_id)
         if kind == EVENTARC_TYPE:
-            return read_push(read_data(), options, otherwise=event_id)
+            return read_push(read_data(), options, event_id, attributes.get("time"))
         if kind != REQUESTED_TYPE and kind not in options.failed_types:
             return Ignored(reason=Reason.EVENT_TYPE, dialect=dialect, event_id=event_id)
         occurred_at = timestamp(attributes["time"], "time") if attributes.get("time") is not None else None

@@ -28,16 +28,16 @@ def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     return [read_push(parsed.document, options)]
 
 
-def read_push(document: Any, options: DecodeOptions, otherwise: str | None = None) -> Decoded:
-    """The event in a push; `otherwise` is the id of the CloudEvent around it, for messages that come without one."""
+def read_push(document: Any, options: DecodeOptions, outer_id: str | None = None, outer_time: Any = None) -> Decoded:
+    """The event in a push. `outer_…`: of the CloudEvent around it, for a message without an id or a time."""
     with faults_of(NAME):
         message = document.get("message") if isinstance(document, dict) else None
         if not isinstance(message, dict):
             raise Malformed("message: must be an object")
-        message_id = identifier(message.get("messageId") or message.get("message_id") or otherwise, "messageId")
+        message_id = identifier(message.get("messageId") or message.get("message_id") or outer_id, "messageId")
     with faults_of(NAME, message_id):
         request = read_request(_data(message), options)
-        published = message.get("publishTime") or message.get("publish_time")
+        published = message.get("publishTime") or message.get("publish_time") or outer_time
         occurred_at = timestamp(published, "publishTime") if published is not None else None
     project_id, identity = options.project_of(request), (NAME, message_id)
     return unless_succeeded(Event(request, NAME, Intent.FAILED, project_id, message_id, identity, occurred_at))

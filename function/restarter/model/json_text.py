@@ -1,11 +1,15 @@
 """JSON from outside, read within bounds on its nesting and its size. No I/O here."""
 
 import re
+from itertools import accumulate
 from typing import Any
 
 from pydantic_core import from_json
 
 MAX_CONTAINERS = 20_000
+MAX_LEVELS = 200
+STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in STEPS)
 STRING = re.compile(rb'"(?:[^"\\]++|\\.?+)*+"?+', re.DOTALL)  # possessive: one pass, whatever the text is
 
 
@@ -21,9 +25,12 @@ def read_json(text: bytes | str) -> Any:
         ValueError: It is no such text.
     """
     raw = text.encode() if isinstance(text, str) else text
-    # Brackets in strings are no containers, but few texts have so many that they must be told apart.
-    if len(raw) > MAX_CONTAINERS and brackets(raw) > MAX_CONTAINERS and brackets(STRING.sub(b"", raw)) > MAX_CONTAINERS:
-        raise TooManyContainers
+    if brackets(raw) > MAX_LEVELS:  # brackets in strings are no containers, but few texts have so many
+        bare = STRING.sub(b"", raw)
+        if brackets(bare) > MAX_CONTAINERS:
+            raise TooManyContainers
+        if max(accumulate((STEPS[byte] for byte in bare.translate(None, NOT_BRACKETS)), initial=0)) > MAX_LEVELS:
+            raise ValueError("too many levels")
     return from_json(raw, allow_inf_nan=False)
 
 

@@ -25,7 +25,7 @@ UNPRINTABLE = re.compile(
 SHAPES = {
     "oms_error_code": re.compile(r"[A-Z]{2,8}\.[0-9]{3,8}"),
     "failure_reason": re.compile(r"[A-Z]{2,8}\.[0-9]{3,8}"),
-    "oms_request_id": re.compile(r"[0-9A-Fa-f-]{1,64}"),
+    "oms_request_id": re.compile(r"[0-9A-Fa-f-]{1,64}|[A-Za-z0-9._-]{1,16}"),  # a key is longer, or not hexadecimal
 }
 
 

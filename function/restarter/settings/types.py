@@ -249,11 +249,11 @@ NOTIFY_URL = _matches(
     re.compile(r"(?s)[A-Za-z][A-Za-z0-9+.-]{0,31}://[^\n].*"),
     "must be addresses of Apprise, like mailto://… or json://…",
 )
-HOST_AND_PORT = r"^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(:[0-9]{1,5})?$"
+HOST_AND_PORT = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(:[0-9]{1,5})?")
 
 Endpoint = Annotated[str, AfterValidator(_origin)]
 EmulatorHost = Annotated[str, AfterValidator(_emulator)]
-HostAndPort = Annotated[str, StringConstraints(pattern=HOST_AND_PORT)]
+HostAndPort = Annotated[str, _matches(HOST_AND_PORT, "must be a host, or host:port")]
 Region = Annotated[str, AfterValidator(_known_region)]
 # It becomes part of a path and of a header.
 ProjectId = Annotated[str, _matches(re.compile(r"[A-Za-z0-9_-]{1,1024}"), PROJECT_ID)]
