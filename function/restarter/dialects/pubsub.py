@@ -18,7 +18,7 @@ EVENTARC_TYPE = "google.cloud.pubsub.topic.v1.messagePublished"
 
 
 def recognises(parsed: ParsedDelivery) -> bool:
-    """A message and the subscription that pushes it; a message of other senders has none."""
+    """Whether it has a message and the subscription that pushes it, which other senders' messages do not have."""
     document = parsed.document
     return isinstance(document, dict) and isinstance(document.get("message"), dict) and "subscription" in document
 
@@ -29,7 +29,7 @@ def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
 
 
 def read_push(document: Any, options: DecodeOptions, otherwise: str | None = None) -> Decoded:
-    """The event in a push; `otherwise` is the id of the CloudEvent around it, for messages that come without one."""
+    """The event in a push. `otherwise`: the id of the CloudEvent that contains it, used if the message has no id."""
     with faults_of(NAME):
         message = document.get("message") if isinstance(document, dict) else None
         if not isinstance(message, dict):
