@@ -61,7 +61,7 @@ def _headers(headers: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _body(body: Any, is_base64: Any) -> bytes:
-    """The body. It may be plain text despite isBase64Encoded, as in a documented sample: JSON is never valid base64."""
+    """The body. It may be plain text despite isBase64Encoded, as in a documented sample: no JSON object is base64."""
     if not isinstance(body, str):
         return b""
     if is_base64:
