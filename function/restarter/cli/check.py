@@ -98,7 +98,7 @@ async def _check_surroundings(settings: Settings, watch: ClockWatch) -> AsyncIte
 
 
 async def _check_project(project: Project, *, everything: bool) -> AsyncIterator[Finding]:
-    """Check the reads of one project. After its first request was refused, no other is made."""
+    """Check the reads of one project. If its first request fails, no other is made."""
     context, about = DeliveryContext.lasting(TIMEOUT_S), f"project {project.id}"
     at = f"{about} at {project.settings.endpoint_of(project.id)}"
     found = await project.oms.find(project.id, NO_TASK, context)

@@ -46,7 +46,7 @@ class Wanted:
     project_id: str
     prefix: str
     since_s: float
-    """Only tasks that failed within the last so many seconds."""
+    """Seconds: only tasks that failed less than this long ago."""
     cause: str | None = None
     """A TRF code: only tasks that failed with it."""
     credentials: str = "default"

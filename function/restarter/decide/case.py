@@ -19,7 +19,7 @@ Said = TypeVar("Said")
 
 
 class AskGroup(NamedTuple):
-    """The decision to leave the decision to the task's group, which must be read first."""
+    """The result of a rule that leaves the decision to the task's group, which must be read first."""
 
     group_id: str
     member: Task | None = None
