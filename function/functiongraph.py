@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def check_python(folder: Path, here: str) -> None:
-    """Check that the package in a folder was made for the Python `here`, such as 312: parts of it are compiled.
+    """Check that the package in `folder`, which has compiled parts, was built for the Python `here`, such as 312.
 
     Raises:
-        ImportError: It was made for another.
+        ImportError: It was built for another version.
     """
     made_for = [path.name.split("-")[1] for path in folder.glob("pydantic_core/*.cpython-*.so")]
     if made_for and here not in made_for:
@@ -22,7 +22,7 @@ def check_python(folder: Path, here: str) -> None:
 
 check_python(Path(__file__).parent, f"{sys.version_info.major}{sys.version_info.minor}")
 
-# pydantic then searches no installed package for plugins. It reads this at import, and user data comes later.
+# Keeps pydantic from searching installed packages for plugins. It reads this at import, before user data is known.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 import asyncio
@@ -40,16 +40,16 @@ from restarter.settings.functiongraph import FunctionGraphSettings
 from restarter.settings.reload import SettingsReloader
 from restarter.telemetry.log import configure_logging
 
-# Seconds reserved of the time that the platform leaves, to return the result.
+# Seconds of the platform's time limit that are reserved for returning the result.
 MARGIN_S = 0.3
 
 
 class EventNotHandled(Exception):  # the name says what happened
-    """The event was not handled; FunctionGraph retries it or hands it to the destination for failures."""
+    """The event was not handled; FunctionGraph redelivers it or sends it to the failure destination."""
 
 
 class Runtime:
-    """One event loop in a thread of its own and one application on it, for all calls of the instance."""
+    """Runs one application on one event loop, in its own thread, for all events of the instance."""
 
     def __init__(self) -> None:
         settings = SettingsReloader(FunctionGraphSettings)
@@ -61,7 +61,7 @@ class Runtime:
         settings.warn()
 
     def handle(self, event: Any, context: Any) -> Reply:
-        """The reply to one event, within the time that the platform leaves."""
+        """Handle one event within the time that the platform leaves."""
         seconds = context.getRemainingTimeInMilliSeconds() / 1000 - MARGIN_S
         pipeline = self._application.pipeline()
         ours = pipeline.begin(seconds, _platform_key(context))
@@ -72,7 +72,7 @@ class Runtime:
         return asyncio.run_coroutine_threadsafe(pipeline.handle(delivery, ours), self._loop).result()
 
     def close(self) -> None:
-        """End the thread, for tests; the platform ends the process."""
+        """Stop the thread. Only tests need this: the platform ends the whole process."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -96,7 +96,7 @@ def initializer(context: Any) -> None:
 
 
 def handler(event: Any, context: Any) -> Any:
-    """Handle one event. An APIG event gets a response object, any other its receipt.
+    """Handle one event. Returns a response object for an APIG event, else the receipt, or a list if there are several.
 
     Raises:
         EventNotHandled: The reply would be 400, 413, 422 or 503.
@@ -115,16 +115,16 @@ def handler(event: Any, context: Any) -> Any:
 
 
 def _in_words(receipt: Mapping[str, Any]) -> str:
-    """The sentence of a receipt and its reason, where that is a word; what is wrong with a delivery is in both."""
+    """The message of a receipt, followed by its reason unless the message contains it already."""
     message, reason = str(receipt["message"]), str(receipt.get("reason", ""))
     return message if reason in message else f"{message} ({reason})"
 
 
 def _body(event: Any) -> bytes:
-    """The event as JSON, as the HTTP entry point gets it. The pipeline bounds its nesting.
+    """The event as JSON, as the HTTP entry point would receive it. The pipeline checks its nesting.
 
     Raises:
-        Malformed: It cannot be written as JSON, or is nested deeper than Python follows.
+        Malformed: It cannot be encoded as JSON, or its nesting exceeds Python's recursion limit.
         ContentTooLarge: It is over the limit.
     """
     try:
@@ -136,11 +136,11 @@ def _body(event: Any) -> bytes:
 
 
 def _take_user_data(context: Any) -> None:
-    """Settings are the function's user data, plain and encrypted, and not all of it is in the environment."""
+    """Copy settings from the function's user data, plain and encrypted, to the environment, which may lack some."""
     for field_name, field in FunctionGraphSettings.model_fields.items():
         for name in getattr(field.validation_alias, "choices", [field_name.upper()]):
             value = context.getUserData(name)
-            if value and not os.environ.get(name):  # an empty one counts as not set
+            if value and not os.environ.get(name):  # an empty variable counts as not set
                 os.environ[name] = value
 
 

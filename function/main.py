@@ -1,14 +1,14 @@
-"""The HTTP entry point: a Starlette request becomes a Delivery, a Reply a response. All is built once, at import.
+"""The HTTP entry point: turns a Starlette request into a Delivery, and a Reply into a response.
 
-The framework starts this file under gunicorn, with the worker of restarter/serving/worker.py.
+Everything is built once, at import. The framework starts this file under gunicorn, with restarter/serving/worker.py.
 """
 
 import gc
 import os
 
-# pydantic then searches no installed package for plugins. It reads this at import.
+# Keeps pydantic from searching installed packages for plugins. It reads this at import.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-# What is imported now stays for the life of the process; collecting garbage in between costs a tenth of the start.
+# Imported modules live as long as the process; collecting garbage meanwhile would take a tenth of the start-up time.
 gc.disable()
 
 import asyncio
@@ -40,13 +40,13 @@ except SettingsError as error:
 configure_logging(settings.current().log_level)
 settings.warn()
 worker.install()
-# The framework makes its application by this name, and gives no other way to put one around it.
+# The framework creates its application through this name, and has no other hook to wrap it.
 setattr(functions_framework.aio, "Starlette", lambda **options: worker.EveryRequest(Starlette(**options)))  # noqa: B010
 # Each connection is an open file: raise the usual limit of 1,024 to what the system allows.
 with contextlib.suppress(ValueError, OSError):
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-# The collector need not walk through what start-up made. A delivery leaves little for it: collecting less often saves a
-# tenth of the CPU per delivery, and garbage in cycles lives longer.
+# The collector need not walk the objects made at start-up. A delivery leaves little garbage: collecting less often
+# saves a tenth of its CPU time, at the price that cyclic garbage lives longer.
 gc.freeze()
 gc.set_threshold(20_000)
 gc.enable()
@@ -54,7 +54,7 @@ gc.enable()
 
 @functions_framework.aio.http
 async def restart(request: Request) -> Response:
-    """Take a delivery and answer it. A reply to one that was not read to its end closes the connection."""
+    """Handle one delivery. If it was not read to its end, the connection is closed after the response."""
     pipeline = application.pipeline()
     headers: dict[str, str] = {}
     context = pipeline.begin()
@@ -78,13 +78,13 @@ async def restart(request: Request) -> Response:
 
 
 def _sent(request: Request) -> list[tuple[bytes, bytes]]:
-    """Headers as they were sent; the framework appends an id of its own."""
+    """The headers as the client sent them, without the execution id that the framework appends."""
     raw = request.headers.raw
     return raw[:-1] if raw and raw[-1][0] == b"function-execution-id" else raw
 
 
 def _headers(sent: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers by lower-case name; repeated ones are joined as RFC 9110, 5.3 says, so that none hides another."""
+    """The headers by lower-case name. Repeated ones are joined (RFC 9110, 5.3), so that none hides another."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in sent:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -93,34 +93,34 @@ def _headers(sent: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def _check_framing(headers: Mapping[str, str]) -> None:
-    """Refuse a body of two lengths, of which a proxy may have used the other (RFC 9112, 6.3).
+    """Refuse a body whose length is given twice: a proxy may have used the other one (RFC 9112, 6.3).
 
     Raises:
-        Malformed: There are Content-Length and Transfer-Encoding. The connection must be closed after the reply.
+        Malformed: Both Content-Length and Transfer-Encoding are present. Close the connection after the response.
     """
     if "content-length" in headers and "transfer-encoding" in headers:
         raise Malformed("content-length: stands beside transfer-encoding")
 
 
 def _agency_key(headers: Mapping[str, str]) -> AccessKey | None:
-    """The key of the agency, as FunctionGraph sends it to an image with each delivery."""
+    """The agency's key, which FunctionGraph sends to an image with each delivery; None without an agency."""
     return AccessKey.from_platform(
         *(headers.get(f"x-cff-security-{part}") for part in ("access-key", "secret-key", "token"))
     )
 
 
 async def _body(request: Request, announced: str, context: DeliveryContext, hold: Callable[[int], None]) -> bytes:
-    """The body, read no further than the limit and no longer than the deadline.
+    """Read the body, up to the size limit and until the deadline.
 
-    `announced`: its Content-Length. `hold`: is called with the size of each part before it is kept.
+    `announced`: its Content-Length. `hold`: called with the size of each part before the part is kept.
 
     Raises:
         ContentTooLarge: The body is over the limit.
-        Busy: There is no room for it now.
+        Busy: All bodies in flight leave no room for it.
         BodyTimeout: It did not arrive in time.
-        Malformed: The caller hung up, or the body is not chunked as HTTP/1.1 says.
+        Malformed: The caller disconnected, or the chunks break HTTP/1.1 or have too much framing.
     """
-    if announced.isdecimal():  # Python reads no integer of thousands of digits
+    if announced.isdecimal():  # int() refuses thousands of digits
         check_body_size(int(announced) if len(announced) < 20 else MAX_BODY_BYTES + 1)
     body = bytearray()
     try:

@@ -1,4 +1,4 @@
-"""Builds what all deliveries share, once, and limits how much is in flight."""
+"""Builds once what all deliveries share, and limits what is in flight."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,11 +18,11 @@ from restarter.settings.model import Settings
 from restarter.telemetry.configured import configured_observer
 from restarter.telemetry.observer import Observer, observed
 
-# Requests at once. One takes 0.6 ms of a fast core, with a look (tests/README.md), so a small instance with a fifth of
-# that core handles some 700 within half of the default deadline. A third of them is reserved for groups, which are read
-# besides, and for the ledger. A whole core handles 3,600 in that time.
+# Requests in flight. One, with its look, takes 0.6 ms of a fast core (tests/README.md), so a small instance with a
+# fifth of that core handles some 700 within half of the default deadline. A third of that capacity is left for reading
+# groups and for the ledger. A whole core handles 3,600 in that time.
 MAX_IN_FLIGHT = 480
-# Bytes of bodies that are held at once. Nearly all have under 4 KiB; of the largest, 128 fit.
+# Total bytes of all bodies in memory. Nearly all bodies are under 4 KiB; 128 of the largest fit.
 MAX_BODY_BYTES_IN_FLIGHT = 64 * 1024 * 1024
 
 
@@ -30,14 +30,14 @@ class Application:
     """What outlives a change of settings: transport, credentials, ledger, observer, and the count of requests.
 
     Args:
-        source: The settings as they are now; the same object for as long as they do not change.
-        now: Current time, UTC.
+        source: Returns the current settings; the same object until they change.
+        now: Returns the current time, UTC.
         observer: Observes each step; by default what the environment configures.
         transport: Sends requests; by default over the network.
-        write: Takes the receipts of a delivery, each as a line of JSON; by default they go to stdout.
+        write: Writes the receipts of a delivery, each a line of JSON; by default to stdout.
 
     Raises:
-        SettingsError: Telemetry is configured and its extra is not installed, or there are no certificates to trust.
+        SettingsError: Telemetry is configured but its extra is not installed, or trusted certificates cannot be read.
     """
 
     def __init__(
@@ -67,11 +67,10 @@ class Application:
 
     @contextmanager
     def slots(self, count: int) -> Iterator[None]:
-        """A block in which `count` requests are in flight: the events of one delivery.
+        """Count `count` requests, the events of one delivery, as in flight within the block.
 
         Raises:
-            Busy: With them more than MAX_IN_FLIGHT are in flight, which cannot be answered in time. An idle instance
-                takes any delivery.
+            Busy: More than MAX_IN_FLIGHT would be in flight. An idle instance takes any delivery.
         """
         if self._in_flight and self._in_flight + count > MAX_IN_FLIGHT:
             raise Busy("busy: too many deliveries at once")
@@ -83,9 +82,9 @@ class Application:
 
     @contextmanager
     def bodies(self) -> Iterator[Callable[[int], None]]:
-        """A block that holds the body of a delivery. Gives a function, to be called with the size of each part of it.
+        """Yield a function that reserves memory for each part of a body, by its size. The end of the block frees it.
 
-        That function raises Busy where all bodies together would be over MAX_BODY_BYTES_IN_FLIGHT.
+        The function raises Busy if all bodies together would exceed MAX_BODY_BYTES_IN_FLIGHT.
         """
         held = 0
 
@@ -102,15 +101,15 @@ class Application:
             self._body_bytes -= held
 
     def _storage_key(self) -> AccessKey | None:
-        """The key for a ledger in OBS: that in the settings, else the one that the platform lent last."""
+        """The key for a ledger in OBS: the one in the settings, else the last one that the platform lent."""
         return self._source().access_key() or self._lent
 
     def _lend(self, key: AccessKey | None) -> None:
-        """Keep the key that came with a delivery: an agency has one, and renews it."""
+        """Keep the agency's key that came with a delivery, if one did: the platform renews it."""
         self._lent = key or self._lent
 
     def pipeline(self) -> Pipeline:
-        """The pipeline by the current settings, to be used for one delivery from its beginning to its end."""
+        """The pipeline for the current settings. A delivery uses the same one from its beginning to its end."""
         settings = self._source()
         if settings is not self._pipeline.settings:
             self._pipeline = self._build(settings)
@@ -121,12 +120,12 @@ class Application:
 
 
 def _prepare_tls() -> None:
-    """Read the certificates to trust now, which takes 15 ms, so that the first delivery need not wait for it.
+    """Read the trusted certificates now, which takes 15 ms, so that the first delivery need not wait.
 
     Raises:
         SettingsError: They cannot be read.
     """
     try:
         tls_context()
-    except OSError as error:  # ssl.SSLError is one, too
+    except OSError as error:  # this includes ssl.SSLError
         raise SettingsError([f"SSL_CERT_FILE, SSL_CERT_DIR: {type(error).__name__}: cannot be read"]) from None

@@ -35,12 +35,12 @@ from restarter.telemetry.trace_context import trace_id_of, traceparent_of
 
 
 class Result(NamedTuple):
-    """A part of a delivery, or the task that a sweep found, and its outcome."""
+    """A part of a delivery, or a task that a sweep found, and its outcome."""
 
     subject: Decoded | DeliveryError
     outcome: Outcome
     answers_sender: bool = True
-    """False for a task that a sweep found: the sweep's own outcome answers."""
+    """False for a task that a sweep found: the outcome of the sweep decides the reply."""
 
 
 class Resources(NamedTuple):
@@ -53,15 +53,15 @@ class Resources(NamedTuple):
     now: Callable[[], datetime]
     """Current time, UTC."""
     slots: Callable[[int], AbstractContextManager[None]]
-    """A block in which so many requests are in flight; raises Busy when there are too many."""
+    """Counts that many requests as in flight within a block; raises Busy if there are too many."""
     write: Callable[[Sequence[bytes]], None]
     """Takes the receipts of a delivery, each as a line of JSON."""
     lend: Callable[[AccessKey | None], None]
-    """Takes the key that the platform lent with a delivery, once its caller was authenticated."""
+    """Takes the key that the platform lent with a delivery, if it did, once the caller is authenticated."""
 
 
 class Pipeline:
-    """The flow by one set of settings, none of which changes while a delivery is handled."""
+    """Handles deliveries with one set of settings, which never change during a delivery."""
 
     def __init__(self, settings: Settings, resources: Resources, is_current: Callable[[], bool]) -> None:
         self.settings = settings
@@ -78,7 +78,7 @@ class Pipeline:
         self._sweeper = Sweeper(settings, oms, self._restarter, resources.now)
 
     def begin(self, seconds: float | None = None, platform_key: AccessKey | None = None) -> DeliveryContext:
-        """Start the clock of a delivery; `seconds` is what the platform leaves it, if that is known."""
+        """Start the clock of a delivery. `seconds`: the platform's limit, if known; RESTART_DEADLINE caps it."""
         started_at = time.monotonic()
         allowed = self.settings.restart_deadline if seconds is None else min(seconds, self.settings.restart_deadline)
         return DeliveryContext(self._now(), started_at, started_at + allowed, platform_key, time.time() + allowed)
@@ -86,7 +86,7 @@ class Pipeline:
     async def handle(
         self, delivery: Delivery, context: DeliveryContext, outer: AuthenticatedDelivery | None = None
     ) -> Reply:
-        """Handle one delivery. Never raises: a DeliveryError becomes its reply. `outer`: the APIG event around it."""
+        """Handle one delivery. A DeliveryError becomes its reply. `outer`: the APIG event that contains it."""
         with self._observer.delivery(delivery) as span_trace_id:
             trace_id = trace_id_of(traceparent_of(delivery)) or span_trace_id
             try:
@@ -100,7 +100,7 @@ class Pipeline:
                 if isinstance(read, Delivery):
                     return apig.response(await self.handle(read, context, authenticated))
                 with self._slots(len(read)):
-                    if len(read) == 1:  # as nearly always
+                    if len(read) == 1:  # nearly always
                         results = [await self._act(read[0], context, None)]
                     else:
                         siblings = Siblings()
@@ -115,7 +115,7 @@ class Pipeline:
     def _read(
         self, authenticated: AuthenticatedDelivery, outer: AuthenticatedDelivery | None
     ) -> Sequence[Decoded] | Delivery:
-        """The parts of a delivery, or the request inside an APIG event. The parsed document is gone afterwards."""
+        """The parts of a delivery, or the request inside an APIG event. The parsed document is freed on return."""
         parsed = parse(authenticated)
         if not apig.recognises(parsed):
             return decode(parsed, self._options)
@@ -124,13 +124,13 @@ class Pipeline:
         return inside
 
     def error_reply(self, error: DeliveryError, context: DeliveryContext, trace_id: str | None) -> Reply:
-        """The receipt and reply of a delivery that is not taken."""
+        """Write the receipt of a delivery that failed with `error`, and return the reply."""
         return self._reply([Result(error, _outcome_of(error))], context, trace_id)
 
     async def _act_once(self, part: Decoded, context: DeliveryContext, siblings: Siblings) -> Sequence[Result]:
-        """The results of a part. If an earlier part names the same event or target, only that one acts.
+        """The results of a part. If an earlier part names the same event or target, only the earlier one acts.
 
-        A part that is refused for its own age stands for no other.
+        A part that is refused for its age does not count as an earlier one.
         """
         if not isinstance(part, Event) or self._restarter.refuses(part, context):
             return await self._act(part, context, siblings)
@@ -141,7 +141,7 @@ class Pipeline:
         )
 
     async def _act(self, part: Decoded, context: DeliveryContext, siblings: Siblings | None) -> Sequence[Result]:
-        """The result of a part, and before it those of the tasks that a sweep found."""
+        """The result of a part. If it is a sweep, the results of the tasks that it found come first."""
         self._observer.step("decoded", part)
         match part:
             case Event() if part.request.sweep:
@@ -161,7 +161,7 @@ class Pipeline:
         return [Result(part, outcome)]
 
     def _reply(self, results: Sequence[Result], context: DeliveryContext, trace_id: str | None) -> Reply:
-        """Write a receipt for each result, and answer the sender for all parts."""
+        """Write a receipt for each result, and make one reply for all of them."""
         entries = [self._entry(result, context, trace_id) for result in results]
         self._write([entry.line for entry in entries])
         reply = reply_to(entries)._replace(receipts=[entry.receipt for entry in entries])

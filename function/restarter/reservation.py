@@ -1,4 +1,4 @@
-"""A restart is reserved in the ledger before it is made, so that deliveries at the same time count each other's."""
+"""Reserves each restart in the ledger before it is made, so that concurrent deliveries count each other's."""
 
 import asyncio
 import logging
@@ -29,8 +29,8 @@ from restarter.reporting.reasons import severity_of
 
 T = TypeVar("T")
 LOG = logging.getLogger("restarter")
-RESERVE_ATTEMPTS = 5  # when other deliveries reserve a restart of the same task at the same time
-OUTRUN_FOR_S = 5.0  # the pause of a delivery that was too late for each of them
+RESERVE_ATTEMPTS = 5  # while other deliveries reserve restarts of the same task
+OUTRUN_FOR_S = 5.0  # until the redelivery, if another delivery was faster each time
 NO_TIME = Outcome(kind=Kind.UNAVAILABLE, reason=Reason.DEADLINE)
 
 
@@ -39,11 +39,11 @@ class Reserved(NamedTuple):
 
     start: Start
     attempt: int | None = None
-    """Which restart it is, of those that count; None where restarts are not counted."""
+    """The number of this restart among those that count; None if restarts are not counted."""
     progress: Counters | None = None
     """What the target has moved since its last restart."""
     keys: tuple[LedgerKeys, ...] = ()
-    """Under which the restart was reserved."""
+    """The keys under which the restart was reserved."""
 
 
 class Entry(NamedTuple):
@@ -55,11 +55,11 @@ class Entry(NamedTuple):
 
 
 Look = Callable[[str, Canary, DeliveryContext], Awaitable[Task | TaskGroup | Outcome]]
-"""Reads from OMS the target that a canary names; the text is the project."""
+"""Reads the target of a canary from OMS. The string is the project id."""
 
 
 class Reservations:
-    """Reserves restarts by one set of settings."""
+    """Reserves restarts with one set of settings."""
 
     def __init__(self, ledger: Ledger, policy: Policy, look: Look, *, dry_run: bool) -> None:
         self._ledger = ledger
@@ -70,13 +70,13 @@ class Reservations:
     async def reserve(
         self, event: Event, target: Task | TaskGroup, decision: Start | Outcome, token: str, context: DeliveryContext
     ) -> Reserved | Outcome:
-        """Reserve the restart that the rules decided, within budget and backoff of the target and of its storage key.
+        """Reserve the restart that the rules decided on, within budget and backoff of the target and its storage key.
 
-        Restarts count for failed events that have an id. If another delivery reserves one, they are read again. What
-        needs a person and is found by sweeps is an ERROR only in the first of them.
+        Only failed events with an id reserve restarts. If another delivery reserves one meanwhile, the restarts are
+        read again. An outcome that needs a person is an ERROR only in the first sweep that finds it.
 
         Raises:
-            LedgerError: The ledger did not answer.
+            LedgerError: The ledger failed or did not respond in time.
         """
         if isinstance(decision, Start) and (event.intent is not Intent.FAILED or not token):
             return Reserved(decision)
@@ -92,7 +92,7 @@ class Reservations:
             reserved = Reserved(decision, len(case.counted) + 1, progress)
             if self._dry_run:
                 return reserved
-            if context.remaining() <= MIN_START_TIME_S:  # what is reserved in vain would count until it is taken back
+            if context.remaining() <= MIN_START_TIME_S:  # a reservation in vain would count until it is taken back
                 return NO_TIME
             if await self._record(entries, token, context):
                 return reserved._replace(keys=tuple(entry.keys for entry in entries))
@@ -101,9 +101,9 @@ class Reservations:
     async def _read(
         self, event: Event, target: Task | TaskGroup, keys: LedgerKeys, context: DeliveryContext
     ) -> tuple[AnyCase, list[Entry]]:
-        """The restarts that are counted, and what a start has to record: last under the target, before under its key.
+        """The case with its counted restarts, and the entries that a start must record: the target's comes last.
 
-        A failure of the storage key counts against the key. A target that moved with the key shows that the key works.
+        A failure of the storage key counts against the key. A target that moved with the key shows that it works.
         """
         history = await self._history(keys, context)
         case = Case(event, target, self._policy, history.restarts)
@@ -114,18 +114,18 @@ class Reservations:
         keys = storage_key(event, case.fingerprint)
         history = await self._history(keys, context)
         if not key_works and not case.relevant and key_worked_within(self._policy.backoff, history.restarts):
-            return case, entries  # it forbids nothing to a target that has not failed with it yet
+            return case, entries  # the key forbids nothing to a target that has not failed with it yet
         if not key_works:
             case, key_works = await self._judge_key(case, history, context)
         if case.about_key or since_key_moved(history.restarts):
             note = write_key_note(target, key_works=key_works, counts=case.about_key)
-            entries.insert(0, Entry(keys, history, note))  # first: many tasks at once are outrun there
+            entries.insert(0, Entry(keys, history, note))  # first, because there concurrent tasks collide
         return case, entries
 
     async def _judge_key(self, case: AnyCase, history: History, context: DeliveryContext) -> tuple[AnyCase, bool]:
-        """The case with the restarts that count against its storage key, and whether the key is found to work.
+        """The case with the restarts that count against its storage key, and whether the key turns out to work.
 
-        Before a key alone forbids a start, the first and the newest target that were started with it are read.
+        Before the key alone forbids a start, the first and the newest target that were started with it are read.
         """
         of_key = since_key_moved(history.restarts)
         with_key = case._replace(of_key=of_key)
@@ -146,10 +146,10 @@ class Reservations:
         return await before_deadline(self._ledger, self._ledger.history(keys, self._policy.window), context)
 
     async def _record(self, entries: list[Entry], token: str, context: DeliveryContext) -> bool:
-        """Record the restart under each key; False, and nothing is recorded, if a history has changed since.
+        """Record the restart under each key. If a history has changed since it was read, record nothing: False.
 
         Raises:
-            LedgerError: The ledger did not answer. It may have recorded the restart, which is taken back.
+            LedgerError: The ledger failed. It may have recorded the restart, so that is taken back.
         """
         for number, entry in enumerate(entries):
             reservation = self._ledger.reserve(entry.keys, entry.expected, self._policy.window, token, entry.note)
@@ -168,9 +168,9 @@ class Reservations:
             await best_effort(self._ledger, self._ledger.unreserve(entry.keys, token), context)
 
     async def _told_once(self, event: Event, outcome: Outcome, keys: LedgerKeys, context: DeliveryContext) -> Outcome:
-        """What is reported at ERROR is so once within a window; to redeliveries of the same event it is again.
+        """Mark an ERROR as repeated if another event got it within the window; redeliveries of one event get it again.
 
-        Each sweep finds it again; an event of its own comes once.
+        Otherwise each sweep would report the same target at ERROR.
         """
         is_told = not (event.from_sweep and outcome.reason is Reason.BUDGET_EXHAUSTED)  # the summary counts it
         if self._dry_run or not is_told or severity_of(outcome, is_event=True) is not Severity.ERROR:
@@ -181,10 +181,10 @@ class Reservations:
 
 
 async def before_deadline(ledger: Ledger, command: Awaitable[T], context: DeliveryContext) -> T:
-    """The ledger's answer to a command.
+    """The result of a command to the ledger.
 
     Raises:
-        LedgerError: There was none before the delivery's deadline, or the ledger failed.
+        LedgerError: The ledger failed, or did not respond before the delivery's deadline.
     """
     if not ledger.waits:
         return await command
@@ -196,7 +196,7 @@ async def before_deadline(ledger: Ledger, command: Awaitable[T], context: Delive
 
 
 async def best_effort(ledger: Ledger, command: Awaitable[None], context: DeliveryContext) -> bool:
-    """Whether the ledger took a command about a finished event; if not, the end of the claim repairs it."""
+    """Send a command about a finished event; False if the ledger failed, which the expiry of the claim repairs."""
     try:
         await before_deadline(ledger, command, context)
     except LedgerError as error:

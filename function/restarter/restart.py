@@ -25,7 +25,7 @@ NO_LEDGER = Outcome(kind=Kind.UNAVAILABLE, reason=Reason.LEDGER)
 
 
 class Restarter:
-    """Handles requests by one set of settings."""
+    """Handles requests with one set of settings."""
 
     def __init__(
         self, settings: Settings, oms: Oms, ledger: Ledger, now: Callable[[], datetime], observer: Observer
@@ -39,7 +39,7 @@ class Restarter:
         self._reservations = Reservations(ledger, self._policy, self._look, dry_run=self._dry_run)
 
     async def restart(self, event: Event, context: DeliveryContext, siblings: Siblings | None = None) -> Outcome:
-        """The outcome of one request: admit, claim, attempt, conclude. Nothing is started without the ledger."""
+        """Admit, claim, attempt and conclude one request. If the ledger cannot claim its event, nothing is started."""
         outcome = admit(event, self._policy, context.received_at)
         if outcome is not None:
             self._observer.step("decided", outcome)
@@ -65,9 +65,9 @@ class Restarter:
     async def _attempt(
         self, event: Event, token: str, context: DeliveryContext, siblings: Siblings | None
     ) -> tuple[Outcome, tuple[LedgerKeys, ...]]:
-        """Read the task or its group, and act once on it in this delivery.
+        """Read the task or its group, and act on it; in one delivery, only once on each target.
 
-        Gives the outcome, and the keys of what was reserved with the claim's token.
+        Returns the outcome, and the keys under which a restart was reserved with the claim's token.
         """
         closed = outside_hours(event, self._policy, self._now())
         if closed is not None:
@@ -92,7 +92,7 @@ class Restarter:
     async def _act(
         self, event: Event, target: Task | TaskGroup, decision: Start | Outcome, token: str, context: DeliveryContext
     ) -> tuple[Outcome, tuple[LedgerKeys, ...]]:
-        """Reserve the restart that the rules decided, and start it."""
+        """Reserve the restart that the rules decided on, and start it."""
         try:
             reserved = await self._reservations.reserve(event, target, decision, token, context)
         except LedgerError:
@@ -110,9 +110,9 @@ class Restarter:
         return outcome._replace(attempt=reserved.attempt, progress=reserved.progress), reserved.keys
 
     async def _decide_again(self, event: Event, group_id: str, rejected: Outcome, context: DeliveryContext) -> Outcome:
-        """The outcome where OMS says that the group's state forbids a retry: the state that it has now decides.
+        """Read the group again after OMS said that its state forbids a retry: the new status decides.
 
-        A group that still seems to have failed was rejected.
+        If the group's status is still failed, the outcome stays `rejected`.
         """
         group = await self._oms.show_group(event.project_id, group_id, context)
         row = group if isinstance(group, Outcome) else group_status(Case(event, group, self._policy))
@@ -121,7 +121,7 @@ class Restarter:
         return rejected._replace(kind=row.kind, reason=row.reason, retry_after=row.retry_after)
 
     async def _read(self, event: Event, context: DeliveryContext) -> tuple[Task, Start | Outcome] | AskGroup | Outcome:
-        """The task as it is now, and what the rules say of it; a name is resolved first."""
+        """The task as it is now, and the decision of the rules. A name is resolved to an id first."""
         task_id = event.request.task_id
         if task_id is None:
             named = await self._oms.find(event.project_id, event.request.task_name or "", context)
@@ -137,14 +137,14 @@ class Restarter:
         return decision if isinstance(decision, AskGroup) else (task, decision)
 
     def _look(self, project_id: str, canary: Canary, context: DeliveryContext) -> Awaitable[Task | TaskGroup | Outcome]:
-        """A task or group that was started with a storage key."""
+        """Read a task or group that was started with a storage key."""
         show = self._oms.show_group if canary.of_group else self._oms.show
         return show(project_id, canary.target_id, context)
 
     async def _read_group(
         self, event: Event, asked: AskGroup, context: DeliveryContext
     ) -> tuple[TaskGroup, Start | Outcome] | Outcome:
-        """The group that the event names, or that its failed task is a member of, and what the rules say of it."""
+        """The group that the event names or its failed task belongs to, and the decision of the rules."""
         group = await self._oms.show_group(event.project_id, asked.group_id, context)
         self._observer.step("looked", group)
         if isinstance(group, Outcome):
@@ -155,13 +155,13 @@ class Restarter:
     async def _conclude(
         self, key: EventKey, token: str, outcome: Outcome, reserved: tuple[LedgerKeys, ...], context: DeliveryContext
     ) -> Outcome:
-        """Settle the event, or give its claim up where a redelivery has something left to do; count what was reserved.
+        """Settle the event, or release its claim for a redelivery; confirm what was reserved, or take it back.
 
-        A start that was made is settled first, and a restart that was not made is taken back before the claim ends.
+        A start that was made is settled first. A restart that was not made is taken back before the claim is released.
         """
         ledger, row = self._ledger, OUTCOMES[outcome.kind]
         if row.settles and not await best_effort(ledger, ledger.settle(key, token), context):
-            # The sender must redeliver: a late copy would start the task again, if it had failed again by then.
+            # The sender must redeliver to settle the event: else a late copy would start the task if it failed again.
             kind = Kind.UNCONFIRMED if outcome.start_called else Kind.UNAVAILABLE
             outcome = outcome._replace(kind=kind, reason=Reason.LEDGER)
         for keys in reserved:
@@ -173,7 +173,7 @@ class Restarter:
 
 
 def _described(outcome: Outcome, target: Task | TaskGroup) -> Outcome:
-    """The outcome with what is known of the task, and of the group that decided in its place."""
+    """The outcome with the details of the task, and of the group that decided in its place."""
     task = target.member if isinstance(target, TaskGroup) else target
     return outcome._replace(
         task_id=task.id if task else None,

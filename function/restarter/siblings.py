@@ -17,15 +17,15 @@ EVENT = "event"
 
 
 class Siblings:
-    """What the parts of a delivery of several do. Only its first part about an event or a target acts on it."""
+    """Coordinates the parts of one delivery: only the first part about an event or a target acts on it."""
 
     def __init__(self) -> None:
         self._firsts: dict[Key, asyncio.Future[Any]] = {}
 
     async def once(self, keys: Iterable[Key], act: Callable[[], Awaitable[T]], follow: Callable[[T, Key], T]) -> T:
-        """The result of `act` for the first part that has one of the keys; `follow` of it and the key for later ones.
+        """The result of `act` for the first part with one of the keys; later parts get `follow` of it and of that key.
 
-        A part must ask for all its keys of one kind at once, and for an event before a target: none waits in a circle.
+        To avoid a deadlock, a part passes all keys of one kind at once, and those of `named_by` before its target.
         """
         keys = list(keys)
         shared = next((key for key in keys if key in self._firsts), None)
@@ -37,7 +37,7 @@ class Siblings:
 
 
 def named_by(event: Event) -> list[Key]:
-    """The keys of what an event names before OMS is asked: itself, if it has an id, and its target."""
+    """The keys that are known before OMS is asked: the event's target and, if it has an id, the event itself."""
     field = next(name for name in TARGET_FIELDS if getattr(event.request, name) is not None)
     target = ("named", event.project_id, field, str(getattr(event.request, field)))
     return [target] if event.identity is None else [target, (EVENT, *event.identity)]
@@ -50,10 +50,10 @@ def another_task() -> Outcome:
 
 
 def following(first: Outcome, shared: Key) -> Outcome:
-    """The outcome of a later part: a duplicate of a start that was made, else the outcome of the first.
+    """The outcome of a later part: duplicate if the first part was started, else the outcome of the first.
 
-    Only the first says that a start was called, and a refusal of it is told to people once. `shared`: the key that both
-    parts have; if it is that of an event, they name different targets.
+    Only the first part reports that it called a start, and only its refusal is reported to people. `shared`: the key
+    that both parts have. If it is the key of an event, the parts name different targets.
     """
     if shared[0] == EVENT:
         is_settled = OUTCOMES[first.kind].settles

@@ -8,11 +8,11 @@ from restarter.http.transport import Sender
 from restarter.model.delivery import DeliveryContext
 from restarter.model.outcome import Kind, Outcome, Reason
 
-MAX_AGE = timedelta(hours=48)  # SMN's link lives no longer (smn_ug_a9002)
+MAX_AGE = timedelta(hours=48)  # SMN's link expires then (smn_ug_a9002)
 
 
 async def confirm(subscription: Subscription, transport: Sender, seconds: float, context: DeliveryContext) -> Outcome:
-    """The outcome of one GET, made within `seconds`. An older message is refused: somebody sent it again."""
+    """Confirm by one GET within `seconds`. A message older than MAX_AGE is refused: somebody has replayed it."""
     if context.received_at - subscription.occurred_at > MAX_AGE:
         return Outcome(kind=Kind.REFUSED, reason=Reason.STALE_EVENT)
     call = Call("GET", subscription.url, "", operation="ConfirmSubscription")
@@ -20,7 +20,7 @@ async def confirm(subscription: Subscription, transport: Sender, seconds: float,
 
 
 def interpret(answer: Answer | NoAnswer) -> Outcome:
-    """A 2xx confirms; what may pass is unavailable, anything else rejected."""
+    """A 2xx confirms. 429, 5xx and no response are unavailable, anything else is rejected."""
     if not isinstance(answer, Answer) or answer.status >= 500 or answer.status == 429:
         return Outcome(kind=Kind.UNAVAILABLE, reason=Reason.SUBSCRIPTION)
     if 200 <= answer.status < 300:

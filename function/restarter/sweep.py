@@ -24,24 +24,24 @@ from restarter.restart import Restarter
 from restarter.settings.model import Settings
 from restarter.siblings import Siblings
 
-MIN_TIME_S = 1.0  # that must remain for the next candidate
-LIST_SHARE = 2 / 3  # of the time, after which a list that is not read to its end is left for starts
-NEVER_MS = 10**15  # for a task that does not say when it failed: it comes last
-# These count towards the limit of starts.
+MIN_TIME_S = 1.0  # that must remain to begin the next candidate
+LIST_SHARE = 2 / 3  # of the remaining time for reading the list; the rest is for starts
+NEVER_MS = 10**15  # the time of failure if it is unknown: such a task comes last
+# These count towards RESTART_SWEEP_LIMIT.
 MAY_HAVE_STARTED = (Kind.STARTED, Kind.WOULD_START, Kind.UNCONFIRMED)
-# After these the sweep is answered 503, so that it comes again.
+# After these the reply is 503, so that the sender redelivers the sweep.
 INCOMPLETE = (Kind.UNAVAILABLE, Kind.UNCONFIRMED)
-# These are counted in the summary alone: a receipt for each would repeat itself with every sweep.
+# These are only counted in the summary: their receipts would be the same in every sweep.
 ROUTINE = (Reason.BACKOFF, Reason.BUDGET_EXHAUSTED, Reason.OUTSIDE_HOURS)
 OFF = Outcome(kind=Kind.IGNORED, reason=Reason.SWEEP_OFF)
-# What a request would name, `task_id` or `group_id`, and its value; and the failed tasks that each stands for.
+# The field that a request would use, `task_id` or `group_id`, and its value; Targets have the failed tasks of each.
 Target = tuple[str, str]
 Targets = dict[Target, list[Task]]
 Handled = tuple[Event, Outcome]
 
 
 class Sweeper:
-    """Handles sweeps by one set of settings."""
+    """Handles sweeps with one set of settings."""
 
     def __init__(self, settings: Settings, oms: Oms, restarter: Restarter, now: Callable[[], datetime]) -> None:
         self._is_on = settings.restart_sweep == "on"
@@ -55,7 +55,7 @@ class Sweeper:
         self._now = now
 
     async def sweep(self, tick: Event, context: DeliveryContext, siblings: Siblings | None) -> list[Handled]:
-        """The outcome of each task that was handled, and last that of the sweep, which the event `tick` asked for."""
+        """Run the sweep that `tick` requests. Returns what needs a receipt: handled targets, and last the summary."""
         not_admitted = admit(tick, self._policy, context.received_at) if self._is_on else OFF
         if not_admitted is not None:
             return [(tick, not_admitted)]
@@ -73,16 +73,16 @@ class Sweeper:
         return [*(one for one in handled if not _is_routine(one[1])), (tick, summary)]
 
     async def _free_places(self, tick: Event, context: DeliveryContext) -> float | Outcome:
-        """How many more tasks of the project may wait or run: as many as there are, without RESTART_MAX_RUNNING."""
+        """How many more tasks RESTART_MAX_RUNNING lets wait or run in the project; infinite if it is not set."""
         if self._max_running is None:
             return math.inf
         active = await self._oms.count_active(tick.project_id, self._max_running, context)
         return active if isinstance(active, Outcome) else self._max_running - active
 
     def _in_order(self, tick: Event, targets: Targets, context: DeliveryContext) -> Iterator[tuple[Target, list[Task]]]:
-        """The longest failed first; once half of the time is gone, what the list shows to be refused comes last.
+        """The longest failed targets first; after half of the time, those that the list shows to be refused come last.
 
-        Otherwise a task that can be started would wait for ever behind thousands that cannot.
+        Otherwise a task that can be started could wait for ever behind thousands that cannot.
         """
         half, last = context.remaining() / 2, []
         for target in targets.items():
@@ -93,14 +93,14 @@ class Sweeper:
         yield from last
 
     def _is_refused(self, tick: Event, tasks: list[Task]) -> bool:
-        """Whether a rule refuses a failed task, as it was listed."""
+        """Whether a rule refuses a target, judged by its first task in the list."""
         said = decide_task(Case(tick._replace(intent=Intent.FAILED), tasks[0], self._policy))
         return isinstance(said, Outcome) and said.kind is Kind.REFUSED
 
     async def _handle(
         self, tick: Event, targets: Targets, free: float, context: DeliveryContext, siblings: Siblings | None
     ) -> list[Handled]:
-        """The outcome of each target, until the starts, the time or the places of RESTART_MAX_RUNNING are used up."""
+        """Handle the targets until the starts, the time or the places of RESTART_MAX_RUNNING are used up."""
         handled: list[Handled] = []
         identity = ("sweep", *(tick.identity or (secrets.token_hex(16),)))
         starts = taken = 0
@@ -117,21 +117,19 @@ class Sweeper:
 
 
 def _for_the_list(context: DeliveryContext) -> DeliveryContext:
-    """The context with an earlier deadline: what was found by then is started in the rest."""
+    """The context with an earlier deadline, which leaves time to start what the list shows."""
     kept_back = (1 - LIST_SHARE) * context.remaining()
     return context._replace(deadline=context.deadline - kept_back, ends_at=context.ends_at - kept_back)
 
 
 def select(found: list[Task], oldest_ms: float, prefix: str) -> tuple[SweepCounts, Targets]:
-    """The targets among failed tasks, each with its tasks, the longest failed first as far as OMS tells.
-
-    The members of a group are one target.
+    """Count the tasks and select the targets, the longest failed first. The members of a group are one target.
 
     Args:
         found: Failed tasks.
-        oldest_ms: Tasks that failed before are left out, or were started before where it is not known when they failed;
-            milliseconds since 1970. A task of which neither is known counts as young.
-        prefix: Tasks whose names begin otherwise are left out.
+        oldest_ms: Earliest time of failure, milliseconds since 1970. If it is unknown, the start time counts; a task
+            without either is kept.
+        prefix: Tasks whose names do not begin with it are left out.
     """
     targets: Targets = {}
     too_old = not_ours = 0
@@ -151,20 +149,20 @@ def _failed_at(tasks: list[Task]) -> int:
 
 
 def _target(task: Task) -> Target:
-    """The group of a member whose group has a usable id, else the task itself."""
+    """The task's group if it has a usable id, else the task itself."""
     group_id = usable_group_id(task)
     return ("task_id", task.id) if group_id is None else ("group_id", group_id)
 
 
 def request_for(target: Target, credentials: str, reason: str | None = None) -> RestartRequest:
-    """The request for a target that OMS listed. An id of a task may be longer there than a caller may give."""
+    """The request for a listed target, not validated: OMS may list longer task ids than a caller may give."""
     name, value = target
     task_id, group_id = (value, None) if name == "task_id" else (None, value)
     return RestartRequest.model_construct(task_id=task_id, group_id=group_id, credentials=credentials, reason=reason)
 
 
 def _event(tick: Event, target: Target, tasks: list[Task], identity: tuple[str, ...]) -> Event:
-    """A failed event about a target. The same tick makes the same event again, so a repetition starts nothing."""
+    """A failed event about a target. A redelivered tick makes the same event, so it starts nothing twice."""
     return tick._replace(
         request=request_for(target, tick.request.credentials, tick.request.reason),
         intent=Intent.FAILED,
@@ -180,12 +178,12 @@ def _is_routine(outcome: Outcome) -> bool:
 
 
 def _is_incomplete(outcome: Outcome) -> bool:
-    """The sender must come again. Where another delivery is in progress, its instance may have died."""
+    """Whether the sender must redeliver. If another delivery is in progress, its instance may have died."""
     return outcome.kind in INCOMPLETE or outcome.reason is Reason.IN_PROGRESS
 
 
 def _summary(counts: SweepCounts, targets: int, outcomes: list[Outcome], found: TaskList) -> Outcome:
-    """The outcome of the sweep: `swept`, or what makes the sender come again."""
+    """The outcome of the sweep: `swept`, or the first outcome for which the sender must redeliver."""
     started = sum(outcome.kind in (Kind.STARTED, Kind.WOULD_START) for outcome in outcomes)
     counts = counts._replace(started=started, held_back=len(outcomes) - started, left=targets - len(outcomes))
     incomplete = found.error or next(filter(_is_incomplete, outcomes), None)

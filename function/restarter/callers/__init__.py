@@ -1,4 +1,4 @@
-"""Who may call: one authentication method a file. One must accept a delivery before anything in it is used."""
+"""Authentication: one method in each file. One must accept a delivery before anything in it is used."""
 
 from typing import Protocol
 
@@ -18,13 +18,13 @@ class Authenticator(Protocol):
 
     @property
     def name(self) -> str:
-        """What receipts and `explain` call it."""
+        """Its name in receipts and in `explain`."""
 
     def applies_to(self, delivery: Delivery) -> bool:
         """Whether the delivery carries what this authenticator checks."""
 
     async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> AuthenticatedDelivery | None:
-        """The part of the delivery that the caller vouches for, and who that is; None where the check fails.
+        """The part of the delivery that the caller vouches for, and who that is; None if the check fails.
 
         Raises:
             AuthenticationUnavailable: A key or certificate could not be fetched.
@@ -32,7 +32,7 @@ class Authenticator(Protocol):
 
 
 def configured_authenticators(settings: Settings, transport: Sender) -> tuple[Authenticator, ...]:
-    """The authenticators that the settings switch on; settings without any do not load."""
+    """The authenticators that the settings configure. Settings without any are refused when they are read."""
     candidates: list[tuple[object, Authenticator]] = [
         (settings.caller_bearer_tokens, Bearer(settings)),
         (settings.caller_webhook_secrets, StandardWebhook(settings)),
@@ -52,11 +52,11 @@ async def authenticate(
 ) -> AuthenticatedDelivery:
     """Authenticate the caller on the raw bytes of the delivery.
 
-    A request inside an authenticated `outer` one (an APIG event) needs no credentials of its own; a valid signature in
-    it counts all the same.
+    A request inside `outer`, an authenticated APIG event, needs no credentials of its own; if it has valid ones, they
+    take precedence.
 
     Raises:
-        Unauthenticated: No authenticator accepts the delivery; the reason names those that apply, and nothing else.
+        Unauthenticated: No authenticator accepts the delivery; the error names those that apply, and nothing else.
         AuthenticationUnavailable: A key or certificate could not be fetched.
     """
     applicable = [authenticator for authenticator in authenticators if authenticator.applies_to(delivery)]

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 KEYS_URL = "https://www.googleapis.com/oauth2/v3/certs"
 ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 KEYS_TTL_S = 3600.0  # Google changes its keys over days
-MAX_KEYS_AGE_S = 24 * 3600.0  # keys are used for so long while Google does not respond
-MIN_REFETCH_INTERVAL_S = 60.0  # between two fetches while there are keys, whether the first one failed or not
+MAX_KEYS_AGE_S = 24 * 3600.0  # how long keys are used while Google does not respond
+MIN_REFETCH_INTERVAL_S = 60.0  # between two fetches while there are keys, even if the first one failed
 TIMEOUT_S = 2.0
 MAX_CLOCK_SKEW_S = 30.0  # between Google's clock and ours, for iat, nbf and exp
 
@@ -38,11 +38,11 @@ class Oidc:
         self._keys = Keys(settings, transport)
 
     def applies_to(self, delivery: Delivery) -> bool:
-        """The bearer's token has the three parts of a signed JWT."""
+        """Whether the bearer token has the three parts of a signed JWT."""
         return (bearer_token(delivery) or "").count(".") == 2
 
     async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> AuthenticatedDelivery | None:
-        """The delivery, where signature, issuer, audience and times are right and the account is configured."""
+        """The delivery, if signature, issuer, audience and times are valid and the account is configured."""
         from jwt import PyJWTError, decode, get_unverified_header  # noqa: PLC0415  # not every deployment needs it
 
         token = bearer_token(delivery) or ""
@@ -66,7 +66,7 @@ class Oidc:
 
 
 class Keys:
-    """Google's public keys, or those of a file. Deliveries that need a fetch at the same time share it."""
+    """Google's public keys, or those of a file. Concurrent deliveries share a fetch."""
 
     def __init__(self, settings: Settings, transport: Sender) -> None:
         self._transport = transport
@@ -78,11 +78,11 @@ class Keys:
         self._asked_at = 0.0
 
     async def named(self, kid: str, context: DeliveryContext) -> Any:
-        """The key of that id. One that is known is given at once, unless it is time to ask Google again.
+        """The key with the id `kid`. A known key is returned without a fetch, unless it is time for another one.
 
         Raises:
             KeyError: There is no such key.
-            AuthenticationUnavailable: There may be one: the last attempt to fetch the keys has not succeeded.
+            AuthenticationUnavailable: The key is not known, but it may exist: the last fetch of the keys failed.
         """
         if self._is_due(kid):
             await self._fetches.run(KEYS_URL, lambda: self._fetch(context), context.remaining())
@@ -94,13 +94,13 @@ class Keys:
         return key
 
     def _known(self, kid: str) -> Any:
-        """The key of that id, from the file or from a fetch within MAX_KEYS_AGE_S; None where there is none."""
+        """The key with that id, from the file or from a fetch within MAX_KEYS_AGE_S; None if there is none."""
         is_usable = self._pinned is not None or _since(self._fetched_at) <= MAX_KEYS_AGE_S
         keys = self._set.keys if self._set is not None and is_usable else []
         return next((key for key in keys if key.key_id == kid), None)
 
     def _is_due(self, kid: str) -> bool:
-        """Whether a delivery has to wait for keys: its own is unknown or an hour old, and Google may be asked."""
+        """Whether a delivery must wait for a fetch: its key is unknown or over an hour old, and one is allowed."""
         if self._set is None or self._pinned is not None:
             return self._set is None
         is_known, is_asked = self._known(kid) is not None, KEYS_URL in self._fetches
@@ -109,7 +109,7 @@ class Keys:
         return is_asked or _since(self._asked_at) > MIN_REFETCH_INTERVAL_S
 
     async def _fetch(self, context: DeliveryContext) -> "PyJWKSet | None":
-        """Fetch the keys and keep them; None, and those there are stay, where that fails."""
+        """Fetch the keys and keep them. If that fails, return None and keep the old ones."""
         self._asked_at = time.time()
         keys = await self._read(context)
         if keys is not None:
@@ -123,11 +123,11 @@ class Keys:
         try:
             if isinstance(answer, Answer) and answer.status == 200:
                 return PyJWKSet.from_dict(answer.document)
-        except (PyJWTError, AttributeError, NotImplementedError, TypeError):  # it lets those of odd keys pass
+        except (PyJWTError, AttributeError, NotImplementedError, TypeError):  # it does not wrap the errors of odd keys
             pass
         return None
 
 
 def _since(then: float) -> float:
-    """Seconds since then; a clock that was set back counts as time that passed."""
+    """Seconds since `then`. If the clock was set back, the difference counts as time that has passed."""
     return abs(time.time() - then)

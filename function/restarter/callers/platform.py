@@ -9,7 +9,7 @@ class Platform:
     name = "platform"
 
     def applies_to(self, delivery: Delivery) -> bool:
-        """Always: nothing in the delivery is needed."""
+        """Always True: nothing in the delivery is needed."""
         return True
 
     async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> AuthenticatedDelivery | None:

@@ -1,4 +1,4 @@
-"""One fetch at a time of each thing that authentication needs. The fetch is the caller's; no other I/O here."""
+"""At most one fetch at a time of each key or certificate. The caller passes the fetch; no other I/O here."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,9 +23,9 @@ class SingleFlight(Generic[T]):
         return name in self._flights
 
     async def run(self, name: str, fetch: Callable[[], Awaitable[T | None]], seconds: float) -> T | None:
-        """What the fetch gives.
+        """The result of a fetch of that name, which deliveries share.
 
-        None where it gives nothing, takes longer than `seconds`, which are the delivery's own, or is one too many.
+        None if there is no result, if this delivery has waited `seconds`, or if too many fetches are in flight.
         """
         flight = self._flights.get(name)
         if flight is None:

@@ -1,6 +1,6 @@
-"""SMN's certificates: fetched from SMN's own hosts alone, cached, and checked for their dates at each use.
+"""SMN's certificates: fetched only from SMN's own hosts, cached, and checked for their dates at each use.
 
-https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_a9004.html asks to verify the server it is taken from.
+https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_a9004.html asks to verify the server they come from.
 """
 
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 MAX_CERTIFICATE_BYTES = 16 * 1024
 TIMEOUT_S = 2.0  # SMN itself waits five seconds for the whole response
-# Names in flight together: 24 forged messages a second leave room for a genuine one, even if each fetch times out.
+# Fetches in flight. With 24 forged messages a second there is room for a genuine one, even if each fetch times out.
 MAX_FETCHES = 64
 MAX_NAMES = 1024  # a name takes some 200 bytes, a certificate some 2 KiB
-REFETCH_INTERVAL_S = 60.0  # of a name that SMN does not have, or whose certificate had expired when it was fetched
+REFETCH_INTERVAL_S = 60.0  # for a name that SMN does not have, or whose certificate had expired when it was fetched
 
 
 class Fetched(NamedTuple):
-    """The response to a fetch: certificates, none where SMN has none of that name, and when it came (UTC)."""
+    """The result of a fetch: certificates, empty if SMN has none of that name, and the time of the fetch (UTC)."""
 
     certificates: "list[Certificate]"
     at: datetime
@@ -44,7 +44,7 @@ class Certificates:
         self._fetches = SingleFlight[Fetched](MAX_FETCHES)
 
     async def find(self, url: str, topic_urn: str, context: DeliveryContext) -> "list[Certificate]":
-        """The certificates that may have signed a message and are valid now; none for a URL that is not SMN's.
+        """The certificates that may have signed a message and are valid now; empty if the URL is not SMN's.
 
         Raises:
             AuthenticationUnavailable: There is none of that name, or it could not be fetched.
@@ -62,7 +62,7 @@ class Certificates:
         return _valid(known.certificates, now)
 
     async def _fetch(self, url: str, context: DeliveryContext) -> Fetched | None:
-        """What SMN has under that name; None where nothing is known of it."""
+        """Fetch what SMN has under that name, and remember it; None if that remains unknown."""
         answer = await self._transport.send(Call("GET", url, ""), {}, min(TIMEOUT_S, context.remaining()))
         if not isinstance(answer, Answer):
             return None
@@ -74,7 +74,7 @@ class Certificates:
         return self._keep(url, Fetched(found, context.received_at))
 
     def _keep(self, url: str, fetched: Fetched) -> Fetched:
-        """Remember it. Names that SMN does not have make room first: strangers can invent any number of them."""
+        """Remember a result. Names that SMN lacks are evicted first: strangers can invent any number of them."""
         self._known.pop(url, None)
         if len(self._known) >= MAX_NAMES:
             missing = (name for name, known in self._known.items() if not known.certificates)
@@ -84,7 +84,7 @@ class Certificates:
 
 
 def _is_stale(known: Fetched, now: datetime) -> bool:
-    """Whether to fetch again: nothing in it is valid now, and something was, or the fetch is a minute ago."""
+    """Whether to fetch again: no certificate is valid now, and one was when fetched, or that is over a minute ago."""
     if _valid(known.certificates, now):
         return False
     return bool(_valid(known.certificates, known.at)) or abs((now - known.at).total_seconds()) > REFETCH_INTERVAL_S
@@ -95,7 +95,7 @@ def _valid(certificates: "Sequence[Certificate]", now: datetime) -> "list[Certif
 
 
 def read(pem: bytes) -> "list[Certificate]":
-    """The certificates in a PEM file; none if it is no such file."""
+    """The certificates in a PEM file; empty if it is not one."""
     from cryptography.x509 import InvalidVersion, load_pem_x509_certificates  # noqa: PLC0415  # heavy, for SMN alone
 
     try:

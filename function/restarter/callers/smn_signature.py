@@ -1,4 +1,4 @@
-"""Authenticates by SMN's own signature, for the configured topics. The only I/O is that of `smn_certificates`.
+"""Authenticates by SMN's own signature, for the configured topics. Only `smn_certificates` does I/O.
 
 Rule: https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_a9003.html
 «name and value of each field, each followed by a newline, in alphabetical order»; RSA PKCS #1 v1.5 with SHA-256.
@@ -28,7 +28,7 @@ SIGNED = {
 
 
 class Smn:
-    """Accepts messages that SMN signed for a configured topic. SMN signs for everybody: anybody can have a topic."""
+    """Accepts messages that SMN signed for a configured topic. Anybody can have a topic, and SMN signs for all."""
 
     name = "smn"
 
@@ -37,11 +37,11 @@ class Smn:
         self._certificates = Certificates(settings, transport)
 
     def applies_to(self, delivery: Delivery) -> bool:
-        """The body looks like a signed message; headers are not signed, so they are not read."""
+        """Whether the body looks like a signed message. Headers are not signed, so they are not read."""
         return b'"signature"' in delivery.body and b'"topic_urn"' in delivery.body
 
     async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> AuthenticatedDelivery | None:
-        """The signed fields, where the signature is valid and the topic is configured.
+        """The signed fields, if the signature is valid and the topic is configured.
 
         The topic is checked first, so that nothing is fetched for another topic. Headers and unsigned fields are
         dropped: anybody could add them to a genuine message.
@@ -56,10 +56,10 @@ class Smn:
 
 
 def is_unambiguous(message: dict[str, str]) -> bool:
-    """Whether the signed text can be cut into these fields in one way only.
+    """Whether the signed text can be split into these fields in only one way.
 
-    Names and values have lines of their own there, so a value of several lines could hold further fields: only
-    `message`, which comes first, may have them, and what comes after it must be there.
+    There each name and each value is a line, so a value of several lines could imitate further fields. Only `message`,
+    which comes first, may have several lines, and the fields after it must be present.
     """
     single_lines = [message.get(name, "") for name in SIGNED[message["type"]] if name != "message"]
     return bool(message.get("message_id") and message.get("timestamp")) and not any(
@@ -68,7 +68,7 @@ def is_unambiguous(message: dict[str, str]) -> bool:
 
 
 def strings_to_sign(message: dict[str, str]) -> list[bytes]:
-    """What may have been signed: an empty subject is left out by one of Huawei's samples and kept by two."""
+    """The texts that SMN may have signed: one of Huawei's samples leaves out an empty subject, two keep it."""
     present = [name for name in SIGNED[message["type"]] if name in message]
     forms = [present]
     if message.get("subject") == "":
@@ -105,7 +105,7 @@ def _signature_valid(message: dict[str, str], certificate: "Certificate") -> boo
 
 
 def _text_fields(body: bytes) -> dict[str, str]:
-    """The fields of a message that are text, as all of SMN's are; nothing of a body that is no object."""
+    """The fields of a message that are strings, as all of SMN's are; empty if the body is not a JSON object."""
     try:
         document = read_json(body)
     except ValueError:

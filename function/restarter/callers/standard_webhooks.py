@@ -1,18 +1,18 @@
 """Authenticates by a Standard Webhooks signature (standard-webhooks 1.0.0: HMAC-SHA256 over id.timestamp.body).
 
-No I/O here. The library reads the clock itself, and allows five minutes. Svix, where the standard comes from, sends the
-same three headers by names of its own.
+No I/O here. The library reads the clock itself, and allows five minutes. Svix, the origin of the standard, sends the
+same three headers under its own names.
 """
 
 from restarter.callers.bearer import fingerprint
 from restarter.model.delivery import AuthenticatedDelivery, Delivery, DeliveryContext
 from restarter.settings.model import Settings
 
-PREFIXES = ("webhook", "svix")  # the first that signs
+PREFIXES = ("webhook", "svix")  # the first one with a signature counts
 
 
 class StandardWebhook:
-    """Accepts whoever signs with one of the secrets; two may be configured while rotating."""
+    """Accepts callers that sign with one of the secrets. There can be several, for rotation."""
 
     name = "webhook"
 
@@ -20,13 +20,13 @@ class StandardWebhook:
         self._secrets = settings.caller_webhook_secrets
 
     def applies_to(self, delivery: Delivery) -> bool:
-        """There is a signature header."""
+        """Whether there is a signature header."""
         return any(f"{prefix}-signature" in delivery.headers for prefix in PREFIXES)
 
     async def authenticate(self, delivery: Delivery, context: DeliveryContext) -> AuthenticatedDelivery | None:
-        """What is signed, where one of the secrets made the signature within the last five minutes: body and id.
+        """The signed part, which is body and id, if one of the secrets signed it within the last five minutes.
 
-        All other headers are dropped: whoever saw a genuine delivery could send it again with others.
+        All other headers are dropped: anybody who saw a genuine delivery could replay it with other ones.
         """
         headers = _standard_headers(delivery)
         secrets = [secret.get_secret_value() for secret in self._secrets]
@@ -38,7 +38,7 @@ class StandardWebhook:
 
 
 def _standard_headers(delivery: Delivery) -> dict[str, str]:
-    """The three headers by their standard names; those of Svix count where there is no standard signature."""
+    """The three headers under their standard names. Svix's own are used if there is no standard signature."""
     prefix = next(prefix for prefix in PREFIXES if f"{prefix}-signature" in delivery.headers)
     return {
         f"webhook-{name}": delivery.headers.get(f"{prefix}-{name}", "") for name in ("id", "timestamp", "signature")
@@ -50,6 +50,6 @@ def _signed_with(secret: str, body: bytes, headers: dict[str, str]) -> bool:
 
     try:
         Webhook(secret).verify(body, headers, json_parse=False)
-    except (WebhookVerificationError, ValueError):  # it lets the errors of base64, of UTF-8 and of a split pass
+    except (WebhookVerificationError, ValueError):  # it does not wrap the errors of base64, UTF-8 and split
         return False
     return True

@@ -1,1 +1,1 @@
-"""The operator's command, `python -m restarter`: `check` proves settings and keys, `explain` explains a delivery."""
+"""The operator's command, `python -m restarter`: `check`, `explain`, `failed` and `report`."""

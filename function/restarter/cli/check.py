@@ -1,4 +1,4 @@
-"""`check`: prove settings and keys by harmless reads; nothing is started."""
+"""`check`: tests settings and keys by harmless reads; nothing is started."""
 
 import os
 from collections.abc import AsyncIterator
@@ -29,16 +29,16 @@ WITHOUT_GROUPS = "without oms:taskgroup:get and oms:taskgroup:update failed task
 
 
 async def check(keys_of: str | None, *, everything: bool, notify: bool, as_json: bool) -> int:
-    """Print each finding.
+    """Run the checks, and print each finding.
 
     Args:
         keys_of: The id of a task whose buckets are opened with the storage keys.
-        everything: Also the rights for each call, the clock, and what lies around the function.
+        everything: Also check permissions, the clock, the servers of keys, the platform, and a probe in the ledger.
         notify: Send a test message to each address of NOTIFY_URLS.
-        as_json: One object a line.
+        as_json: Print one JSON object a line.
 
     Returns:
-        The exit status: 0 when all is well, 1 when not, 2 when the settings do not load.
+        The exit status: 0 if all is well, 1 if not, 2 if the settings do not load.
     """
     settings, faults = _load()
     for fault in faults:
@@ -57,7 +57,7 @@ async def check(keys_of: str | None, *, everything: bool, notify: bool, as_json:
 
 
 def _load() -> tuple[Settings | None, list[str]]:
-    """The settings, or as much of them as it takes to ask OMS; and what the function would not start with."""
+    """The settings, or only those for requests to OMS, or None; and the faults that keep the function from starting."""
     try:
         return load(), []
     except SettingsError as error:
@@ -98,7 +98,7 @@ async def _check_surroundings(settings: Settings, watch: ClockWatch) -> AsyncIte
 
 
 async def _check_project(project: Project, *, everything: bool) -> AsyncIterator[Finding]:
-    """Reads of one project. A key that was refused is not used again."""
+    """Check the reads of one project. If its first request fails, no other is made."""
     context, about = DeliveryContext.lasting(TIMEOUT_S), f"project {project.id}"
     at = f"{about} at {project.settings.endpoint_of(project.id)}"
     found = await project.oms.find(project.id, NO_TASK, context)
@@ -121,7 +121,7 @@ async def _check_project(project: Project, *, everything: bool) -> AsyncIterator
 
 
 async def _right_to_groups(project: Project, context: DeliveryContext) -> Finding:
-    """Whether the key may read task groups. It is no fault that it may not: a project may have none."""
+    """Whether the key may read task groups. If it may not, that is not a fault: a project may have none."""
     found = await project.oms.show_group(project.id, NO_GROUP, context)
     reason = found.reason if isinstance(found, Outcome) and found.kind is not Kind.NOT_FOUND else None
     to_do = None

@@ -22,19 +22,19 @@ SENT = (
 FIND_IT = "give the id of a task in a configured project, as `failed` shows it"
 OPEN_IT = "correct {settings}, or give that key the right to list this bucket"
 TRY_AGAIN = "try again later; if it stays so, look the code up in OMS's list of error codes"
-TIMEOUT_S = 10.0  # for the calls about one project, or one bucket
+TIMEOUT_S = 10.0  # for all reads of a project, or each request about its buckets
 CHECK = "storage keys"
 
 
 class Project(NamedTuple):
-    """With what OMS is asked about a project."""
+    """A project, with what is needed to ask OMS about it."""
 
     settings: Settings
     oms: Oms
     id: str
 
     def failure(self, check: str, about: str, outcome: Outcome) -> Finding:
-        """The finding about a call that failed: OMS's code or our word, and the advice of the one table of reasons."""
+        """The finding about a failed request: OMS's code or our reason, and the advice in the table of reasons."""
         has_advice = outcome.reason is not None and REASONS[outcome.reason].advice is not None
         to_do = advise(outcome, {"project_id": self.id}, self.settings) if has_advice else TRY_AGAIN
         return Finding(
@@ -42,13 +42,13 @@ class Project(NamedTuple):
         )
 
     async def ask(self, build: Callable[..., Call], *what: Any) -> tuple[Call, Answer | Outcome]:
-        """A call that is built with OMS's address, the project and what it is about; and its answer."""
+        """Build a request with OMS's address, the project and `what`, and send it. Returns it with its response."""
         call = build(self.settings.endpoint_of(self.id), self.id, *what)
         return call, await self.oms.ask(call, self.id, DeliveryContext.lasting(TIMEOUT_S))
 
 
 async def check_keys(projects: Sequence[Project], task_id: str) -> AsyncIterator[Finding]:
-    """What is sent, then a finding for each bucket of the task and each profile."""
+    """A finding that says what is sent, then one for each bucket of the task and each profile."""
     yield Finding(CHECK, SENT.format(task_id=task_id))
     for project in projects:
         _, answer = await project.ask(tasks.show, task_id)
@@ -86,7 +86,7 @@ async def _opened(project: Project, bucket: Bucket, profile: str, credentials: S
 
 
 def _is_of_storage(answer: Answer) -> bool:
-    """Whether OMS refused what it was asked about: a code of its own, and not about the key that calls it."""
+    """Whether OMS refused the storage keys or bucket: by its own code, and not one about the key that calls OMS."""
     code = answer.error_code or ""
     return code.startswith("OMS.") and code not in BY_CODE
 

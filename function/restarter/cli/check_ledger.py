@@ -1,4 +1,4 @@
-"""Whether the ledger answers, is shared, and takes and gives up what is written."""
+"""Whether the ledger responds, is shared, keeps what is written, and removes it again."""
 
 import asyncio
 import secrets
@@ -12,7 +12,7 @@ from restarter.settings.model import Settings
 BUCKETS = ("gs", "obs")
 RACERS = 16
 RACE_LOST = "use another ledger than {}://: what answers there does not keep its promises, and tasks may start twice"
-PROBE_S = 10.0  # after which a probe expires, should this process die
+PROBE_S = 10.0  # after which a probe expires if this process dies
 REACH_IT = "let the function reach the server that RESTART_LEDGER names, and check name, password and TLS"
 WRITE_IT = "let the function's user write the file that RESTART_LEDGER names and its folder, and check the disk"
 KEEP_IT = "see that nothing between here and {} answers in its place, and that it is no read-only replica"
@@ -27,7 +27,7 @@ NOT_SHARED = {
 
 
 async def check_ledger(settings: Settings, *, everything: bool) -> AsyncIterator[Finding]:
-    """The ledger's findings; with `everything` a probe is written, read and removed."""
+    """The findings about the ledger. With `everything` a probe is written, read and removed."""
     scheme = settings.restart_ledger.scheme
     ledger = open_ledger(settings.restart_ledger, time.time, Stores.of(settings, settings.access_key))
     try:
@@ -48,7 +48,7 @@ async def check_ledger(settings: Settings, *, everything: bool) -> AsyncIterator
 
 
 async def _probe(ledger: Ledger, scheme: str) -> Finding:
-    """Whether a claim of an event that nobody has is kept, and is gone once it was given up.
+    """Whether the ledger keeps a claim of an invented event, and forgets it after its release.
 
     Raises:
         LedgerError: The ledger failed.
@@ -64,7 +64,7 @@ async def _probe(ledger: Ledger, scheme: str) -> Finding:
 
 
 async def _raced(ledger: Ledger, scheme: str) -> Finding:
-    """How many of sixteen claims that are made at once are ours: what the ledger rests on, tried on the real bucket."""
+    """How many of sixteen concurrent claims are ours: tests in the real bucket what the ledger relies on."""
     probe = EventKey(f"check-{secrets.token_hex(8)}", "check")
     claims = await asyncio.gather(*(ledger.claim(probe, PROBE_S) for _ in range(RACERS)), return_exceptions=True)
     won = [claimed.token for claimed in claims if not isinstance(claimed, BaseException) and claimed.token]

@@ -1,4 +1,4 @@
-"""What `check --all` asks beside OMS: the clock, the servers of certificates and keys, and the platform."""
+"""What `check --all` checks besides OMS: the clock, the servers of certificates and keys, and the platform."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
@@ -19,7 +19,7 @@ SET_CLOCK = "set the clock of this machine (NTP); OMS accepts signatures within 
 REACH_SMN = "let the function reach it, or give the certificate in CALLER_SMN_CERTIFICATE"
 REACH_GOOGLE = "let the function reach it, or give the keys in CALLER_OIDC_KEYS"
 NAME_THEM = "set NOTIFY_URLS to addresses as Apprise documents them for each service, and let the function reach them"
-# Variables that only one platform sets, and what it does with a delivery that is answered 503.
+# Variables that only one platform sets, and what it does with a delivery after a 503.
 ON_FUNCTIONGRAPH = "an asynchronous call is repeated by its retry settings, then goes to its destination for failures"
 ON_KNATIVE = "Pub/Sub repeats a delivery until it expires; a Broker does as its delivery settings say"
 PLATFORMS = (
@@ -30,7 +30,7 @@ NO_PLATFORM = "none is known here: a failed delivery is repeated as its sender d
 
 
 class ClockWatch:
-    """Sends calls, and compares the time of the answers with the time here."""
+    """Sends requests, and compares the time of OMS's responses with the clock of this machine."""
 
     def __init__(self, sender: Sender, now: Callable[[], datetime]) -> None:
         self._sender = sender
@@ -38,7 +38,7 @@ class ClockWatch:
         self._skew_s: float | None = None
 
     async def send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
-        """Send the call; the Date of OMS's answer is compared."""
+        """Send the request, and compare the Date of the response, if it is from OMS."""
         answer = await self._sender.send(call, headers, seconds)
         if call.operation and isinstance(answer, Answer) and answer.date is not None:
             at = _time(answer.date)
@@ -50,7 +50,7 @@ class ClockWatch:
         await self._sender.close()
 
     def finding(self) -> Finding:
-        """Whether the clock here is right, as OMS's last answer tells."""
+        """Whether the clock of this machine is right, by OMS's last response."""
         if self._skew_s is None:
             return Finding("clock", "not compared: no answer of OMS had a Date")
         text = f"{abs(self._skew_s):.0f} s {'ahead of' if self._skew_s > 0 else 'behind'} OMS's"
@@ -58,7 +58,7 @@ class ClockWatch:
 
 
 async def check_notify(settings: Settings) -> AsyncIterator[Finding]:
-    """Whether each address of NOTIFY_URLS takes a test message. Only its scheme is shown."""
+    """Whether each address of NOTIFY_URLS takes a test message. Only the address's scheme is shown."""
     if not settings.notify_urls:
         yield Finding("notify", "NOTIFY_URLS is not set", ok=False, to_do=NAME_THEM)
         return
@@ -71,7 +71,7 @@ async def check_notify(settings: Settings) -> AsyncIterator[Finding]:
 
 
 async def check_sources_of_keys(settings: Settings, sender: Sender) -> AsyncIterator[Finding]:
-    """Whether the servers answer from which certificates and keys of callers are fetched."""
+    """Whether the servers respond from which callers' certificates and keys are fetched."""
     if settings.caller_smn_topics and settings.caller_smn_certificate is None:
         for region in sorted({topic.split(":")[2] for topic in settings.caller_smn_topics}):
             yield await _smn(region, settings.caller_smn_domains, sender)
@@ -83,7 +83,7 @@ async def check_sources_of_keys(settings: Settings, sender: Sender) -> AsyncIter
 
 
 async def _smn(region: str, domains: tuple[str, ...], sender: Sender) -> Finding:
-    """A region is in one of the domains; any answer shows that its server can be reached."""
+    """Whether SMN's server in a region responds in one of the domains; any response is enough."""
     for domain in domains:
         origin = f"https://smn.{region}.{domain}"
         if isinstance(await sender.send(Call("GET", origin, "/"), {}, TIMEOUT_S), Answer):
@@ -93,13 +93,13 @@ async def _smn(region: str, domains: tuple[str, ...], sender: Sender) -> Finding
 
 
 def platform(environment: Mapping[str, str]) -> Finding:
-    """The platform, as far as the environment tells it, and what it does with a delivery that fails."""
+    """The platform, judged by the environment, and what it does with a delivery that fails."""
     known = (text for variables, text in PLATFORMS if environment.keys() & variables)
     return Finding("platform", next(known, NO_PLATFORM))
 
 
 def _time(date: str) -> datetime | None:
-    """The time of a Date header, UTC; None where it is none."""
+    """The time of a Date header; None if it has none, or no time zone."""
     try:
         at = parsedate_to_datetime(date)
     except ValueError:

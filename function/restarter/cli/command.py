@@ -1,4 +1,4 @@
-"""The command line: options and help texts. Each command is in a file of its own, which is imported when it is run."""
+"""The command line: options and help texts. Each command is in its own file, which is imported when it is run."""
 
 import asyncio
 import json
@@ -55,7 +55,7 @@ def check(keys_of: str | None, **options: bool) -> None:
     none, and asks the ledger. One line a finding, with what to do. --keys sends the storage keys to OMS, whose two
     requests (ShowBucketRegion, CheckPrefix) only read.
     """
-    from restarter.cli import check as checks  # noqa: PLC0415  # slow to import; --help needs none of it
+    from restarter.cli import check as checks  # noqa: PLC0415  # slow to import, and not needed for --help
 
     if keys_of is not None and not re.fullmatch(r"[0-9]{1,15}", keys_of):
         raise click.BadParameter("is not a task's id: up to 15 digits", param_hint="--keys")
@@ -90,7 +90,7 @@ def explain(paths: tuple[Path, ...], task: Path | None, group: Path | None, *, l
 
 
 def _saved(paths: tuple[Path, ...]) -> "Iterator[tuple[str, Delivery]]":
-    """The name of each file and its delivery; of a folder those that end like one."""
+    """The name of each file and its delivery. In a folder, only files named *.http and *.json."""
     from restarter.cli.explain import read_delivery  # noqa: PLC0415  # as above
 
     for path in paths:
@@ -193,7 +193,7 @@ def _write_page(found: "Report", html: Path) -> None:
 
 
 def _settings() -> "Settings":
-    """What a person needs of the settings; where they do not load, all errors go to stderr and the command ends."""
+    """The operator's settings. If they do not load, all errors go to stderr, and the command ends."""
     from restarter.settings.errors import SettingsError  # noqa: PLC0415  # as above
     from restarter.settings.model import load  # noqa: PLC0415  # as above
     from restarter.settings.operator import OperatorSettings  # noqa: PLC0415  # as above
@@ -213,7 +213,7 @@ def _project(settings: "Settings", project: str | None) -> str:
 
 
 def _check_credentials(settings: "Settings", name: str, *, to_start: bool) -> None:
-    """A start sends storage keys; nothing else here needs them."""
+    """Check that the profile exists and, for a start, which sends them, that its storage keys are set."""
     from restarter.settings.model import Settings  # noqa: PLC0415  # as above
 
     if name not in settings.profiles():

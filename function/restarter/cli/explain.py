@@ -1,6 +1,6 @@
-"""`explain`: the function's own pipeline, watched, with one saved delivery.
+"""`explain`: runs the function's own pipeline, observed, with one saved delivery.
 
-It is cut off from the network, but for reads of OMS where a person asks for them.
+It has no network, except for reads of OMS if the operator asks for them.
 """
 
 import json
@@ -26,7 +26,7 @@ from restarter.settings.model import Settings
 from restarter.telemetry.observer import Observer
 
 TIMEOUT_S = 30.0
-# Settings that authenticate every delivery, to explain one that no caller's proof came with.
+# Settings that authenticate every delivery, to explain one that has no valid credentials.
 ONLY_PLATFORM = {
     "caller_trust_platform": True,
     "caller_bearer_tokens": (),
@@ -35,10 +35,10 @@ ONLY_PLATFORM = {
     "caller_oidc_audience": None,
 }
 PLACEHOLDER_KEY = AccessKey(SecretStr("offline"), SecretStr("offline"), SecretStr("offline"))
-READS = {"ListTasks": "task", "ShowTask": "task", "ShowTaskGroup": "group"}  # and whose saved answer answers them
+READS = {"ListTasks": "task", "ShowTask": "task", "ShowTaskGroup": "group"}  # and whose saved response is used
 Line = tuple[str, str]
 Saved = Mapping[str, bytes | None]
-"""OMS's answers about the task and the group; None where it does not answer."""
+"""OMS's responses about the task and the group; None if there is no response."""
 
 
 class Explanation(Observer):
@@ -48,10 +48,10 @@ class Explanation(Observer):
         self.lines: list[Line] = []
         self.outcomes: list[Line] = []
         self.depends_on = "task: --look asks OMS, --task FILE takes a saved answer"
-        """What decides where it is not known."""
+        """What the outcome depends on, if that is not known."""
 
     def step(self, name: str, found: object) -> None:
-        """One or two lines for each kind of value that the flow reports."""
+        """Add one or two lines for each kind of value that the flow reports."""
         match name, found:
             case "authenticated", AuthenticatedDelivery():
                 self.lines.append(("caller", f"authenticated by {found.authenticated_by}"))
@@ -76,7 +76,7 @@ class Explanation(Observer):
                 self.lines.append(("hours", f"outside RESTART_HOURS{next_hour(found, 'en')}"))
 
     def replied(self, status: int, receipts: Sequence[Mapping[str, Any]], seconds: float) -> None:
-        """The outcome of each part, with the rule behind it, and the status; no status where it is not known."""
+        """Add the outcome of each part, with its rule, and the status of the reply, if it is known."""
         for receipt in receipts:
             outcome, reason = receipt["outcome"], receipt.get("reason")
             if reason == Reason.OFFLINE:
@@ -92,7 +92,7 @@ class Explanation(Observer):
 
 
 class WatchedTransport:
-    """Answers reads from saved answers, or without them by asking OMS; of all else it says that it was done."""
+    """Responds to reads with saved responses or, without these, with OMS's. It only pretends to do anything else."""
 
     def __init__(self, explanation: Explanation, saved: Saved | None) -> None:
         self._explanation = explanation
@@ -100,7 +100,7 @@ class WatchedTransport:
         self._network = Transport()
 
     async def send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
-        """The answer of OMS or IAM, as far as it is known or may be asked for; `offline` for anything else."""
+        """The response of OMS or IAM: a saved, real or pretended one; NoAnswer with the reason `offline` for others."""
         lines = self._explanation.lines
         if call.operation in READS or (call.operation == "CreateToken" and self._saved is None):
             lines.append(("look", f"{call.method} {call.url}"))
@@ -121,7 +121,7 @@ class WatchedTransport:
         return NoAnswer(sent=False, reason=Reason.OFFLINE)
 
     def _answer_from(self, saved: Saved, operation: str) -> Answer | NoAnswer:
-        """OMS's answer, where a file has it; a row of ListTasks is what ShowTask answers."""
+        """OMS's response, if it was saved. The response of ShowTask also serves as a row of ListTasks."""
         if operation == "ShowTaskGroup":
             self._explanation.depends_on = "task group: --look asks OMS, --group FILE takes a saved answer"
         shown = saved[READS[operation]]
@@ -148,7 +148,7 @@ def read_delivery(text: str) -> Delivery:
     head, _, body = text.replace("\r\n", "\n").replace("{{now}}", now).partition("\n\n")
     request_line, *lines = [line for line in head.splitlines() if not line.startswith("#")]
     method, path, *_ = request_line.split(" ")
-    fields = [line.partition(":") for line in lines]  # as on the wire: a header's bytes, each one a character
+    fields = [line.partition(":") for line in lines]  # as in HTTP: each byte of a header is a character
     headers = {name.strip().lower(): value.strip().encode().decode("latin-1") for name, _, value in fields}
     return Delivery(method, path, headers, body.removesuffix("\n").encode())
 
@@ -156,11 +156,11 @@ def read_delivery(text: str) -> Delivery:
 async def explain_delivery(
     delivery: Delivery, shown: bytes | None, settings: Settings, shown_group: bytes | None = None, *, look: bool = False
 ) -> list[Line]:
-    """Step and finding, in order. `shown` is the task as ShowTask answers it; None means that OMS does not answer.
+    """Each step and its finding, in order. `shown`: the task as ShowTask returns it; None if OMS does not respond.
 
-    `shown_group` is the same of a task group; with `look` OMS is asked about both.
-    A delivery whose caller is not authenticated is explained on as if the platform had authenticated it.
-    No control character and no configured secret of a delivery is in the findings.
+    `shown_group`: the same for a task group. With `look` OMS is asked about both.
+    If the caller is not authenticated, the explanation continues as if the platform had authenticated it.
+    The findings contain no control characters and no configured secrets.
     """
     mask = Mask(settings)
     saved = None if look else {"task": shown, "group": shown_group}
@@ -177,7 +177,7 @@ async def explain_delivery(
 
 
 async def _run(delivery: Delivery, settings: Settings, saved: Saved | None) -> tuple[Explanation, Reply]:
-    """One pass through the real pipeline with an empty ledger. Where OMS is asked, nobody lends a key."""
+    """One run of the real pipeline with an empty ledger. If OMS is asked, no placeholder key is lent."""
     explanation = Explanation()
     transport = WatchedTransport(explanation, saved)
     offline = settings.model_copy(update={"restart_ledger": MemoryAddress(), "notify_urls": ()})
@@ -191,6 +191,6 @@ async def _run(delivery: Delivery, settings: Settings, saved: Saved | None) -> t
 
 
 def _masked(call: Call) -> str:
-    """The body of a call with every text masked: all texts in it are keys."""
+    """The body of a request with every string masked: all strings in it are keys."""
     body = json.loads(call.content)
     return json.dumps({name: "***" if isinstance(value, str) else value for name, value in body.items()})

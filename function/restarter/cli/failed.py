@@ -1,4 +1,4 @@
-"""`failed` as a command: what it prints, what it asks, and how it ends."""
+"""The command `failed`: what it prints, what it asks, and its exit status."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ MEMORY = "The restarts of a running function are not known here: RESTART_LEDGER 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How `failed` answers, and whether it starts something."""
+    """How `failed` prints, and whether it starts something."""
 
     as_json: bool = False
     as_csv: bool = False
@@ -38,10 +38,10 @@ class Options:
 
 
 def run(settings: Settings, wanted: Wanted, options: Options) -> int:
-    """List failed targets, and with `options.start` start them.
+    """List failed targets and, with `options.start`, start them.
 
     Returns:
-        The exit status: 0 with none, or when each start that was asked for was made; else 1.
+        The exit status: 0 if there are none, or if each requested start was made; else 1.
     """
     found = asyncio.run(Operator(settings, wanted).failed())
     listed = found.listed
@@ -74,14 +74,14 @@ def _print(rows: Sequence[FailedTarget], options: Options) -> None:
 
 
 def _none(found: Found, since: str) -> str:
-    """What is said where nothing failed lately."""
+    """What is printed if nothing failed recently."""
     too_old = found.counts.too_old
     older = f"{too_old} older one{' is' if too_old == 1 else 's are'} failed"
     return f"None of the last {since}; {older}." if too_old else "No failed tasks."
 
 
 def _notes(found: Found, settings: Settings, wanted: Wanted) -> Iterator[str]:
-    """What was left out, what could not be read, and what is not known."""
+    """Notes about what was left out, what could not be read, and what is not known."""
     counts, listed = found.counts, found.listed
     if found.rows and counts.too_old:
         since = in_words(wanted.since_s)
@@ -103,7 +103,7 @@ def _notes(found: Found, settings: Settings, wanted: Wanted) -> Iterator[str]:
 
 
 def _start(settings: Settings, wanted: Wanted, rows: Sequence[FailedTarget], options: Options) -> bool:
-    """Ask once, unless told not to, and request a start of each that was chosen; whether each was made."""
+    """Ask once, unless `options.yes`, and request a start of each chosen target. Returns whether each was made."""
     chosen = [row for row in rows if row.would_start or options.everything]
     asked = question(rows, len(chosen))
     if not chosen:
@@ -124,13 +124,13 @@ def _start(settings: Settings, wanted: Wanted, rows: Sequence[FailedTarget], opt
 
 
 def _confirmed(asked: str) -> bool:
-    """Whether a person types y. It is not asked in the event loop, which would keep Ctrl-C waiting."""
+    """Whether the operator types y. Not asked in the event loop, where Ctrl-C would have to wait."""
     click.echo(f"{asked} [y/N] ", nl=False, err=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _note(receipt: Mapping[str, Any], outcomes: Counter[str], show: Callable[[str], None], options: Options) -> None:
-    """Count a start, and print its receipt, or its result and what to do."""
+    """Count a start, and print its receipt as JSON, or its message and what to do."""
     outcomes[str(receipt["outcome"])] += 1
     text = plain(with_to_do(receipt["message"], receipt.get("advice")))
     show(json.dumps({"kind": "start", **receipt}) if options.as_json else text)
@@ -138,9 +138,9 @@ def _note(receipt: Mapping[str, Any], outcomes: Counter[str], show: Callable[[st
 
 @contextmanager
 def _bar(total: int) -> Iterator[Callable[[str], None]]:
-    """Prints lines: on a terminal above a bar of rich, where it is installed."""
+    """Yield a function that prints a line: on a terminal above a progress bar, if rich is installed."""
     try:
-        from rich.console import Console  # noqa: PLC0415  # an extra of the operator's machine
+        from rich.console import Console  # noqa: PLC0415  # an extra on the operator's machine
         from rich.progress import Progress  # noqa: PLC0415  # the same
     except ImportError:
         yield click.echo

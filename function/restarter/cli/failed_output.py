@@ -29,18 +29,18 @@ MEMBERS = (
     *("notice_sent", "notice_error", "notice", "outcome", "reason", "rule", "migrate_failed_object", "retry_after"),
 )
 NO_CAUSE = "no cause known"
-FORMULA = ("=", "+", "-", "@")  # with these a spreadsheet begins a formula
+FORMULA = ("=", "+", "-", "@")  # a spreadsheet takes cells that begin with these as formulas
 
 
 class Cause(NamedTuple):
-    """The targets that failed for one reason, and the facts of its line of `--json`, as far as OMS says."""
+    """The targets that failed for one reason, and the facts in its line of `--json`, as far as they are known."""
 
     facts: dict[str, Any]
     rows: list[FailedTarget]
 
 
 def by_cause(rows: Sequence[FailedTarget]) -> list[Cause]:
-    """The rows by cause, the most frequent first; those of a cause stay in their order."""
+    """The rows by cause, the most frequent first. Within a cause, their order is kept."""
     by_name = sorted(rows, key=lambda row: row.facts.get("failure_reason", "~"))
     return [Cause(_summed(*item), item[1]) for item in grouped(by_name, lambda row: row.facts.get("failure_reason"))]
 
@@ -60,7 +60,7 @@ def _summed(failure_reason: str | None, rows: Sequence[FailedTarget]) -> dict[st
 
 
 def as_text(causes: Sequence[Cause], *, is_long: bool) -> Iterator[str]:
-    """The summary, then the tasks of each cause; with `is_long` a block of all that is known of each."""
+    """The summary, then the tasks of each cause; with `is_long` a block with all facts of each."""
     every = [row.facts for cause in causes for row in cause.rows]
     for cause in causes:
         yield from _wrapped(_summary(cause.facts))
@@ -81,7 +81,7 @@ def as_text(causes: Sequence[Cause], *, is_long: bool) -> Iterator[str]:
 
 
 def _summary(facts: Mapping[str, Any]) -> str:
-    """How many, what an event would do, why they failed, and what a person does."""
+    """How many tasks a cause has, what an event would do, why they failed, and what a person should do."""
     about = [number(facts["tasks"], "task")]
     about += [number(facts["failed_objects"], "failed object")] if facts["failed_objects"] else []
     about += [f"{size_in_words(facts['total_size'])} in all objects"] if "total_size" in facts else []
@@ -119,13 +119,13 @@ def _cells(facts: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _notice(facts: Mapping[str, Any]) -> str:
-    """Whether OMS sent its notice: the code of why not, which the summary explains, or a word."""
+    """Whether OMS sent its notice: a word or, if not, the code, which the summary explains."""
     sent = "sent" if facts.get("notice_sent") else "?"
     return str(facts.get("notice_error") or facts.get("notice", sent).partition(":")[0])
 
 
 def _event(facts: Mapping[str, Any]) -> str:
-    """What an event would do, in the words of receipts, and how much a start of all objects touches."""
+    """What an event would do, in the words of receipts, and the size that a start of all objects would handle."""
     size = f" ({size_in_words(facts['total_size'])})" if facts.get("total_size") else ""
     if facts["outcome"] == Kind.WOULD_START:
         return "starts it, failed only" if facts.get("migrate_failed_object") else f"starts it, all objects{size}"
@@ -136,7 +136,7 @@ def _event(facts: Mapping[str, Any]) -> str:
 
 
 def as_csv(facts: Sequence[Mapping[str, Any]]) -> str:
-    """A table for a spreadsheet; no cell is a formula there."""
+    """A table for a spreadsheet, in which no cell is a formula."""
     written = io.StringIO()
     table = csv.writer(written, lineterminator="\n")
     table.writerow(MEMBERS)
@@ -155,7 +155,7 @@ def _safe(cell: str) -> str:
 
 
 def question(rows: Sequence[FailedTarget], chosen: int) -> str:
-    """What is asked before a start: how many, and why the others are not started."""
+    """The question before a start: how many are started, and why the others are not."""
     others = Counter(_held_back(row) for row in rows if not row.would_start)
     if chosen == len(rows):
         return f"Start {chosen} of {len(rows)}?"
@@ -164,7 +164,7 @@ def question(rows: Sequence[FailedTarget], chosen: int) -> str:
 
 
 def _held_back(row: FailedTarget) -> tuple[str, str]:
-    """Why an event would not start it, of one and of several."""
+    """Why an event would not start a row: the words for one, and for several."""
     match row.outcome.kind, row.outcome.reason:
         case _, Reason.PAUSED | Reason.PAUSED_GROUP:
             return "is paused", "are paused"

@@ -1,6 +1,6 @@
 """`failed`: the failed tasks and groups of a project, and what an event would do to each now.
 
-What an event would do is asked of the function's own code, in a dry run, with the tasks as OMS listed them and a ledger
+The function's own code decides what an event would do: in a dry run, with the tasks as OMS listed them and a ledger
 that is only read.
 """
 
@@ -36,17 +36,17 @@ from restarter.telemetry.observer import NO_OBSERVER
 
 T = TypeVar("T")
 LIST_TIMEOUT_S = 120.0  # for all pages of the list
-AT_ONCE = 4  # reads or starts: OMS throttles
+AT_ONCE = 4  # reads or starts, because OMS throttles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which failed tasks a person asks for."""
+    """Which failed tasks the operator asks for."""
 
     project_id: str
     prefix: str
     since_s: float
-    """Seconds: only tasks that failed within them."""
+    """Seconds: only tasks that failed less than this long ago."""
     cause: str | None = None
     """A TRF code: only tasks that failed with it."""
     credentials: str = "default"
@@ -58,7 +58,7 @@ class FailedTarget(NamedTuple):
     event: Event
     outcome: Outcome
     facts: Mapping[str, Any]
-    """What is known of it, by the names that `--json` documents, without secrets; the unknown is left out."""
+    """What is known about it, by the names of `--json`, without secrets; unknown members are left out."""
 
     @property
     def would_start(self) -> bool:
@@ -67,7 +67,7 @@ class FailedTarget(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What was asked for, the longest failed first, and what is known of the list that it was found in."""
+    """The targets that were asked for, the longest failed first, and what is known about OMS's list of tasks."""
 
     rows: list[FailedTarget]
     counts: SweepCounts
@@ -75,16 +75,16 @@ class Found(NamedTuple):
 
 
 class OnceOms(Oms):
-    """OMS at one moment: the tasks that were listed, and what was read of others and of groups, are not read again."""
+    """OMS at one moment: tasks that were listed, and other tasks and groups that were read, are not read again."""
 
     def remember(self, tasks: Iterable[Task]) -> None:
-        """Begin with the tasks that were listed."""
+        """Start with the listed tasks. This must be called before any other method."""
         self._tasks: dict[str, Task | Outcome] = {task.id: task for task in tasks}
         self._groups: dict[str, TaskGroup | Outcome] = {}
         self._reading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def show(self, project_id: str, task_id: str, context: DeliveryContext) -> Task | Outcome:
-        """The task as it was listed; one that is not listed has not failed, and is read."""
+        """The task as it was listed. One that was not listed is read once."""
         return await self._first_seen(self._tasks, task_id, lambda: Oms.show(self, project_id, task_id, context))
 
     async def show_group(self, project_id: str, group_id: str, context: DeliveryContext) -> TaskGroup | Outcome:
@@ -104,7 +104,7 @@ class OnceOms(Oms):
 
 
 class Operator:
-    """What a person may ask about failed tasks, and start: one of both, which ends its connections."""
+    """Lists failed tasks, or starts them: each instance for one of both, because that closes its connections."""
 
     def __init__(self, settings: Settings, wanted: Wanted) -> None:
         self._settings = settings
@@ -117,7 +117,7 @@ class Operator:
         self._mask = Mask(settings)
 
     async def failed(self) -> Found:
-        """The failed targets of all pages, and what an event would do to each."""
+        """The failed targets on all pages, and what an event would do to each."""
         wanted = self._wanted
         oms = OnceOms(self._settings, self._transport, self._credentials, utc_now)
         dry = self._settings.model_copy(update={"restart_dry_run": True})
@@ -131,7 +131,7 @@ class Operator:
         return Found(rows, counts, listed)
 
     async def start(self, rows: Iterable[FailedTarget], note: Callable[[Mapping[str, Any]], None]) -> None:
-        """Request a start of each, several at a time, as a direct call does. `note`: takes the receipt of each."""
+        """Request a start of each row, several at a time, like direct calls. `note`: called with each receipt."""
         oms = Oms(self._settings, self._transport, self._credentials, utc_now)
         restarter = Restarter(self._settings, oms, self._ledger, utc_now, NO_OBSERVER)
         async with aclosing(self):
@@ -149,7 +149,7 @@ class Operator:
         return self._mask.receipt(receipt.build(outcome, event, context, self._settings, None))
 
     async def _row(self, restarter: Restarter, target: Target, tasks: list[Task]) -> FailedTarget:
-        """What an event would do to a target; it has an id, because budget and backoff need one."""
+        """What an event would do to a target. The event has an id, because budget and backoff need one."""
         event = Event(
             request=request_for(target, self._wanted.credentials),
             dialect="direct",
@@ -167,7 +167,7 @@ class Operator:
 
 
 def _facts(event: Event, tasks: list[Task], outcome: Outcome) -> dict[str, Any]:
-    """By their names in `--json`; None is unknown. Of a group its own reason and objects, where it was read."""
+    """The facts by their names in `--json`; None if unknown. A group's own reason and objects, if it was read."""
     request, first = event.request, tasks[0]
     rule = rule_behind(outcome.kind, outcome.reason)
     reason = outcome.failure_reason or first.failure_reason
@@ -198,7 +198,7 @@ def _facts(event: Event, tasks: list[Task], outcome: Outcome) -> dict[str, Any]:
 
 
 def _of_notices(tasks: list[Task]) -> dict[str, Any]:
-    """Whether OMS's notice went out for every task of which OMS says so, and why not for the first that says it."""
+    """Whether OMS sent its notice for every task for which that is known, and why not, by the first that shows it."""
     sent = [task.notice_sent for task in tasks if isinstance(task.notice_sent, bool)]
     why = why_no_notice(tasks)
     return {
@@ -209,7 +209,7 @@ def _of_notices(tasks: list[Task]) -> dict[str, Any]:
 
 
 def _iso(milliseconds: int | None) -> str | None:
-    """A time in ISO 8601, UTC; None where no calendar has it."""
+    """A time in ISO 8601, UTC; None if it is unknown or out of range."""
     try:
         return None if milliseconds is None else datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat()
     except (OverflowError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""A night told by receipts: when each task ran, when it stood failed, and what the function did. No I/O here."""
+"""A night as receipts show it: when each task ran or was failed, and what the function did. No I/O here."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ Receipt = Mapping[str, Any]
 
 
 class State(StrEnum):
-    """What a task did for a while."""
+    """The state of a task for a period of time."""
 
     RAN = "ran"
     FAILED = "failed"
@@ -30,7 +30,7 @@ class What(StrEnum):
 
 
 class Span(NamedTuple):
-    """A while in one state."""
+    """A period in one state."""
 
     begins: datetime
     ends: datetime
@@ -38,7 +38,7 @@ class Span(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A moment, and its sentence."""
+    """An event at one moment, and its text."""
 
     at: datetime
     what: What
@@ -47,7 +47,7 @@ class Mark(NamedTuple):
 
 @dataclass(slots=True)
 class TaskNight:
-    """One task or group; `state` is what it does after its last span."""
+    """One task or group. `state`: its state after the last span; None if it is done or not known."""
 
     name: str
     cause: str = "no reason given"
@@ -60,7 +60,7 @@ class TaskNight:
     since: datetime | None = None
 
     def change(self, state: State | None, at: datetime) -> None:
-        """The task is in another state from then on; None: it is done."""
+        """Change the state from that moment on. None: the task is done."""
         if state is self.state:
             return
         if self.state and self.since:
@@ -69,12 +69,12 @@ class TaskNight:
 
     @property
     def stood(self) -> timedelta:
-        """How long it stood failed."""
+        """How long the task was failed."""
         return sum((span.ends - span.begins for span in self.spans if span.state is State.FAILED), timedelta())
 
     @property
     def advice(self) -> str | None:
-        """What a person has to do, where the task stands failed until somebody does it."""
+        """What a person has to do, if the task stays failed until then."""
         last = next((mark for mark in reversed(self.marks) if mark.what is not What.NOTICE), None)
         return last.text if last and last.what is What.PERSON else None
 
@@ -88,16 +88,16 @@ class Night(NamedTuple):
 
     @property
     def stood(self) -> timedelta:
-        """How long all tasks together stood failed."""
+        """How long all tasks together were failed."""
         return sum((task.stood for task in self.tasks), timedelta())
 
     def share(self, at: datetime) -> float:
-        """Where a moment lies: 0 at the beginning, 1 at the end."""
+        """The position of a moment in the night: 0 at the beginning, 1 at the end."""
         return (at - self.begins) / max(self.ends - self.begins, timedelta(seconds=1))
 
     @property
     def standing(self) -> list[TaskNight]:
-        """The tasks that stand failed at the end."""
+        """The tasks that are failed at the end."""
         return [task for task in self.tasks if task.state is State.FAILED]
 
 
@@ -110,10 +110,10 @@ def night_of(
     """The night between two moments, by default from the first receipt's failure to the last receipt.
 
     Args:
-        receipts: They need `time`; those without it, and those that name no task, are passed over.
+        receipts: Those without `time`, and those that name no task, are ignored.
         begins: When the picture begins.
-        ends: When it ends. Later receipts are passed over.
-        done: When tasks succeeded, by id or name: receipts do not tell it.
+        ends: When it ends. Later receipts are ignored.
+        done: When tasks succeeded, by id or name: receipts do not show this.
     """
     timed = [(at, one) for one in receipts if (at := time_of(one.get("time"))) and (not ends or at <= ends)]
     told = sorted(timed, key=lambda pair: pair[0])
@@ -130,7 +130,7 @@ def night_of(
 
 
 def by_hand(night: Night) -> Night:
-    """The same failures with nobody there: each task stands from its first failure on."""
+    """The same night without the function and without a person: each task stays failed after its first failure."""
     tasks = []
     for task in night.tasks:
         failed_at = max(task.failed_at or night.ends, night.begins)
@@ -141,7 +141,7 @@ def by_hand(night: Night) -> Night:
 
 
 def _tasks(told: Iterable[tuple[datetime, Receipt]], ids: Mapping[str, str | None]) -> dict[str, TaskNight]:
-    """Each task with what its receipts say, in their order."""
+    """Each task with what its receipts show, in their order."""
     tasks: dict[str, TaskNight] = {}
     for at, receipt in told:
         kind, value = target_of(receipt) or ("", "")
@@ -180,7 +180,7 @@ def _add(task: TaskNight, receipt: Receipt, at: datetime) -> None:
 
 
 def _close(task: TaskNight, begins: datetime, ends: datetime, done: datetime | None) -> None:
-    """Cut the spans to the night: before its first failure a task ran; what it did last, it does until the end."""
+    """Limit the spans to the night: a task ran before its first failure, and keeps its last state until the end."""
     if done and task.state is State.RAN and task.since and task.since <= done <= ends:
         task.change(None, done)
         task.marks.append(Mark(done, What.DONE, "succeeded"))

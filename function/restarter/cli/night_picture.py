@@ -11,10 +11,10 @@ from restarter.cli.output import grouped, plain
 
 WIDTH, LEFT, RIGHT, ROW, HEAD, FOOT = 1180, 160, 20, 21, 34, 30
 SPAN = WIDTH - LEFT - RIGHT
-BAR = (3, 15)  # in its row: upper edge and height
-MOST_ROWS = 40  # of single tasks; more are grouped by the cause of their failure
+BAR = (3, 15)  # upper edge and height in its row
+MOST_ROWS = 40  # of single tasks; if there are more, they are grouped by the cause of their failure
 COLUMNS = 120  # into which a group's row is divided
-NO_XML = re.compile("[\ufffe\uffff]")  # the rest of what XML 1.0 excludes are controls
+NO_XML = re.compile("[\ufffe\uffff]")  # all else that XML 1.0 excludes is control characters
 LETTER, SMALL_LETTER = 6.4, 5.9  # their widths at these sizes, on average
 MOST_ADVICE = 84  # characters
 STEPS = [timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 720, 1440, 10080)]
@@ -28,7 +28,7 @@ LEGEND = (
     "light bar: the task runs · striped bar: it stands failed · | notice · ▶ restarted by the function · "
     "□ refused · ! a person is needed · ✓ succeeded · times in UTC"
 )
-# Each mark at the left upper corner of its moment in its row.
+# Each mark, drawn from the upper left corner of its moment in its row.
 SHAPES = {
     What.NOTICE: '<path class="notice" d="M0,1 v19"/>',
     What.START: '<path class="start" d="M0,5 l9,5.5 l-9,5.5 z"/>',
@@ -53,7 +53,7 @@ def draw(panels: Sequence[tuple[str, Night]], note: str = "") -> str:
 
 
 def numbers(night: Night) -> str:
-    """The two numbers: for how long tasks stood failed, and how many still do."""
+    """The two numbers: how long tasks were failed, and how many still are."""
     count, standing = len(night.tasks), len(night.standing)
     told = sum(task.advice is not None for task in night.standing)
     words = [f"{_duration(night.stood)} lost"]
@@ -72,12 +72,12 @@ def _duration(time: timedelta) -> str:
 
 
 def _x(night: Night, at: datetime) -> float:
-    """Where a moment lies, in units of the picture."""
+    """The position of a moment, in units of the picture."""
     return LEFT + SPAN * night.share(at)
 
 
 def _panel(title: str, night: Night, top: int) -> tuple[list[str], int]:
-    """Its elements and its height."""
+    """The elements of a night's panel, and its height."""
     lines = [_text(LEFT, top + 20, title, "head"), _text(WIDTH - RIGHT, top + 20, numbers(night), "numbers", "end")]
     rows = [list(_row(task, night)) for task in night.tasks]
     if len(rows) > MOST_ROWS:
@@ -92,7 +92,7 @@ def _panel(title: str, night: Night, top: int) -> tuple[list[str], int]:
 
 
 def _hours(night: Night, top: int, bottom: int) -> Iterator[str]:
-    """A line at each full step of time, and its time."""
+    """A line at each full step of time, and its label."""
     length = night.ends - night.begins
     step = next((one for one in STEPS if length / one <= 14), STEPS[-1])
     midnight = night.begins.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -123,7 +123,7 @@ def _mark(mark: Mark, x: float) -> str:
 
 
 def _advice(text: str, x: float) -> str:
-    """What to do, beside its mark; where there is no room, on its left."""
+    """What to do, on the right of its mark or, if there is no room, on the left."""
     fits = int((WIDTH - RIGHT - x - 8) / SMALL_LETTER)
     if fits >= MOST_ADVICE // 2:
         return _boxed(_cut(text, min(fits, MOST_ADVICE)), x)
@@ -136,7 +136,7 @@ def _boxed(text: str, x: float) -> str:
 
 
 def _cause(cause: str, tasks: Sequence[TaskNight], night: Night) -> Iterator[str]:
-    """Class and name of a cause's row, then the share of its tasks that stand failed and that run, column by column."""
+    """Class and name of a cause's row, then the shares of its tasks that are failed and that run, column by column."""
     yield from ("cause", f"{cause}: {len(tasks)} tasks")
     step = (night.ends - night.begins) / COLUMNS
     for number in range(COLUMNS):
@@ -169,12 +169,12 @@ def _cut(text: str, most: int) -> str:
 
 
 def _safe(text: str) -> str:
-    """Text that is text, whatever it holds."""
+    """Any text, escaped for XML."""
     return escape(NO_XML.sub("?", plain(text)))
 
 
 def _box(kind: str, x: float, width: float, rows: tuple[float, float], inside: str = "") -> str:
-    """A rectangle; `rows`: its upper edge, and its height."""
+    """A rectangle. `rows`: its upper edge and its height."""
     y, height = rows
     return f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}">{inside}</rect>'
 

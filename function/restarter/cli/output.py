@@ -1,4 +1,4 @@
-"""What the operator's command prints: findings, columns that fit, and the end of a command that is interrupted."""
+"""What the operator's command prints: findings, columns that fit, and a message if the command is interrupted."""
 
 import json
 import os
@@ -21,7 +21,7 @@ MIN_WIDTH = 12  # of a column that is cut
 
 
 def plain(text: str) -> str:
-    """The text with each character that could steer a terminal replaced by `?`."""
+    """The text with each character that could control a terminal replaced by `?`."""
     return "".join("?" if unicodedata.category(character) in NOT_PRINTED else character for character in text)
 
 
@@ -39,13 +39,13 @@ def grouped(items: Iterable[T], key: Callable[[T], K]) -> list[tuple[K, list[T]]
 
 
 def with_to_do(text: str, to_do: str | None) -> str:
-    """A sentence without its full stop, then what a person does about it."""
+    """A sentence, given without its full stop, followed by what a person should do."""
     end = "" if text.endswith("?") else "."
     return f"{text}{end} To do: {to_do}" if to_do else text
 
 
 class Finding(NamedTuple):
-    """What was checked, whether it is well, and what to do where it is not."""
+    """What was checked, whether it is well, and what to do if it is not."""
 
     check: str
     found: str
@@ -53,7 +53,7 @@ class Finding(NamedTuple):
     to_do: str | None = None
 
     def as_line(self) -> str:
-        """One line, its verdict in colour."""
+        """One line, with the verdict in colour."""
         verdict = click.style("ok    ", fg="green") if self.ok else click.style("FAILED", fg="red")
         return f"{verdict} {plain(self.check)}: {plain(with_to_do(self.found, self.to_do))}"
 
@@ -64,12 +64,12 @@ class Finding(NamedTuple):
 
 
 def judged(check: str, found: str, to_do: str, *, ok: bool) -> Finding:
-    """A finding that says what to do only where something is not well."""
+    """A finding that says what to do only if something is not well."""
     return Finding(check, found, ok, None if ok else to_do)
 
 
 class Column(NamedTuple):
-    """A column of a table. `is_whole`: it is never cut. `rank`: where space is short, the highest is left out first."""
+    """A column of a table. `is_whole`: never cut. `rank`: if space is short, the highest rank is left out first."""
 
     head: str
     rank: int
@@ -91,19 +91,19 @@ def columns(table: Sequence[Column], rows: Sequence[Sequence[str]], width: int |
 
 
 def terminal_width() -> int:
-    """The width of the terminal, or what COLUMNS says; 80 where there is neither."""
+    """The width of the terminal, or what COLUMNS says; 80 if there is neither."""
     return shutil.get_terminal_size((80, 24)).columns
 
 
 def cells(text: str) -> int:
-    """How many cells of a terminal a text takes: characters of East Asia take two, combining marks none."""
+    """How many cells of a terminal a text takes: East Asian wide characters take two, combining marks none."""
     return sum(
         0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text
     )
 
 
 def _fitted(text: str, width: int) -> str:
-    """The text in so many cells: padded, or cut with an ellipsis."""
+    """The text in exactly `width` cells: padded, or cut with an ellipsis."""
     if cells(text) > width:
         while cells(text) >= width:
             text = text[:-1]
@@ -113,13 +113,13 @@ def _fitted(text: str, width: int) -> str:
 
 @contextmanager
 def interruptible(done_so_far: Callable[[], str] = lambda: "Interrupted.") -> Iterator[None]:
-    """A block that Ctrl-C ends at once with status 130, whatever is waited for, and says what was done.
+    """A block in which Ctrl-C prints what was done, and ends the process at once with status 130.
 
-    The process ends in the handler itself: a look-up of a host's name, for example, cannot be cancelled.
+    The handler itself ends the process, because some waits cannot be cancelled, for example for a host's address.
     """
 
     def end(_signal: int, _frame: object) -> None:
-        with suppress(RuntimeError, OSError):  # what is being written may be interrupted, too
+        with suppress(RuntimeError, OSError):  # Ctrl-C may interrupt another write
             sys.stdout.flush()
         restored = "\x1b[?25h" if sys.stderr.isatty() else ""  # the cursor, which a progress bar hides
         os.write(2, f"{restored}\n{done_so_far()}\n".encode())

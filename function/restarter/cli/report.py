@@ -1,4 +1,4 @@
-"""`report`: what happened to each task, told from receipts. It reads line by line and keeps one entry for each task."""
+"""`report`: what happened to each task, by its receipts. It reads line by line, and keeps one entry for each task."""
 
 import json
 from collections import Counter, deque
@@ -12,17 +12,17 @@ from restarter.model.request import target_of
 from restarter.model.text import known
 
 MAX_TASKS = 20_000  # OMS lists 10,000
-# Where exports keep the line that the function wrote: Cloud Logging, LTS, container logs.
+# Members in which exports keep the line that the function wrote: Cloud Logging, LTS, container logs.
 WRAPPERS = ("jsonPayload", "content", "message", "log", "textPayload")
 TIMES = ("timestamp", "time", "collectTime")
 STARTS = ("started", "unconfirmed")
 STANDS = ("refused", "deferred", "rejected", "unavailable", "would_start")
-"""Outcomes after which a task still stands failed."""
+"""Outcomes after which a task is still failed."""
 
 
 @dataclass(slots=True)
 class TaskReport:
-    """What receipts say of one task or group. Times are UTC."""
+    """What receipts say about one task or group. Times are UTC."""
 
     task_id: str | None = None
     group_id: str | None = None
@@ -32,7 +32,7 @@ class TaskReport:
     started_at: datetime | None = None
     """When it was started last."""
     stood_s: float | None = None
-    """Seconds for which it stood failed until it was started, all failures together."""
+    """Total seconds between each failure and the next start."""
     starts: int = 0
     deliveries: int = 0
     outcome: str = ""
@@ -49,7 +49,7 @@ class TaskReport:
         return f"group {self.group_id}" if self.group_id else " ".join(filter(None, (self.task_id, self.task_name)))
 
     def add(self, receipt: Mapping[str, Any], at: datetime | None, order: int) -> None:
-        """Take a later receipt into account. `at`: its time, where it is known; `order`: its number."""
+        """Take a later receipt into account. `at`: its time, if known; `order`: its number."""
         self.deliveries += 1
         self.starts += receipt["outcome"] in STARTS
         self.task_name = _text(receipt.get("task_name")) or self.task_name
@@ -60,7 +60,7 @@ class TaskReport:
             self._add_time(receipt, at)
 
     def _add_time(self, receipt: Mapping[str, Any], at: datetime) -> None:
-        """When it failed and was started. An event tells its age, so the failure is that much before the receipt."""
+        """Note when the task failed and was started. It failed as long before the receipt as the event's age says."""
         has_started = receipt["outcome"] in STARTS
         if receipt.get("intent") == "failed" and (has_started or receipt["outcome"] in STANDS):
             failed_at = failed_before(at, receipt)
@@ -74,7 +74,7 @@ class TaskReport:
             self.stands_since = None
 
     def take(self, other: "TaskReport") -> None:
-        """Take an entry into account that turned out to be about the same task."""
+        """Merge an entry that turned out to be about the same task."""
         self.starts, self.deliveries = self.starts + other.starts, self.deliveries + other.deliveries
         self.failed_at = min(filter(None, (self.failed_at, other.failed_at)), default=None)
         self.started_at = max(filter(None, (self.started_at, other.started_at)), default=None)
@@ -94,7 +94,7 @@ class Report:
 
     receipts: int = 0
     passed_over: int = 0
-    """Lines that are no receipts."""
+    """Lines that are not receipts."""
     too_old: int = 0
     timed: int = 0
     """Receipts with a time."""
@@ -102,9 +102,9 @@ class Report:
     outcomes: Counter[str] = field(default_factory=Counter)
     senders: Counter[str] = field(default_factory=Counter)
     entries: dict[Key, TaskReport] = field(default_factory=dict)
-    """By what a receipt is about: `group_id`, `task_id` or `task_name`, and its value."""
+    """By the target of the receipts: `group_id`, `task_id` or `task_name`, and its value."""
     ids: dict[str, str | None] = field(default_factory=dict)
-    """The id of each name; None where several have it."""
+    """The id of each name; None if several tasks have the name."""
     latest: deque[Mapping[str, Any]] = field(default_factory=deque)
     """The receipts for the picture of the night; none are kept by default."""
 
@@ -116,7 +116,7 @@ class Report:
 
     @property
     def not_kept(self) -> str:
-        """What is missing below."""
+        """How much is missing in the list of tasks."""
         return f"{self.tasks_not_kept} receipts are about further tasks; read fewer files at once to see them"
 
     def add(self, line: str, since: datetime | None) -> None:
@@ -146,7 +146,7 @@ class Report:
         self.entries.setdefault(key, TaskReport(task_id, group_id)).add(receipt, at, self.receipts)
 
     def tasks(self) -> list[TaskReport]:
-        """One entry for each task: what is known by name in one line and by id in another is one."""
+        """One entry for each task. Entries for a name and for the id of that name are merged."""
         for (kind, value), entry in list(self.entries.items()):
             task_id = self.ids.get(value) if kind == "task_name" else None
             if task_id is not None:
@@ -164,10 +164,10 @@ def read(lines: Iterable[str], since: datetime | None = None) -> Report:
 
 
 def read_line(line: str) -> tuple[Mapping[str, Any], datetime | None] | None:
-    """The receipt in a line and its time, its own or that of an export; None for any other line."""
+    """The receipt in a line, with its own time or that of the export; None for any other line."""
     document = _object(line)
     at = None
-    for _ in range(3):  # an export may wrap what another one wrapped
+    for _ in range(3):  # an export may wrap another export
         if document is None:
             return None
         at = at or next((time for name in TIMES if (time := time_of(document.get(name)))), None)
@@ -189,7 +189,7 @@ def as_lines(report: Report) -> Iterator[str]:
 
 
 def _line(task: TaskReport) -> str:
-    """One task: how often, when, what came last, and what to do."""
+    """One task: its numbers, times, last outcome, and what to do."""
     last = ", ".join(filter(None, [task.outcome, task.reason, task.failure_reason]))
     times = [
         f"{word} {at:%m-%d %H:%M}Z" for word, at in (("failed", task.failed_at), ("started", task.started_at)) if at
@@ -212,7 +212,7 @@ def as_json(report: Report) -> Iterator[str]:
 
 
 def failed_before(at: datetime, receipt: Mapping[str, Any]) -> datetime:
-    """When the task of a receipt failed: before `at`, when it was written, by the event's age, if it has one."""
+    """When the task of a receipt failed: the event's age, if it has one, before the receipt was written (`at`)."""
     seconds = receipt.get("event_age_s")
     try:
         return at - timedelta(seconds=seconds) if isinstance(seconds, int) and seconds > 0 else at
@@ -221,7 +221,7 @@ def failed_before(at: datetime, receipt: Mapping[str, Any]) -> datetime:
 
 
 def ids_of_names(receipts: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
-    """The id of each name that a receipt shows beside it; None where several tasks have the name."""
+    """The id of each name that receipts show together; None if several tasks have the name."""
     ids: dict[str, str | None] = {}
     for receipt in receipts:
         _learn(ids, receipt)
@@ -240,7 +240,7 @@ def _in_words(counter: Counter[str]) -> str:
 
 
 def _object(value: Any) -> dict[str, Any] | None:
-    """A JSON object, or the one in a text."""
+    """A JSON object, or the one in a string; None for anything else."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
             value = json.loads(value)
@@ -250,7 +250,7 @@ def _object(value: Any) -> dict[str, Any] | None:
 
 
 def time_of(value: Any) -> datetime | None:
-    """A time with its zone in ISO 8601, in UTC."""
+    """The UTC time of a text in ISO 8601; None if it is not such a text, or has no time zone."""
     try:
         at = datetime.fromisoformat(value)
         return at.astimezone(UTC) if at.tzinfo else None

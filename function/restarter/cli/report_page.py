@@ -1,4 +1,4 @@
-"""The report as one page that loads nothing: the night, totals, causes, who has to do what. No I/O here."""
+"""The report as one self-contained page: the night, totals, causes, who has to do what. No I/O here."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
@@ -48,7 +48,7 @@ def _causes(tasks: Sequence[TaskReport]) -> list[tuple[str, int, int, str, int]]
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """A heading and its table; "none" where there are no rows."""
+    """A heading and its table, or "none" if there are no rows."""
     lines = ["".join(f"<td>{escape(plain(str(cell)))}</td>" for cell in row) for row in rows]
     yield f"<h2>{escape(title)}</h2>"
     if not lines:

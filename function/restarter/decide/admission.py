@@ -28,7 +28,7 @@ def stale_event(event: Event, policy: Policy, now: datetime) -> Outcome | None:
 def outside_hours(event: Event, policy: Policy, now: datetime) -> Outcome | None:
     """Outside `RESTART_HOURS`.
 
-    This is asked once the event is claimed, so that what is settled stays a duplicate at any hour.
+    Checked after the event is claimed, so that a settled event is a duplicate at any hour.
     """
     if policy.hours is None or event.intent is not Intent.FAILED or policy.hours.is_open(now):
         return None
@@ -39,5 +39,5 @@ ADMISSION_RULES: tuple[AdmissionRule, ...] = (disabled, stale_event)
 
 
 def admit(event: Event, policy: Policy, now: datetime) -> Outcome | None:
-    """The outcome that ends a request before OMS or the ledger is asked; None when there is none. `now`: UTC."""
+    """The outcome of a request that needs neither OMS nor the ledger; None if it must go on. `now`: UTC."""
     return first(ADMISSION_RULES, event, policy, now)

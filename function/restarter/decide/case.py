@@ -1,4 +1,4 @@
-"""What the rules look at, and what they may say. No I/O here."""
+"""What the rules are given, and what they return. No I/O here."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -19,25 +19,25 @@ Said = TypeVar("Said")
 
 
 class AskGroup(NamedTuple):
-    """The decision that the task's group decides; it has to be read first."""
+    """The result of a rule that leaves the decision to the task's group, which must be read first."""
 
     group_id: str
     member: Task | None = None
-    """The failed task; None where the request names the group itself."""
+    """The failed task; None if the request names the group itself."""
 
 
 class Case(NamedTuple, Generic[Target_co]):
-    """One request, what OMS says of its target, and the restarts within the window."""
+    """One request, what OMS says about its target, and the restarts within the window."""
 
     event: Event
     target: Target_co
     policy: Policy
     restarts: tuple[Restart, ...] = ()
-    """Those of the target, the longest ago first."""
+    """Restarts of the target, the oldest first."""
     of_key: tuple[Restart, ...] = ()
-    """Those that count against the storage key of the request, where the failure is about it."""
+    """Restarts that count against the storage key of the request, if the failure is about the key."""
     canary_runs: bool = False
-    """The target of the first or the newest of them waits or runs, and has not moved yet, or cannot be read."""
+    """The target of the first or newest restart in `of_key` waits or runs and has not moved yet, or cannot be read."""
 
     @property
     def by_event(self) -> bool:
@@ -46,7 +46,7 @@ class Case(NamedTuple, Generic[Target_co]):
 
     @property
     def fingerprint(self) -> str:
-        """Of the storage keys that a start sends."""
+        """Fingerprint of the storage keys that a start sends."""
         return self.policy.fingerprints.get(self.event.request.credentials, "")
 
     @property
@@ -56,17 +56,17 @@ class Case(NamedTuple, Generic[Target_co]):
 
     @property
     def relevant(self) -> tuple[Restart, ...]:
-        """The restarts of the target that say something about another one: with this key, if the key was refused."""
+        """The target's restarts that show whether another may help: with this key only, if it was refused."""
         return sent_key(self.restarts, self.fingerprint) if self.about_key else self.restarts
 
     @property
     def counted(self) -> tuple[Restart, ...]:
-        """The restarts of the target that count in its budget: those since which it has not moved."""
+        """The target's restarts that count in its budget: those after which it has not moved."""
         return since_last_moved(self.relevant, self.target.counters)
 
     @property
     def failed_objects_only(self) -> bool:
-        """Whether a start takes failed objects only: as the request says, else the policy, else the target's list."""
+        """Whether a start takes failed objects only: by the request, else the policy; `auto` follows the target."""
         asked, configured = self.event.request.migrate_failed_object, self.policy.migrate_failed_object
         if asked is not None:
             return asked
@@ -74,18 +74,18 @@ class Case(NamedTuple, Generic[Target_co]):
 
 
 TaskRule = Callable[[Case[Task]], Outcome | AskGroup | None]
-"""Says what forbids a start, or nothing. The first line of its docstring is its row in function/README.md."""
+"""Returns what forbids a start, or None. The first line of its docstring is its row in function/README.md."""
 GroupRule = Callable[[Case[TaskGroup]], Outcome | None]
 """The same for a retry of a group."""
 
 
 AnyCase = Case[Task | TaskGroup]
 TargetRule = Callable[[AnyCase], Outcome | None]
-"""The same for both."""
+"""The same for tasks and groups."""
 
 
 def first(rules: Iterable[Callable[P, Said | None]], *args: P.args, **kwargs: P.kwargs) -> Said | None:
-    """What the first rule says that says anything."""
+    """The first result that is not None, of rules in their order; None if there is none."""
     for rule in rules:
         if (said := rule(*args, **kwargs)) is not None:
             return said
@@ -103,5 +103,5 @@ def deferred(reason: Reason, retry_after: int = 30) -> Outcome:
 
 
 def in_progress(rest_s: float) -> Outcome:
-    """The outcome while another delivery has the event or the last of the budget, for so many seconds at the most."""
+    """The outcome while another delivery has the event or the rest of the budget, for at most `rest_s` seconds."""
     return deferred(Reason.IN_PROGRESS, max(math.ceil(rest_s), 1))

@@ -1,6 +1,6 @@
 """Why a task or a task group failed, and what follows: one table (failure_reasons.tsv), read by one function.
 
-OMS's own text is never shown: it may hold names of buckets and objects. The class follows the measure that Huawei
+OMS's own text is never shown: it may contain names of buckets and objects. The class follows the measure that Huawei
 recommends: «click Restart», «try again later», or a change that only a person can make.
 """
 
@@ -17,7 +17,7 @@ class FailureClass(StrEnum):
     TRANSIENT = "transient"
     """It may pass by itself, or Huawei's measure says «click Restart»."""
     CREDENTIALS = "credentials"
-    """The storage keys were refused. Each start brings keys anew, so a restart can help."""
+    """The storage keys were refused. Each start sends the keys again, so a restart can help."""
     PERMANENT = "permanent"
     """A setting, a list, a balance or a bucket is wrong: only a person can change that."""
     UNKNOWN = "unknown"
@@ -25,7 +25,7 @@ class FailureClass(StrEnum):
 
 
 class FailureReason(NamedTuple):
-    """One row: what happened, as a clause, and what a person does about it, as the beginning of a sentence."""
+    """One row: what happened, as a clause, and what a person should do, as the beginning of a sentence."""
 
     failure_class: FailureClass
     clause: Text
@@ -51,7 +51,7 @@ UNKNOWN = FailureReason(
 
 
 def explain_failure(failure_reason: str | None) -> FailureReason:
-    """The row of a TRF code; UNKNOWN's for any other, and for none."""
+    """The row of a TRF code; UNKNOWN if the code is None or not in the table."""
     return BY_CODE.get(failure_reason or "", UNKNOWN)
 
 

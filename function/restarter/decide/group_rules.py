@@ -1,4 +1,4 @@
-"""What a task group's own state says about a retry. No I/O and no clock here.
+"""The rules about a task group's own state. No I/O and no clock here.
 
 https://support.huaweicloud.com/intl/en-us/api-oms/ShowTaskGroup.html, `status`: a retry needs 4 or 5.
 """
@@ -7,13 +7,13 @@ from restarter.decide.case import Case, deferred, refused
 from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.model.task import Task, TaskGroup
 
-RUNNING_FOR_S = 60  # after which it is worthwhile to read a running group again; groups run for hours
+RUNNING_FOR_S = 60  # until it is worthwhile to read a running group again; groups run for hours
 
 
 def running(case: Case[TaskGroup]) -> Outcome | None:
     """0, 1, 2: it waits, is being created, or runs.
 
-    A member that failed early is retried with its group, once the group has failed.
+    A member that failed early is restarted with its group, once the group has failed.
     """
     return deferred(Reason.GROUP_RUNNING, RUNNING_FOR_S) if case.target.status in (0, 1, 2) else None
 
@@ -21,7 +21,7 @@ def running(case: Case[TaskGroup]) -> Outcome | None:
 def paused(case: Case[TaskGroup]) -> Outcome | None:
     """3: somebody paused it.
 
-    A late event must not undo that, and resuming is another call than retrying.
+    A late event must not undo that, and OMS has another request to resume a group.
     """
     if case.target.status != 3:
         return None
@@ -46,7 +46,7 @@ def deleted(case: Case[TaskGroup]) -> Outcome | None:
 def unknown_status(case: Case[TaskGroup]) -> Outcome | None:
     """A status that OMS does not document.
 
-    Such a group is neither retried on a guess nor lost.
+    Such a group is not retried on a guess, and the sender redelivers the event.
     """
     return deferred(Reason.UNKNOWN_STATUS) if case.target.status not in range(10) else None
 
@@ -54,7 +54,7 @@ def unknown_status(case: Case[TaskGroup]) -> Outcome | None:
 def temporary_keys(case: Case[TaskGroup]) -> Outcome | None:
     """4, 5, and the profile has security tokens.
 
-    RetryTaskGroup takes none, and a temporary key is worth nothing without its own.
+    RetryTaskGroup takes no security token, and a temporary key is useless without one.
     """
     profile, policy = case.event.request.credentials, case.policy
     needs_token = profile in policy.temporary_destination_keys or (
@@ -64,5 +64,5 @@ def temporary_keys(case: Case[TaskGroup]) -> Outcome | None:
 
 
 def takes_source_keys(target: Task | TaskGroup) -> bool:
-    """Whether keys of the source are sent: OMS reads a list of URLs without any."""
+    """Whether source keys are sent: OMS needs none to read a list of URLs."""
     return (target.task_type or "").lower() != "url_list"

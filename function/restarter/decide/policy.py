@@ -1,4 +1,4 @@
-"""What the operator decided beforehand, taken from the settings."""
+"""The operator's policy, taken from the settings."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -11,26 +11,26 @@ NO_FINGERPRINTS: Mapping[str, str] = {}
 
 
 class Policy(NamedTuple):
-    """The settings that rules depend on; times in seconds."""
+    """The settings that the rules depend on; times in seconds."""
 
     enabled: bool = True
     max_event_age: float = 86400.0
     hours: Hours | None = None
-    """When failed events restart tasks; None where they always do."""
+    """When failed events restart tasks; None if they always do."""
     archived: bool = False
     full_overwrite: bool = False
     budget: int = 5
     window: float = 86400.0
     backoff: float = 60.0
     claim_s: float = 9.5
-    """How long an event is claimed by one delivery, and so how long a restart can be under way."""
+    """How long a delivery's claim of an event lasts, and so how long a restart can be under way."""
     migrate_failed_object: Literal["auto", "true", "false"] = "auto"
     temporary_source_keys: frozenset[str] = frozenset()
     """Names of the profiles whose source keys need a security token."""
     temporary_destination_keys: frozenset[str] = frozenset()
-    """The same for the destination."""
+    """Names of the profiles whose destination keys need one."""
     fingerprints: Mapping[str, str] = NO_FINGERPRINTS
-    """Of the storage keys of each profile, by its name."""
+    """Fingerprint of each profile's storage keys, by the profile's name."""
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -1,4 +1,4 @@
-"""What forbids a restart of a failed task or group alike. No I/O and no clock here."""
+"""The rules for a restart that tasks and groups share. No I/O and no clock here."""
 
 from restarter.decide.case import AnyCase, deferred, in_progress, refused
 from restarter.decide.failure_reasons import FailureClass, classify_failure
@@ -6,8 +6,8 @@ from restarter.model.outcome import Kind, Outcome, Reason
 from restarter.model.task import Restart
 
 MAX_BACKOFF_S = 3600.0
-RUNNING_FOR_S = 60  # after which it is worthwhile to see whether the first task that runs with a key has moved
-CEILING = 4  # budgets of restarts in a window, for a task that always moves a little
+RUNNING_FOR_S = 60  # until it is worthwhile to check whether the first task that runs with a key has moved
+CEILING = 4  # times the budget: the most restarts in a window, even if the task always moves a little
 
 
 def archive_restore(case: AnyCase) -> Outcome | None:
@@ -21,7 +21,7 @@ def archive_restore(case: AnyCase) -> Outcome | None:
 def full_overwrite(case: AnyCase) -> Outcome | None:
     """FULL_OVERWRITE, all objects would be copied, and not `RESTART_FULL_OVERWRITE`.
 
-    Each is copied and paid for again. A start of the failed objects only is no matter.
+    Each object would be copied and paid for again. A start of only the failed objects is allowed.
     """
     copies_all = case.target.overwrites_all and not case.failed_objects_only
     return refused(Reason.FULL_OVERWRITE) if case.by_event and copies_all and not case.policy.full_overwrite else None
@@ -36,7 +36,7 @@ def permanent_failure(case: AnyCase) -> Outcome | None:
 def budget_under_way(case: AnyCase) -> Outcome | None:
     """`RESTART_BUDGET` is used up, and one of the restarts that count is still under way.
 
-    It may yet be taken back. Once it is older than a claim, its instance is gone, and it counts.
+    That restart may still be taken back. Once it is older than a claim, its instance is gone, and it counts.
     """
     return _under_way(case, case.restarts) if _is_used_up(case) else None
 
@@ -44,7 +44,7 @@ def budget_under_way(case: AnyCase) -> Outcome | None:
 def budget_exhausted(case: AnyCase) -> Outcome | None:
     """`RESTART_BUDGET` is used up.
 
-    Restarts count since the last one that moved something; four budgets of any restarts are the ceiling.
+    Restarts count after the last one that moved something. The ceiling is four times the budget of any restarts.
     """
     if not _is_used_up(case):
         return None
@@ -60,8 +60,8 @@ def storage_key_under_way(case: AnyCase) -> Outcome | None:
 def storage_key(case: AnyCase) -> Outcome | None:
     """The failure is about the storage key, and its budget is used up.
 
-    A key is counted by project, profile and a fingerprint, so a new one starts anew. As long as the first task that was
-    restarted with it waits or runs, nobody knows whether the key works, and the others wait.
+    A key is identified by project, profile and fingerprint, so a new key starts from zero. While the first task that
+    was restarted with it waits or runs, nobody knows whether the key works, and the others wait.
     """
     if not _is_key_used_up(case):
         return None
@@ -74,7 +74,7 @@ def backoff(case: AnyCase) -> Outcome | None:
     """The pause of `RESTART_BACKOFF` is not over.
 
     It doubles with each restart that counts, of the task or of the storage key. Earlier attempts of the same event do
-    not hold its redelivery back.
+    not delay its redelivery.
     """
     if not case.by_event or not (case.restarts or case.of_key):
         return None
@@ -85,7 +85,7 @@ def backoff(case: AnyCase) -> Outcome | None:
 
 def _is_used_up(case: AnyCase) -> bool:
     budget = case.policy.budget
-    if not case.by_event or len(case.restarts) < budget:  # as nearly always: nothing more is to be counted
+    if not case.by_event or len(case.restarts) < budget:  # nearly always, and then there is nothing more to count
         return False
     return len(case.counted) >= budget or _is_at_ceiling(case)
 
@@ -104,7 +104,7 @@ def _under_way(case: AnyCase, restarts: tuple[Restart, ...]) -> Outcome | None:
 
 
 def _pause_left(case: AnyCase, restarts: tuple[Restart, ...], counted: tuple[Restart, ...]) -> float:
-    """Seconds until the pause after the newest restart is over; it is the first step where none counts."""
+    """Seconds until the pause after the newest restart is over. If no restart counts, the pause is its first step."""
     others = [one.age_s for one in restarts if not one.own]
     if not others:
         return 0.0

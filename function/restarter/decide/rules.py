@@ -48,7 +48,7 @@ GROUP_RULES: tuple[GroupRule, ...] = (
 
 
 def decide_task(case: Case[Task]) -> Start | Outcome | AskGroup:
-    """Start the task, ask its group, or the outcome of the first rule that forbids a start."""
+    """The decision to start the task or to ask its group, or the outcome of the first rule that forbids a start."""
     for rule in TASK_RULES:
         if (said := rule(case)) is not None:
             return said
@@ -56,18 +56,18 @@ def decide_task(case: Case[Task]) -> Start | Outcome | AskGroup:
 
 
 def decide_group(case: Case[TaskGroup]) -> Start | Outcome:
-    """Retry the group, or the outcome of the first rule that forbids it."""
+    """The decision to retry the group, or the outcome of the first rule that forbids it."""
     found = first(GROUP_RULES, case)
     return _start(case) if found is None else found
 
 
 def group_status(case: Case[TaskGroup]) -> Outcome | None:
-    """What the group's status alone says."""
+    """The outcome by the group's status alone; None if that allows a retry."""
     return first(GROUP_STATUS_RULES, case)
 
 
 def limit(case: AnyCase) -> Outcome | None:
-    """What the restarts within the window say of one more."""
+    """The outcome if the restarts within the window forbid another one; None if they allow it."""
     return first(BUDGET_RULES, case)
 
 

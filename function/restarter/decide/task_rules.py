@@ -1,4 +1,4 @@
-"""What a task's own state says about a start. No I/O and no clock here.
+"""The rules about a task's own state. No I/O and no clock here.
 
 https://support.huaweicloud.com/intl/en-us/api-oms/ShowTask.html, `status`: a start needs 3 or 4.
 """
@@ -30,7 +30,7 @@ def pausing(case: Case[Task]) -> Outcome | None:
 def unknown_status(case: Case[Task]) -> Outcome | None:
     """A status that OMS does not document.
 
-    Such a task is neither started on a guess nor lost.
+    Such a task is not started on a guess, and the sender redelivers the event.
     """
     return deferred(Reason.UNKNOWN_STATUS) if case.target.status not in (1, 2, 3, 4, 5, 6, 7) else None
 
@@ -57,7 +57,7 @@ def group_decides(case: Case[Task]) -> AskGroup | None:
 def group_unknown(case: Case[Task]) -> Outcome | None:
     """A member of a group without one.
 
-    A member is retried with its group, which has to be known for that.
+    A member is restarted with its group, whose id must be known for that.
     """
     return refused(Reason.GROUP_UNKNOWN) if is_member(case.target) else None
 
@@ -65,7 +65,7 @@ def group_unknown(case: Case[Task]) -> Outcome | None:
 def started_since(case: Case[Task]) -> Outcome | None:
     """Status 4, the event's time is SMN's own, and the task was started in a later second.
 
-    The failure that the notice reports is over, whoever started the task. OMS's time has milliseconds, SMN's seconds.
+    The reported failure is over, whoever has started the task. OMS's time has milliseconds, SMN's only seconds.
     """
     event, started_at_ms = case.event, case.target.started_at_ms
     if not (case.by_event and event.vendor_time and event.occurred_at and started_at_ms and case.target.status == 4):

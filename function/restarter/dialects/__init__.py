@@ -1,4 +1,4 @@
-"""What senders say: one sender's format is one file and a row in the table below. No I/O here."""
+"""The formats of the senders: each is one file and one row in the table below. No I/O here."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -17,9 +17,9 @@ class Dialect(NamedTuple):
 
     name: str
     recognises: Callable[[ParsedDelivery], bool]
-    """Looks at the shape alone."""
+    """Decides by the shape alone."""
     decode: Callable[[ParsedDelivery, DecodeOptions], list[Decoded]]
-    """One part for each event in it."""
+    """Returns one part for each event."""
 
 
 # The first that recognises a delivery decodes it; the direct call is any other JSON object.
@@ -43,7 +43,7 @@ def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
     Raises:
         ContentTooLarge: It carries too many events.
         Malformed: The delivery as a whole breaks a rule of its dialect.
-        UnsupportedMediaType: Its content type is none that the dialect reads.
+        UnsupportedMediaType: The dialect does not read its content type.
     """
     dialect = next(dialect for dialect in DIALECTS if dialect.recognises(parsed))
     with faults_of(dialect.name):
@@ -51,9 +51,9 @@ def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
 
 
 def _of_sender(part: Decoded, authenticated: AuthenticatedDelivery) -> Decoded:
-    """The part, its identity that of an event of this sender: equal ids of different senders do not collide.
+    """The part, with the sender added to its identity: equal ids of different senders do not collide.
 
-    Where nobody says who the sender is, the identity is that of release 0.2.0: both may run at one ledger.
+    If the sender is not known, the identity is that of release 0.2.0, so that both releases can share a ledger.
     """
     if not isinstance(part, Event) or part.identity is None:
         return part
@@ -62,5 +62,5 @@ def _of_sender(part: Decoded, authenticated: AuthenticatedDelivery) -> Decoded:
 
 
 def is_direct(dialect: str | None) -> bool:
-    """Whether the caller waits for the receipt itself."""
+    """Whether it is a direct call, whose caller expects the receipt in the response."""
     return dialect == direct.NAME

@@ -19,7 +19,7 @@ LABELS = (*TARGET_LABELS, "project_id", "credentials")
 
 
 def recognises(parsed: ParsedDelivery) -> bool:
-    """A group of alerts in version 4; Grafana counts its versions by itself, has 1, and names its organisation."""
+    """Whether it is a group of alerts in version 4, or in Grafana's own version 1, which has an `orgId`."""
     document = parsed.document
     if not isinstance(document, dict) or not isinstance(document.get("alerts"), list) or "groupKey" not in document:
         return False
@@ -37,13 +37,13 @@ def _read(alert: Any, options: DecodeOptions) -> Decoded:
         raise Malformed("labels: must be an object")
     if alert.get("status") == "resolved":
         return Ignored(reason=Reason.ALERT_RESOLVED, dialect=NAME)
-    if not any(alert["labels"].get(name) for name in TARGET_LABELS):  # an empty label is none (Prometheus)
+    if not any(alert["labels"].get(name) for name in TARGET_LABELS):  # to Prometheus an empty label is a missing one
         return Ignored(reason=Reason.ALERT_WITHOUT_TASK, dialect=NAME)
     return _read_firing(alert, options)
 
 
 def _read_firing(alert: dict[str, Any], options: DecodeOptions) -> Decoded:
-    """The event of an alert about a task. Fingerprint and start are the same each time that it is sent again."""
+    """The event of an alert about a task. An alert keeps fingerprint and start time each time that it is sent again."""
     if alert.get("status") != "firing":
         raise Malformed("status: neither firing nor resolved")
     refuse_secrets(alert)

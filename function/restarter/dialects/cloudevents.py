@@ -1,6 +1,6 @@
 """CloudEvents 1.0 over HTTP: binary, structured, and a batch (cloudevents/spec, http-protocol-binding.md). No I/O here.
 
-The SDK that comes with the framework is not used for reading: it makes up a missing time, leaves binary headers
+The SDK that comes with the framework is not used for reading: it invents a missing time, leaves binary headers
 percent-encoded and parses the body a second time. Where it differs from the specification, the specification wins.
 """
 
@@ -34,15 +34,15 @@ BATCH_NAME = "cloudevents_batch"
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 REQUESTED_TYPE = "oms.task.start"
-# The attributes that decide something; what is wrong with any other refuses no event.
+# The attributes that matter here; a fault in any other does not fail an event.
 READ_ATTRIBUTES = ("specversion", "id", "source", "type", "time")
-# A dead-letter sink adds these (knative.dev, eventing/delivery): what it hands over is no new failure.
+# A dead-letter sink adds these (knative.dev, eventing/delivery): such an event is not a new failure.
 DEAD_LETTER_ATTRIBUTES = ("knativeerrordest", "knativeerrorcode")
 ESCAPED = re.compile(r"\\(.)")
 
 
 def is_batch(parsed: ParsedDelivery) -> bool:
-    """By media type alone."""
+    """Whether it has the media type of a batch."""
     return parsed.media_type == BATCH
 
 
@@ -52,7 +52,7 @@ def decode_batch(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded
 
 
 def recognises(parsed: ParsedDelivery) -> bool:
-    """By media type, by ce- headers, or bare: so EventGrid hands it to FunctionGraph, and so a webhook is signed."""
+    """By media type, by ce- headers, or by its members, as EventGrid (FunctionGraph) and signed webhooks send it."""
     document = parsed.document
     return (
         parsed.media_type == STRUCTURED
@@ -63,7 +63,7 @@ def recognises(parsed: ParsedDelivery) -> bool:
 
 
 def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
-    """One event, or nothing for us. What is wrong with the data of an event of another type does not matter."""
+    """One event, or Ignored. The data of an event of another type is not read, so a fault in it does not matter."""
     if parsed.is_binary_event:
         return [_read(_attributes(parsed.headers), lambda: _binary_data(parsed), options, NAME)]
     return [_read_json(parsed.document, options, NAME)]
@@ -77,7 +77,7 @@ def _read_json(event: Any, options: DecodeOptions, dialect: str) -> Decoded:
 
 
 def _read(attributes: Mapping[str, Any], read_data: Callable[[], Any], options: DecodeOptions, dialect: str) -> Decoded:
-    """The event of these attributes; its data is read where its type is one of ours."""
+    """The event with these attributes. Its data is read only if its type is one of ours."""
     if attributes.get("specversion") != "1.0":
         raise Malformed("specversion: must be 1.0")
     event_id = identifier(attributes.get("id"), "id")
@@ -97,7 +97,7 @@ def _read(attributes: Mapping[str, Any], read_data: Callable[[], Any], options: 
 
 
 def _attributes(headers: Mapping[str, str]) -> Mapping[str, Any]:
-    """The attributes that a binary-mode message has in its headers, as far as they are read."""
+    """The attributes in the headers of a binary-mode message, limited to those that matter here."""
     read = {name: _header_value(headers[f"ce-{name}"], name) for name in READ_ATTRIBUTES if f"ce-{name}" in headers}
     return read | {name: "" for name in DEAD_LETTER_ATTRIBUTES if f"ce-{name}" in headers}
 
@@ -105,7 +105,7 @@ def _attributes(headers: Mapping[str, str]) -> Mapping[str, Any]:
 def _header_value(value: str, name: str) -> str:
     """«Remove double quotes, then one round of percent-decoding» (http-protocol-binding.md, 3.1.3.2).
 
-    The SDKs of Node and of Python 1.x never encode, so plain UTF-8 is taken as it is.
+    The SDKs of Node and of Python 1.x never encode, so plain UTF-8 is accepted, too.
     """
     if len(value) > 1 and value[0] == value[-1] == '"':
         value = ESCAPED.sub(r"\1", value[1:-1])
@@ -123,9 +123,9 @@ def _binary_data(parsed: ParsedDelivery) -> Any:
 
 
 def _data(event: Mapping[str, Any]) -> Any:
-    """The event's data as JSON: `data` or what `data_base64` holds.
+    """The event's data: `data`, or the JSON in `data_base64`.
 
-    A string of JSON counts as that JSON: EventGrid's SDK has no other type for `data`.
+    If it is a string that contains JSON, that JSON: EventGrid's SDK only allows a string as `data`.
     """
     data = event.get("data")
     if "data_base64" in event:
@@ -134,6 +134,6 @@ def _data(event: Mapping[str, Any]) -> Any:
         except (ValueError, TypeError):
             raise Malformed("data_base64: not JSON in base64") from None
     if isinstance(data, str):
-        with suppress(ValueError):  # what is no JSON stays a string, which no request is
+        with suppress(ValueError):  # any other string stays one, and is then no valid request
             return read_json(data)
     return data

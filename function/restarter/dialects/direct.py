@@ -15,7 +15,7 @@ def recognises(parsed: ParsedDelivery) -> bool:
 
 
 def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
-    """One event, of the intent that the call states; without a statement it requests a start."""
+    """One event, with the intent that the call states. By default it requests a start."""
     if not is_json(parsed.media_type):
         raise UnsupportedMediaType("content-type: a direct call is application/json")
     request = read_direct_request(parsed.document, options)
@@ -28,7 +28,7 @@ def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
 
 
 def _event_id(parsed: ParsedDelivery, request: DirectRequest) -> str | None:
-    """The first of the headers Idempotency-Key and webhook-id, or the signed one of the two; else the field `id`."""
+    """The id in Idempotency-Key or webhook-id (in a signed webhook only the latter counts), else in the field `id`."""
     names = ("webhook-id",) if parsed.by_webhook else ID_HEADERS
     name = next((name for name in names if name in parsed.headers), None)
     if name is None:

@@ -1,4 +1,4 @@
-"""What is wrong with a delivery, in sentences that name fields and never values. No I/O here."""
+"""Describes what is wrong with a delivery, in clauses that name fields and never values. No I/O here."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -12,8 +12,8 @@ MAX_SHOWN_NAME = 40
 FIELD_NAME = re.compile(r"[A-Za-z]+([_-][A-Za-z]+){0,5}")
 
 
-class faults_of:  # noqa: N801  # it is used as contextlib's are, and is faster than one of those
-    """A block whose errors tell of which dialect the delivery is, and which event; what an inner block said stays."""
+class faults_of:  # noqa: N801  # it is used like those of contextlib, and is faster
+    """Adds dialect and event id to a DeliveryError of the block, unless an inner block has already added them."""
 
     __slots__ = ("_dialect", "_event_id")
 
@@ -31,17 +31,17 @@ class faults_of:  # noqa: N801  # it is used as contextlib's are, and is faster 
 
 
 def shown(name: str) -> str:
-    """A field's name, if it looks like one: a sender may have put a key in its place."""
+    """The name, if it looks like a field's; else `a field`: a sender may have put a secret there."""
     return name if len(name) <= MAX_SHOWN_NAME and FIELD_NAME.fullmatch(name) else "a field"
 
 
 def faults(error: ValidationError | None, unknown: Iterable[str], rules: Mapping[str, str]) -> str:
-    """What is wrong with a request, one clause for each fault; of more than MAX_FAULTS the others are counted.
+    """What is wrong with a request: one clause for each fault, up to MAX_FAULTS, and the number of the rest.
 
     Args:
-        error: What the model found. A fault of one field is told by its rule, any other by its own message.
+        error: What the model found. A fault of one field is described by its rule, any other by its own message.
         unknown: Names of fields that the model does not have.
-        rules: Of each field that it has, what its value must be.
+        rules: For each field of the model, what its value must be.
     """
     errors = error.errors(include_url=False, include_input=False, include_context=False) if error else []
     unknown = list(unknown)
@@ -52,7 +52,7 @@ def faults(error: ValidationError | None, unknown: Iterable[str], rules: Mapping
 
 
 def _unknown_field(name: str, known: Iterable[str]) -> str:
-    """The clause about an unknown field; a likely name is looked for among the known ones alone."""
+    """The clause about an unknown field, with the known name that it resembles, if there is one."""
     from difflib import get_close_matches  # noqa: PLC0415  # for an unknown field only
 
     place = shown(name)

@@ -1,4 +1,4 @@
-"""FunctionGraph's own triggers: SMN, a timer, and those that tell of something else. No I/O here.
+"""FunctionGraph's own triggers: SMN, a timer, and those that report something else. No I/O here.
 
 https://support.huaweicloud.com/intl/en-us/devg-functiongraph/functiongraph_02_0102.html
 """
@@ -17,8 +17,7 @@ from restarter.model.request import TARGET_FIELDS, Event, Ignored, Intent, Resta
 SMN = "functiongraph_smn"
 TIMER = "functiongraph_timer"
 OTHER = "functiongraph"
-# What a document of each other trigger has. Our own StartTask comes back as a trace of CTS: to act on it would be a
-# loop.
+# The members that identify each other trigger. CTS also traces our own StartTask: acting on that would be a loop.
 OTHER_SHAPES: tuple[tuple[Reason, frozenset[str]], ...] = (
     (Reason.TIMER, frozenset({"trigger_type", "trigger_name"})),
     (Reason.CTS_TRACE, frozenset({"cts"})),
@@ -28,7 +27,7 @@ OTHER_SHAPES: tuple[tuple[Reason, frozenset[str]], ...] = (
 
 
 def is_smn(parsed: ParsedDelivery) -> bool:
-    """A list of records, `{"record": [{"smn": {...}}]}`, each with a notice; it has no signature."""
+    """Whether it is a list of records with notices, `{"record": [{"smn": {...}}]}`. It has no signature."""
     document = parsed.document
     if not isinstance(document, dict) or not isinstance(document.get("record"), list):
         return False
@@ -48,7 +47,7 @@ def _read_record(record: Any, options: DecodeOptions, *, by_smn: bool) -> Decode
 
 
 def is_timer(parsed: ParsedDelivery) -> bool:
-    """A timer whose `user_event` is the text of an object that names a task, a group or a sweep."""
+    """Whether it is a timer whose `user_event` is a JSON object, as text, that names a task, a group or a sweep."""
     document = parsed.document
     if not isinstance(document, dict) or document.get("trigger_type") != "TIMER":
         return False
@@ -56,7 +55,7 @@ def is_timer(parsed: ParsedDelivery) -> bool:
 
 
 def decode_timer(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
-    """One failed event. The timer's name and time are the same when FunctionGraph calls the function again."""
+    """One failed event. The timer's name and time identify it: they are the same in a redelivery."""
     document = parsed.document
     trigger = identifier(document.get("trigger_name"), "trigger_name")
     occurred_at = timestamp(document.get("time"), "time")
@@ -69,7 +68,7 @@ def decode_timer(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded
 
 
 def _user_event(document: dict[str, Any]) -> dict[str, Any] | None:
-    """The request that the operator wrote into the timer, if it is one."""
+    """The request that the operator wrote into the timer; None if it is no request."""
     text = document.get("user_event")
     try:
         found = read_json(text) if isinstance(text, str) else None
@@ -79,18 +78,18 @@ def _user_event(document: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _target(request: RestartRequest) -> tuple[str, str]:
-    """What is to be restarted: the name of the field and its value."""
+    """The field that names what is to be restarted, and its value."""
     name = next(name for name in TARGET_FIELDS if getattr(request, name) is not None)
     return name, str(getattr(request, name))
 
 
 def is_other(parsed: ParsedDelivery) -> bool:
-    """A trigger that tells of something else: a timer, an object, an audited call, a result."""
+    """Whether it is a trigger that reports something else: a timer, an object, an audited call, a result."""
     return bool(_other_reasons(parsed.document))
 
 
 def decode_other(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
-    """Nothing for us."""
+    """One Ignored, with the reason."""
     return [Ignored(reason=_other_reasons(parsed.document)[0], dialect=OTHER)]
 
 

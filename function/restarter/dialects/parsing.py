@@ -1,4 +1,4 @@
-"""What all dialects share: the delivery with its JSON parsed once, and the names that an event may use. No I/O here."""
+"""What all dialects share: the delivery with its JSON, parsed once, and the names an event may use. No I/O here."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """An SMN topic asks for confirmation: a GET of `url` confirms. Made for signed messages alone."""
+    """The request of an SMN topic for a confirmation, which a GET of `url` gives. Only signed messages lead to one."""
 
     url: str = field(repr=False)
     occurred_at: datetime
@@ -45,9 +45,9 @@ class ParsedDelivery(NamedTuple):
     media_type: str
     """The Content-Type in lower case and without parameters; empty when there is none."""
     is_binary_event: bool
-    """It is a CloudEvent in binary mode: attributes in headers, and a body of any type but CloudEvents' own."""
+    """It is a CloudEvent in binary mode: it has attributes in headers, and a body of any type but CloudEvents' own."""
     document: Any
-    """None for such an event, whose data is parsed once its type is known to be one of ours."""
+    """None for a CloudEvent in binary mode: its data is parsed once its type is known to be one of ours."""
 
     def __repr__(self) -> str:
         return f"ParsedDelivery({self.authenticated}, {self.media_type})"
@@ -93,7 +93,7 @@ def parse(authenticated: AuthenticatedDelivery) -> ParsedDelivery:
 
     Raises:
         Malformed: The body is not JSON, although its type announces JSON, or has too many objects and arrays.
-        UnsupportedMediaType: The body is compressed, or is not JSON and was announced as something else.
+        UnsupportedMediaType: The body is compressed, or is not JSON and its type does not announce JSON.
     """
     delivery, media_type = authenticated.delivery, authenticated.delivery.media_type
     has_attributes = any(name.startswith("ce-") for name in delivery.headers)
@@ -141,7 +141,7 @@ def _read_entry(entry: Any, read: Callable[[Any], Decoded], dialect: str) -> Dec
 
 
 def is_json(media_type: str) -> bool:
-    """Whether the type is JSON, or is missing."""
+    """Whether the type is JSON or missing."""
     return media_type in ("", "application/json") or media_type.endswith("+json")
 
 
@@ -149,7 +149,7 @@ def timestamp(value: Any, name: str) -> datetime:
     """The UTC time in an RFC 3339 text (CloudEvents `time`, SMN `timestamp`); digits after microseconds are dropped.
 
     Raises:
-        Malformed: It is no such time; the error names the field `name`.
+        Malformed: It is not such a time; the error names the field `name`.
     """
     if isinstance(value, str) and len(value) <= MAX_TIMESTAMP and RFC_3339.fullmatch(value):
         try:
@@ -163,7 +163,7 @@ def identifier(value: Any, name: str) -> str:
     """An id as the sender wrote it: 1 to 1024 characters, none of them a control character.
 
     Raises:
-        Malformed: It is no such text; the error names the field `name`.
+        Malformed: It is not such a string; the error names the field `name`.
     """
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID:
         raise Malformed(f"{name}: must be a string of 1 to {MAX_ID} characters")

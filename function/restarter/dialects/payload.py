@@ -12,7 +12,7 @@ from restarter.model.request import FIELD_RULES, DirectRequest, Event, Ignored, 
 
 Request = TypeVar("Request", bound=RestartRequest)
 
-# Secrets of the start-task body (StartTaskReq), without underscores and in lower case, so that srcAk is one too.
+# Secrets of the start-task body (StartTaskReq), without underscores and in lower case, so that srcAk matches, too.
 SECRET_FIELDS = frozenset(
     b"srcak srcsk srcsecuritytoken connectionstring jsonauthfile dstak dstsk dstsecuritytoken "
     b"sourcecdnauthenticationkey".split()
@@ -24,7 +24,7 @@ SUCCESS_WORDS = frozenset({"success", "succeeded", "successful", "complete", "co
 
 
 def read_request(document: Any, options: DecodeOptions) -> RestartRequest:
-    """The request in an event's data, where unknown fields are passed over.
+    """The request in an event's data. Unknown fields are ignored.
 
     Raises:
         Malformed: A field breaks its rule; the error names fields, never values.
@@ -33,7 +33,7 @@ def read_request(document: Any, options: DecodeOptions) -> RestartRequest:
 
 
 def read_direct_request(document: Any, options: DecodeOptions) -> DirectRequest:
-    """The request of a direct call, where unknown fields are malformed.
+    """The request of a direct call. An unknown field is a fault.
 
     Raises:
         Malformed: A field breaks its rule or is unknown; the error names fields, never values.
@@ -62,7 +62,7 @@ def _read(model: type[Request], document: Any, options: DecodeOptions, *, only_k
 
 
 def unless_succeeded(event: Event) -> Event | Ignored:
-    """The event; ignored where its sender says that the task succeeded."""
+    """The event, or Ignored if its sender says that the task succeeded."""
     if (event.request.task_status or "").strip().lower() in SUCCESS_WORDS:
         return Ignored(reason=Reason.TASK_SUCCEEDED, dialect=event.dialect, event_id=event.event_id)
     return event
@@ -72,7 +72,7 @@ def refuse_secrets(document: Any) -> None:
     """Check that no member at any depth is named like a secret of the start-task body.
 
     Raises:
-        Malformed: One is.
+        Malformed: A member has such a name.
     """
     pending = [document]
     while pending:

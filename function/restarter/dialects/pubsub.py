@@ -18,7 +18,7 @@ EVENTARC_TYPE = "google.cloud.pubsub.topic.v1.messagePublished"
 
 
 def recognises(parsed: ParsedDelivery) -> bool:
-    """A message and the subscription that pushes it; a message of other senders has none."""
+    """Whether it has a message and the subscription that pushes it, which other senders' messages do not have."""
     document = parsed.document
     return isinstance(document, dict) and isinstance(document.get("message"), dict) and "subscription" in document
 
@@ -29,7 +29,7 @@ def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
 
 
 def read_push(document: Any, options: DecodeOptions, outer_id: str | None = None, outer_time: Any = None) -> Decoded:
-    """The event in a push. `outer_…`: of the CloudEvent around it, for a message without an id or a time."""
+    """The event in a push. `outer_…`: of the CloudEvent that contains it, used if the message has no id or time."""
     with faults_of(NAME):
         message = document.get("message") if isinstance(document, dict) else None
         if not isinstance(message, dict):

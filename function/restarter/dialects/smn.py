@@ -1,7 +1,7 @@
-"""SMN over HTTP(S): one flat object, signed; the signature was checked before. No I/O here.
+"""SMN over HTTP(S): one flat, signed object, whose signature was checked before. No I/O here.
 
 https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_a9002.html
-The text of a notice is a RestartRequest in JSON, or words that hold an OMS task name.
+The message of a notice is a RestartRequest in JSON, or plain text that contains an OMS task name.
 """
 
 import re
@@ -25,20 +25,20 @@ LONGEST_BUCKETS = 256
 
 
 def recognises(parsed: ParsedDelivery) -> bool:
-    """Type, topic and signature stand in the body; the headers of the same names may be anybody's."""
+    """By type, topic and signature in the body: anybody could set the headers of these names."""
     document = parsed.document
     return isinstance(document, dict) and {"type", "topic_urn", "signature"} <= document.keys()
 
 
 def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
-    """A notification is an event; a topic that asks for a confirmation gets one if SMN itself signed the question."""
+    """An event for a notification, a Subscription for a signed request to confirm one, Ignored for anything else."""
     document = parsed.document
     message_id = identifier(document.get("message_id"), "message_id")
     with faults_of(NAME, message_id):
         if document["type"] == "Notification":
             _check_fields(document)
             return [read_notice(document, NAME, options, by_smn=parsed.authenticated.authenticated_by == NAME)]
-        if document["type"] != "SubscriptionConfirmation":  # of the others none is an event; no URL in them is followed
+        if document["type"] != "SubscriptionConfirmation":  # no other type is an event; no URL in one is followed
             return [Ignored(reason=Reason.SMN_TYPE, dialect=NAME, event_id=message_id)]
         if parsed.authenticated.authenticated_by != NAME:
             return [Ignored(reason=Reason.SUBSCRIPTION_NOT_SIGNED, dialect=NAME, event_id=message_id)]
@@ -51,10 +51,10 @@ def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
 
 
 def _check_fields(document: dict[str, Any]) -> None:
-    """Check that the fields can be told apart: SMN signs their lines, one after the other.
+    """Check that the signed text is unambiguous: SMN signs the fields as lines, one after the other.
 
     Raises:
-        Malformed: A field but `message` has a line break, or there is no time.
+        Malformed: A field other than `message` has a line break, or there is no `timestamp`.
     """
     for name, value in document.items():
         if name != "message" and isinstance(value, str) and ("\n" in value or "\r" in value):
@@ -64,9 +64,9 @@ def _check_fields(document: dict[str, Any]) -> None:
 
 
 def read_notice(notice: dict[str, Any], dialect: str, options: DecodeOptions, *, by_smn: bool) -> Decoded:
-    """The event in an SMN notice: an object with message, message_id, topic_urn and timestamp, all of them text.
+    """The event in an SMN notice: an object with message, message_id, topic_urn and timestamp, all of them strings.
 
-    `by_smn`: it was SMN that sent it, so the time is SMN's own.
+    `by_smn`: SMN itself is known to have sent it, so the time is SMN's own.
     """
     message_id = identifier(notice.get("message_id"), "message_id")
     with faults_of(dialect, message_id):
@@ -95,7 +95,7 @@ def _request(message: Any, options: DecodeOptions) -> RestartRequest:
 
 
 def task_names(text: str) -> set[str]:
-    """The OMS task names in a text; the search ends with the second one, because two are as good as none."""
+    """The OMS task names in a text. The search ends with the second one, because only a single name is usable."""
     names: set[str] = set()
     for match in TIME_SEQUENCE.finditer(text):
         before = text[max(0, match.start() - LONGEST_BUCKETS) : match.start()]
@@ -108,9 +108,9 @@ def task_names(text: str) -> set[str]:
 
 
 def _project(topic_urn: Any, request: RestartRequest, options: DecodeOptions) -> str:
-    """The project that the topic belongs to.
+    """The project that the topic belongs to; without a URN the request's project, or the default one.
 
-    Documented FunctionGraph samples have words in place of a URN; those leave the default project.
+    FunctionGraph's documented samples have plain words in place of a URN.
     """
     topic = topic_of(topic_urn)
     project_id = topic.project_id if topic else options.project_of(request)

@@ -1,7 +1,7 @@
 """The envelope that Standard Webhooks recommends, `{"type", "timestamp", "data"}`. No I/O here.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#payload-structure
-Such a delivery may as well hold a bare request or a structured CloudEvent, which their own dialects read.
+A signed webhook may also contain a bare request or a structured CloudEvent, which their own dialects read.
 """
 
 from restarter.dialects.cloudevents import REQUESTED_TYPE
@@ -15,13 +15,13 @@ NAME = "webhook"
 
 
 def recognises(parsed: ParsedDelivery) -> bool:
-    """Type and data, which no request has, in a delivery with the id of a webhook."""
+    """Whether it has the header webhook-id, and `type` and `data`, which no request has."""
     document = parsed.document
     return "webhook-id" in parsed.headers and isinstance(document, dict) and {"type", "data"} <= document.keys()
 
 
 def decode(parsed: ParsedDelivery, options: DecodeOptions) -> list[Decoded]:
-    """One event, or nothing for us; its id is the header webhook-id."""
+    """One event, or Ignored. Its id is the header webhook-id."""
     event_id = identifier(parsed.headers["webhook-id"], "webhook-id")
     with faults_of(NAME, event_id):
         return [_read(parsed.document, event_id, options)]

@@ -1,1 +1,1 @@
-"""HTTP calls: described before they are made, sent once, and read within bounds."""
+"""HTTP requests: built as values, sent once, and their responses read within bounds."""

@@ -1,6 +1,6 @@
-"""Connects to a name that has several addresses, of which some may not respond (RFC 8305, «Happy Eyeballs»).
+"""Connects to a name with several addresses, some of which may not respond (RFC 8305, «Happy Eyeballs»).
 
-asyncio's own way, `happy_eyeballs_delay`, loses an open socket when it is cancelled, and every time limit cancels.
+asyncio's own `happy_eyeballs_delay` leaks an open socket if it is cancelled, which every timeout does.
 """
 
 import asyncio
@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-NEXT_ADDRESS_S: Final = 0.25  # after which the next address is tried, too; at once where the one before failed
+NEXT_ADDRESS_S: Final = 0.25  # after which the next address is tried, too; at once if an earlier one fails
 Address = tuple[Any, ...]
-"""As `getaddrinfo` gives it: family, type, protocol, name, address."""
+"""As `getaddrinfo` returns it: family, type, protocol, name, address."""
 
 
 async def dial(host: str, port: int) -> socket.socket:
@@ -42,7 +42,7 @@ async def dial(host: str, port: int) -> socket.socket:
 
 
 def in_turn(addresses: Sequence[Address]) -> list[Address]:
-    """The addresses in their order, but families take turns: all of one may be out of reach."""
+    """The addresses in their order, but alternating between families: all of one may be unreachable."""
     seen: Counter[int] = Counter()
     turns = []
     for address in addresses:
@@ -55,7 +55,7 @@ async def _connected(address: Address) -> socket.socket:
     family, kind, protocol, _, where = address
     connection = socket.socket(family, kind, protocol)
     try:
-        connection.settimeout(0)  # for the event loop waits instead
+        connection.settimeout(0)  # the event loop waits instead
         await asyncio.get_running_loop().sock_connect(connection, where)
     except BaseException:
         connection.close()

@@ -1,18 +1,18 @@
 """HTTP/1.1 on asyncio and httptools, under httpx: a pool of connections that never sends a request twice.
 
-What is raised tells whether the server can have received the request:
+The error tells whether the server may have received the request:
 
 | raised | when | sent |
 |---|---|---|
-| `httpx.LocalProtocolError` | a line break in the request would make another header or request of it | no |
+| `httpx.LocalProtocolError` | a line break in the request would add a header or a request to it | no |
 | `httpx.PoolTimeout` | no slot became free in time | no |
 | `httpx.ConnectTimeout` | DNS, TCP and TLS together took too long | no |
 | `httpx.ConnectError` | DNS, TCP or TLS failed, or the server hung up before the first byte was sent | no |
 | `httpx.ReadError` | the connection broke | maybe |
 | `httpx.RemoteProtocolError` | the response is not HTTP/1.1, its head is too long, or it ends too early | maybe |
 
-For a request that its caller cancelled, as by a timeout, `may_have_been_sent(request)` tells the same.
-No message of an error holds a part of a request or of a response: both carry secrets.
+For a request that its caller cancelled, for example by a timeout, `may_have_been_sent(request)` tells the same.
+No error message contains a part of a request or of a response: both carry secrets.
 """
 
 import asyncio
@@ -29,44 +29,44 @@ from restarter.http.response_parser import ResponseParser
 from restarter.http.stream import MAX_READ_BYTES, Connection, Origin
 
 NOT_SENT: Final = (httpx.LocalProtocolError, httpx.PoolTimeout, httpx.ConnectTimeout, httpx.ConnectError)
-"""The errors which prove that no byte of the request was sent."""
+"""The errors that prove that no byte of the request was sent."""
 
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """The TLS of every pool: certifi's roots or those of SSL_CERT_FILE, TLS 1.2 or later. Made once (15 ms)."""
+    """The TLS context of every pool: certifi's roots or those of SSL_CERT_FILE, TLS 1.2 or later. Made once (15 ms)."""
     return httpx.create_ssl_context()
 
 
 def may_have_been_sent(request: httpx.Request) -> bool:
-    """Whether a byte of `request` may have left, however it ended; only a pool can say that none has."""
+    """Whether a byte of `request` may have been sent, however it ended. True unless a pool knows that none was."""
     return bool(request.extensions.get("sent", True))
 
 
 class ConnectionPool(httpx.AsyncBaseTransport):
-    """Sends each request once, over a connection that is kept open or over a new one. For one event loop."""
+    """Sends each request once, over an idle connection or a new one. For one event loop."""
 
     def __init__(self, limit: int = 100, *, idle_seconds: float = 15.0, tls: ssl.SSLContext | None = None) -> None:
         """Open nothing yet.
 
         Args:
-            limit: Requests in flight; with the idle connections, there are never more than so many connections.
+            limit: The most requests in flight, and the most connections, including idle ones.
             idle_seconds: A connection that was idle for longer is closed instead of used.
-            tls: Instead of `tls_context()`, which is made when the first `https` URL comes.
+            tls: Used instead of `tls_context()`, which is made for the first `https` URL.
         """
         self._limit = limit
         self._idle_seconds = idle_seconds
         self._tls = tls
         self._slots = asyncio.Semaphore(limit)
         self._in_flight = 0
-        self._idle: dict[Connection, None] = {}  # the one that was used last is at the end
+        self._idle: dict[Connection, None] = {}  # the last used one is at the end
         self._closed = False
         self._buffer = memoryview(bytearray(MAX_READ_BYTES))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request, whose content is at hand, and read the head of its response, to be closed after use.
+        """Send the request, whose content is in memory, and read the head of its response, to be closed after use.
 
-        No HEAD is sent: its response would announce a body that does not come.
+        The method must not be HEAD, whose response announces a body that does not come.
         Of httpx's extensions, `timeout` may hold seconds for `pool` and `connect`. `target` replaces the URL's path.
 
         Raises:
@@ -110,7 +110,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._slots.release()
 
     def _reuse(self, origin: Origin) -> Connection | None:
-        """The connection to `origin` that was used last and still stands."""
+        """The last used connection to `origin` that is still open; None if there is none."""
         now = time.time()
         while self._idle and not self._is_fresh(oldest := next(iter(self._idle)), now):
             self._drop(oldest)
@@ -122,7 +122,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         return None
 
     def _is_fresh(self, idle: Connection, now: float) -> bool:
-        return 0 <= now - idle.idle_since <= self._idle_seconds  # a clock may be set back
+        return 0 <= now - idle.idle_since <= self._idle_seconds  # the clock may be set back
 
     async def _connect(self, origin: Origin, seconds: float | None) -> Connection:
         scheme, host, port = origin
@@ -139,7 +139,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
                 )
         except TimeoutError:
             raise httpx.ConnectTimeout("no connection in time") from None
-        except (OSError, ValueError) as error:  # ValueError: a host name which cannot be one
+        except (OSError, ValueError) as error:  # ValueError: not a possible host name
             raise httpx.ConnectError(f"no connection: {type(error).__name__}") from error
         if connection.ended:
             raise httpx.ConnectError("the server hung up at once")
@@ -159,7 +159,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
 
 
 class _Exchange(httpx.AsyncByteStream):
-    """One request and its response, whose body it is. It holds a connection until it is read or closed."""
+    """One request and its response, whose body is this stream. It holds a connection until it is read or closed."""
 
     def __init__(self, parser: ResponseParser, connection: Connection, release: Callable[..., None]) -> None:
         self._parser = parser
@@ -182,7 +182,7 @@ class _Exchange(httpx.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
-        """The next part of the body, as soon as it is here."""
+        """The next part of the body, as soon as it arrives."""
         if not self._open:
             raise httpx.StreamClosed
         try:
@@ -220,10 +220,10 @@ def _origin(url: httpx.URL) -> Origin:
 
 
 def _serialize(request: httpx.Request, content: bytes) -> bytes:
-    """The request as it goes over the wire.
+    """The request as the bytes to send.
 
     Raises:
-        httpx.LocalProtocolError: It has other line breaks than those that end its lines.
+        httpx.LocalProtocolError: There is a line break within a line of its head.
     """
     target = request.extensions.get("target") or request.url.raw_path
     lines = [b"%b: %b\r\n" % header for header in request.headers.raw]

@@ -1,7 +1,7 @@
-"""What a server responds, parsed by httptools and bounded. No I/O here.
+"""Parses a server's response with httptools, within bounds. No I/O here.
 
-httptools is Node's parser, llhttp, in its strict mode. It keeps nothing and bounds nothing: what is kept of a response,
-and how much, is decided here.
+httptools is Node's parser, llhttp, in its strict mode. It stores nothing and bounds nothing: this module decides what
+is kept of a response, and how much.
 """
 
 from typing import Final
@@ -9,7 +9,7 @@ from typing import Final
 import httptools
 
 MAX_OVERHEAD_BYTES: Final = 32 * 1024  # checked after each read, so the head of a response has at most 64 KiB
-MAX_INFORMATIONAL: Final = 8  # responses with a status of 1xx before the one that counts
+MAX_INFORMATIONAL: Final = 8  # responses with a status of 1xx before the final one
 VERSIONS: Final = ("1.1", "1.0")
 
 
@@ -17,11 +17,11 @@ class ResponseParser:
     """What the server has sent so far. httptools calls the methods whose names begin with `on_`."""
 
     def __init__(self) -> None:
-        self.status = 0  # until the head is complete
+        self.status = 0  # 0 until the head is complete
         self.headers: list[tuple[bytes, bytes]] = []
         self.complete = False
         self.error: str | None = None
-        """Why no more can be read. A response that was complete before stays so; its connection is not used again."""
+        """Why no more can be read. A response that was already complete stays so, but its connection is not reused."""
         self._body: list[bytes] = []
         self._informational = 0
         self._overhead = 0
@@ -29,7 +29,7 @@ class ResponseParser:
         self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:
-        """Parse what has arrived; nothing is the end of the connection."""
+        """Parse what has arrived. No bytes mean the end of the connection."""
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -40,36 +40,36 @@ class ResponseParser:
         if not data:
             self._end()
         if self.complete:
-            del self._parser  # it refers to this object: so no garbage collector is needed
+            del self._parser  # it refers to this object: this breaks the cycle, so no garbage collector is needed
 
     def take_body(self) -> bytes:
-        """The part of the body that has arrived since the last time."""
+        """The part of the body that has arrived since the last call."""
         body, self._body = b"".join(self._body), []
         return body
 
     def keeps_alive(self) -> bool:
-        """Whether the response is complete, nothing came after it, and the server waits for another request."""
+        """Whether the response is complete, nothing came after it, and the connection takes another request."""
         return self.complete and self._keep_alive and self.error is None
 
     def on_message_begin(self) -> None:
         """Refuse a second response: nobody asked for it.
 
         Raises:
-            ValueError: There is one already; httptools reports it as an error of its own.
+            ValueError: There is one already; httptools reports this as its own error.
         """
         if self.complete:
             raise ValueError
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; a trailer is passed over."""
+        """Keep a header, and ignore a trailer."""
         if not self.status:
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Keep the status; that of an informational response (1xx) is passed over with its headers.
+        """Keep the status. An informational response (1xx) is ignored, with its headers.
 
         Raises:
-            ValueError: It is no status of HTTP/1, or there were too many informational responses.
+            ValueError: It is not a status of HTTP/1, or there are too many informational responses.
         """
         status = self._parser.get_status_code()
         self._informational += status < 200
@@ -85,13 +85,13 @@ class ResponseParser:
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """The response has ended, or an informational one."""
+        """Note the end of the response; that of an informational one is ignored."""
         if self.status:
             self.complete = True
             self._keep_alive = self._parser.should_keep_alive()
 
     def _end(self) -> None:
-        """The end of the connection is the end of a body that has no other."""
+        """End the response with its connection if nothing else marks its end; otherwise it ended too early."""
         framed = {b"content-length", b"transfer-encoding"} & {name.lower() for name, _ in self.headers}
         if self.status and not framed:
             self.complete = True

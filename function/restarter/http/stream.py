@@ -13,7 +13,7 @@ Origin = tuple[str, bytes, int]
 
 
 class Connection(asyncio.BufferedProtocol):
-    """The bytes of one connection: what has arrived, and whether it is still open. It knows nothing of HTTP."""
+    """The bytes of one connection: what has arrived, and whether it is still open. It knows nothing about HTTP."""
 
     _transport: asyncio.Transport
 
@@ -23,7 +23,7 @@ class Connection(asyncio.BufferedProtocol):
         self.idle_since = 0.0
         self._loop = asyncio.get_running_loop()
         self.lost = self._loop.create_future()
-        self._buffer = buffer  # of the whole pool: every read is copied out at once
+        self._buffer = buffer  # shared by the whole pool: every read is copied out at once
         self._poll = select.poll()
         self._arrived = b""
         self._expecting = False
@@ -36,7 +36,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.write(data)
 
     async def read(self) -> bytes:
-        """What has arrived, at most 32 KiB of it; nothing at the end.
+        """What has arrived, at most 32 KiB of it; empty at the end of the connection.
 
         Raises:
             httpx.ReadError: The connection broke.
@@ -55,7 +55,7 @@ class Connection(asyncio.BufferedProtocol):
     def park(self) -> None:
         """Expect nothing until the next request; anything that arrives before it closes the connection."""
         self._expecting = False
-        self.idle_since = time.time()  # a monotonic clock may stand while the instance is frozen
+        self.idle_since = time.time()  # a monotonic clock may stop while the instance is frozen
         self._transport.resume_reading()
 
     def is_alive(self) -> bool:
@@ -63,7 +63,7 @@ class Connection(asyncio.BufferedProtocol):
         return not (self.ended or self._transport.is_closing() or self._poll.poll(0))
 
     def abort(self) -> None:
-        """Close the connection now, also in the middle of an exchange."""
+        """Close the connection now, even in the middle of an exchange."""
         self.ended = True
         self._error = self._error or "closed"
         self._transport.abort()
@@ -93,7 +93,7 @@ class Connection(asyncio.BufferedProtocol):
         if exc is not None:
             self._error = type(exc).__name__
         self._wake()
-        if not self.lost.done():  # it is cancelled with whoever waits for it
+        if not self.lost.done():  # it is cancelled if a task that awaits it is
             self.lost.set_result(None)
 
     async def _arrival(self) -> None:

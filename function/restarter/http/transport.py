@@ -13,24 +13,24 @@ from restarter.http.call import PRINTABLE, Answer, Call, NoAnswer
 from restarter.http.pool import NOT_SENT, ConnectionPool, may_have_been_sent
 from restarter.model.outcome import Reason
 
-MAX_ANSWER_BYTES = 4 * 1024 * 1024  # a task with the keys of thousands of objects
+MAX_ANSWER_BYTES = 4 * 1024 * 1024  # room for a task with the keys of thousands of objects
 KEPT_HEADERS = (b"x-request-id", b"x-subject-token", b"date", b"last-modified")
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_CONNECTIONS = 480
 
 
 class Sender(Protocol):
-    """Something that sends requests: the transport, an observed one, or one that answers from a file."""
+    """Something that sends requests: the transport, an observed one, or one that responds from a file."""
 
     async def send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
-        """Send the request once with these headers and read its response, all of it within `seconds`."""
+        """Send the request once with these headers, and read its response, in at most `seconds` altogether."""
 
     async def close(self) -> None:
         """Close all connections."""
 
 
 def connections() -> httpx.AsyncBaseTransport:
-    """The connections under httpx's interface. Its own pool walks them all for each request (encode/httpx#3215)."""
+    """A connection pool behind httpx's interface. httpx's own walks all connections for each request (httpx#3215)."""
     return ConnectionPool(MAX_CONNECTIONS)
 
 
@@ -44,7 +44,7 @@ class Transport:
         self._connections: httpx.AsyncBaseTransport | None = None
 
     async def send(self, call: Call, headers: Mapping[str, str], seconds: float) -> Answer | NoAnswer:
-        """Send the request once and read its response, within `seconds`; half of them are for connecting."""
+        """Send the request once and read its response, within `seconds`; connecting may take half of them."""
         request = _request(call, headers, seconds)
         response: httpx.Response | None = None
         try:
@@ -52,7 +52,7 @@ class Transport:
                 response = await self._opened().handle_async_request(request)
                 return _answer(response, await _read(response))
         except (TimeoutError, httpx.TransportError) as error:
-            # Once the status has arrived it counts, with a body or without.
+            # Once the status has arrived, it counts, with or without a body.
             return _answer(response, None) if response is not None else _no_answer(request, error)
         finally:
             if response is not None:
@@ -71,13 +71,13 @@ class Transport:
 
 
 def _request(call: Call, headers: Mapping[str, str], seconds: float) -> httpx.Request:
-    """The request for httpx. With headers as bytes and content as a stream it is cheap, and httpx adds no headers."""
+    """The request for httpx. Headers as bytes and content as a stream make it cheap, and httpx adds no headers."""
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     if "Host" not in headers:
         raw.append((b"Host", call.host.encode()))
     if call.content or call.method != "GET":
         raw.append((b"Content-Length", b"%d" % len(call.content)))
-    # Reading and writing end with the whole exchange.
+    # `send` bounds the whole exchange, so reading and writing need no timeouts of their own.
     extensions: dict[str, Any] = {"timeout": {"connect": seconds / 2, "pool": seconds / 2}}
     if call.path:
         url, extensions["target"] = _parsed(call.origin), call.target.encode()
@@ -89,12 +89,12 @@ def _request(call: Call, headers: Mapping[str, str], seconds: float) -> httpx.Re
 
 @lru_cache(maxsize=64)
 def _parsed(origin: str) -> httpx.URL:
-    """An origin. Parsing an address takes httpx longer than sending to it, so the path goes beside it."""
+    """An origin, parsed. Parsing takes httpx longer than sending, so it is cached, and paths are passed separately."""
     return httpx.URL(origin)
 
 
 async def _read(response: httpx.Response) -> bytes | None:
-    """The raw body, or None over the bound; it is never decompressed, for a small answer can unpack to a huge one."""
+    """The raw body; None if it is over the limit. It is never decompressed: a small one could unpack to a huge one."""
     body = bytearray()
     async for chunk in _stream(response):
         body += chunk
@@ -104,7 +104,7 @@ async def _read(response: httpx.Response) -> bytes | None:
 
 
 def _stream(response: httpx.Response) -> httpx.AsyncByteStream:
-    """The body as it comes, without httpx's own reading around it, which takes a while and adds nothing here."""
+    """The raw stream of the body, without httpx's own reading around it, which costs time and adds nothing here."""
     return cast("httpx.AsyncByteStream", response.stream)
 
 
@@ -122,7 +122,7 @@ def _answer(response: httpx.Response, body: bytes | None) -> Answer:
 
 
 def _no_answer(request: httpx.Request, error: Exception) -> NoAnswer:
-    """Whether the request can have arrived: only a connection that was never made proves that it did not."""
+    """Whether the request may have arrived. It did not only if no byte of it was sent."""
     timed_out = isinstance(error, TimeoutError | httpx.TimeoutException)
     if isinstance(error, NOT_SENT) or not may_have_been_sent(request):
         return NoAnswer(sent=False, reason=Reason.NO_CONNECTION)

@@ -1,24 +1,24 @@
-"""What has to be remembered between deliveries: claimed and settled events, and the restarts of each task.
+"""What must be remembered between deliveries: claimed and settled events, and the restarts of each task.
 
-A ledger is opened by its address. This module is the contract for all of them; `tests/ledger_suite.py` holds any ledger
-to it. In the words of the contract, *atomic* means: whatever other instances do at the same time, the result is that of
-one order of whole operations.
+A ledger is opened by its address. This module is the contract for all ledgers; `tests/ledger_suite.py` tests any ledger
+against it. *Atomic* means in the contract: whatever other instances do at the same time, the result is as if whole
+operations were made one after the other.
 
 Two instances race
     `claim`, `reserve` and `mark` are atomic. Of any number of claims of one event at most one is OURS until it is
-    released or expires. Of any number of reservations by the same history at most one is taken.
+    released or expires. Of any number of reservations with the same expected history at most one succeeds.
 An instance dies
-    Its claim expires after the seconds it was made for, by the ledger's own clock. Its reservation stays, and counts:
-    it may have started the task. Nobody takes back what another attempt reserved.
-The store gives no answer
-    LedgerError, in a time that the ledger bounds; nothing may be started then. The caller bounds each wait further, by
-    cancelling it at the end of its delivery. A cancelled or failed operation leaves the ledger usable.
-The answer is lost
-    The operation may have been done. The same operation with the same token does it once: a claim is then OURS, a
-    reservation is taken, a mark is the first. A ledger whose store cannot tell (a plain PUT) must take it as not done
-    and not repeat it. `settle`, `release`, `confirm`, `unreserve` and `purge` may be repeated at any time.
+    Its claim expires when its seconds are over, by the ledger's own clock. Its reservation stays, and counts: it may
+    have started the task. Nobody takes back what another attempt reserved.
+The store does not respond
+    LedgerError, within a time that the ledger bounds; nothing may be started then. The caller also cancels each
+    operation at the deadline of its delivery. A cancelled or failed operation leaves the ledger usable.
+The response is lost
+    The operation may have been done. If it is repeated with the same token, it is done only once: a claim is then
+    OURS, a reservation succeeds, a mark is the first. A ledger whose store cannot tell (a plain PUT) must treat it as
+    failed, and not repeat it. `settle`, `release`, `confirm`, `unreserve` and `purge` may be repeated at any time.
 The store forgets
-    Whatever was forgotten may be started again. Which ledger forgets when is said in function/README.md.
+    What it forgot may be started again. function/README.md says when each ledger forgets.
 """
 
 import secrets
@@ -36,9 +36,9 @@ from restarter.settings.model import Settings
 from restarter.settings.sqlite_address import SqliteAddress
 
 SETTLED_TTL_S = 7 * 24 * 3600
-"""As long as any sender may redeliver (Pub/Sub keeps a message for seven days)."""
+"""For as long as any sender may redeliver (Pub/Sub keeps a message for seven days)."""
 MAX_WINDOW_S = 31 * 24 * 3600
-"""The longest window that RESTART_BUDGET takes; an older restart is asked for by nobody."""
+"""The longest window that RESTART_BUDGET allows; nobody asks for an older restart."""
 MAX_NOTE_LENGTH = 128
 
 
@@ -54,21 +54,21 @@ class Claim(Enum):
 
 
 class Claimed(NamedTuple):
-    """The answer to a claim."""
+    """The result of a claim."""
 
     state: Claim
     token: str = ""
-    """Of a claim that is OURS: whoever has it is the holder. It names the attempt in the task's restarts, too."""
+    """Identifies the holder, if the claim is OURS. It also names the attempt in the task's restarts."""
     rest_s: float = 0.0
-    """Of a claim that is HELD: seconds until it expires, at least 0."""
+    """Seconds until the claim expires, if it is HELD; at least 0."""
 
 
 class LedgerError(Exception):
-    """The ledger did not answer; nothing may be started without it."""
+    """The ledger failed or did not respond; nothing may be started without it."""
 
 
 class EventKey(NamedTuple):
-    """The hash of what identifies an event, and a short one of the task or group that it names."""
+    """A hash of an event's identity, and a short hash of the task or group that it names."""
 
     id: str
     target: str
@@ -78,9 +78,9 @@ class History(NamedTuple):
     """The restarts that are counted under one key, within a window."""
 
     restarts: tuple[Restart, ...]
-    """The longest ago first, those of the asking event included."""
+    """The oldest first, including those of the event that asks."""
     version: str
-    """Changes whenever a restart under the key is recorded or taken back; it may also when one is confirmed or leaves
+    """Changes when a restart under the key is recorded or taken back; may also change when one is confirmed or leaves
     the window."""
 
 
@@ -104,7 +104,7 @@ def storage_key(event: Event, fingerprint: str) -> LedgerKeys:
 
 
 def event_key(event: Event) -> EventKey | None:
-    """The key of an event; None where the sender gave no id."""
+    """The key of an event; None if the sender gave no id."""
     if not event.identity:
         return None
     request = event.request
@@ -113,7 +113,7 @@ def event_key(event: Event) -> EventKey | None:
 
 
 def new_token() -> str:
-    """A token that nobody else has: the fence of a claim, and the name of an attempt."""
+    """A unique token, which fences a claim and names an attempt."""
     return secrets.token_hex(8)
 
 
@@ -126,26 +126,26 @@ def _digest(*parts: str) -> str:
 
 
 class Ledger(Protocol):
-    """Every method raises LedgerError when the ledger cannot answer. Times are seconds, of the ledger's own clock.
+    """Every method raises LedgerError if the ledger fails. Times are seconds by the ledger's own clock.
 
     Expired means gone: no operation sees an expired claim, settled event, restart or mark, purged or not.
     """
 
     waits: bool = True
-    """False where no method awaits anything, so that no deadline can come to pass meanwhile."""
+    """False if no method awaits anything, so that no deadline can pass meanwhile."""
 
     async def claim(self, event: EventKey, seconds: float) -> Claimed:
-        """Claim the event for so many seconds, unless it is claimed or settled. Each claim has a token of its own."""
+        """Claim the event for `seconds`, unless it is claimed or settled. Each claim has its own token."""
 
     async def settle(self, event: EventKey, token: str) -> None:
         """Settle the event: for SETTLED_TTL_S a redelivery of it is a duplicate.
 
-        Called by a holder alone. Settled wins: where the claim has expired and another delivery holds the event, it is
-        settled all the same, for its start was made; the other's `release` then changes nothing.
+        Only a holder calls this. Even if its claim has expired and another delivery holds the event, the event is
+        settled, because its start was made; then the other delivery's `release` has no effect.
         """
 
     async def release(self, event: EventKey, token: str) -> None:
-        """Give the claim up, so that a redelivery can be handled. Without effect for anybody but the present holder."""
+        """Release the claim, so that a redelivery can be handled. Only the holder's call has an effect."""
 
     async def history(self, keys: LedgerKeys, window_s: float) -> History:
         """The restarts under `keys.task` within the window; `own` are those whose event is `keys.event`."""
@@ -154,28 +154,28 @@ class Ledger(Protocol):
         """Record a restart that is under way, if the history is still the `expected` one; False if it changed.
 
         Args:
-            keys: Whose restart it is, and under which key it counts.
-            expected: What `history` gave to this attempt.
+            keys: The event that causes the restart, and the key under which it counts.
+            expected: What `history` returned to this attempt.
             window_s: The same as for `expected`; the restart is kept for at least as long.
-            attempt: The token of the claim: an entry belongs to an attempt, which alone confirms it or takes it back.
-                Given by the caller, so that an entry whose answer was lost can be taken back.
-            note: Text to be kept with the restart, up to MAX_NOTE_LENGTH characters.
+            attempt: The token of the claim. It owns the entry: only the same attempt confirms it or takes it back,
+                even if the response to this call was lost.
+            note: Text to store with the restart, up to MAX_NOTE_LENGTH characters.
         """
 
     async def confirm(self, keys: LedgerKeys, attempt: str) -> None:
-        """The attempt's restart counts: it was made, or may have been. It is not under way any more."""
+        """Count the attempt's restart, which was made or may have been. It is no longer under way."""
 
     async def unreserve(self, keys: LedgerKeys, attempt: str) -> None:
-        """Remove the attempt's restart: it was not made. Entries of other attempts stay, of the same event as well."""
+        """Remove the attempt's restart, which was not made. Entries of other attempts stay, even of the same event."""
 
     async def mark(self, name: str, owner: str, window_s: float) -> bool:
         """Mark a name for the window; True for the first owner within it, and for the same owner again."""
 
     async def purge(self) -> None:
-        """Delete a bounded number of expired rows, where the store does not expire them itself."""
+        """Delete a bounded number of expired rows, if the store does not expire them itself."""
 
     async def close(self) -> None:
-        """Close connections and files. An operation that comes later opens them again."""
+        """Close connections and files. A later operation opens them again."""
 
 
 def no_key() -> AccessKey | None:
@@ -184,19 +184,19 @@ def no_key() -> AccessKey | None:
 
 
 class Stores(NamedTuple):
-    """How the object stores are reached that can hold a ledger."""
+    """How to reach the object stores that can hold a ledger."""
 
     key: Callable[[], AccessKey | None] = no_key
-    """The key for OBS, as it is now; None where the platform has lent none yet."""
+    """Returns the current key for OBS; None if the platform has lent none yet."""
     obs_endpoint: str = ""
     gcs_endpoint: str | None = None
-    """In the place of Cloud Storage, which then asks for no token; unless there is a `metadata_host`."""
+    """Replaces Cloud Storage. No token is requested for it, unless there is a `metadata_host`."""
     metadata_host: str | None = None
-    """In the place of Google's metadata server: host, or host and port."""
+    """Replaces Google's metadata server: host, or host and port."""
 
     @classmethod
     def of(cls, settings: Settings, key: Callable[[], AccessKey | None]) -> Self:
-        """The stores as the settings name them."""
+        """The stores that the settings name."""
         obs = settings.obs_endpoint or f"https://obs.{settings.oms_region}.myhuaweicloud.com"
         return cls(key, obs, settings.storage_emulator_host, settings.gce_metadata_host)
 

@@ -1,8 +1,8 @@
 """A ledger in a bucket: one of OBS, which has no conditional write, or of Cloud Storage, which has one.
 
-Nothing is deleted, appended or listed, and no write is sent twice; objects end by `x-obs-expires` or by the bucket's
-lifecycle. Who is the first at a place is decided by a splitter in OBS (`x`, `y`), and in Cloud Storage by who creates
-its `y`. Under the prefix:
+It deletes, appends and lists nothing, and sends no write twice; objects expire by `x-obs-expires` or by the bucket's
+lifecycle. In OBS a splitter (`x`, `y`) decides who is the first at a place; in Cloud Storage the first is whoever
+creates its `y`. Under the prefix:
 
 | object | what it holds |
 |---|---|
@@ -40,19 +40,19 @@ from restarter.ledger.splitter import Read, Split, Store, split
 from restarter.model.task import Restart
 
 EVENT_DAYS = 8  # one more than SETTLED_TTL_S
-# A restart outlives the longest window, and the number that it is found by outlives the restart, though OBS may delete
-# two days late: without the number, a gap where the first restarts were would hide the last.
+# A restart outlives the longest window, and the number that leads to it outlives the restart, even if OBS deletes that
+# two days late: without the number, the gap that the first restarts leave would hide the last.
 MARK_DAYS = 32
 RESTART_DAYS = 35
 HINT_DAYS = 40
 UNDER_WAY, MADE, TAKEN_BACK = "under way", "made", "taken back"
 MAX_RESERVED = 1000  # in flight, so that their numbers need not be looked up
-# Like the others, which are JSON, it has an end of its own: a read during a write may give a part of it.
+# The `n` marks the end, as JSON does in the other objects: a read during a write may return only a part.
 NUMBER = re.compile(r"([0-9]{1,9})n").fullmatch
 
 
 class _Record(NamedTuple):
-    """A restart of a task. Where its winner has not written it, only when it was begun is known."""
+    """A restart of a task. If its winner has not written it, only its beginning is known."""
 
     number: int
     at: float
@@ -63,7 +63,7 @@ class _Record(NamedTuple):
 
 
 class _Standing(NamedTuple):
-    """What stands at the place of a round: for how long it was claimed, and by whom it was marked."""
+    """The content of a round's object: for how long the place is claimed, and who marked it."""
 
     seconds: float
     owner: str = ""
@@ -73,7 +73,7 @@ Text = TypeVar("Text", _Record, _Standing)
 
 
 class _Round(NamedTuple):
-    """The last round of a place: won with a token, or without one standing for some seconds yet."""
+    """The last round of a place: won if there is a token, else held by another for `rest_s` seconds more."""
 
     number: int
     token: str = ""
@@ -81,10 +81,10 @@ class _Round(NamedTuple):
 
 
 class BucketLedger(Ledger):
-    """Times are those of the store's clock, in whole seconds, so a claim may last a second longer than it was made for.
+    """Times are those of the store's clock, in whole seconds, so a claim may last a second longer than requested.
 
-    `create`: writes an object where there is none, and gives the store's time, or None where there is one. A store
-    that cannot has None: a splitter decides.
+    `create`: writes an object unless it exists, and returns the store's time, or None if it exists. It is None for a
+    store that cannot do that: then a splitter decides.
     """
 
     def __init__(self, store: Store, create: Callable[[str, str], Awaitable[float | None]] | None = None) -> None:
@@ -99,7 +99,7 @@ class BucketLedger(Ledger):
         claimed = await self._contend(f"e/{event.id}", _Standing(seconds), EVENT_DAYS)
         if not claimed.token:
             return Claimed(Claim.HELD, rest_s=min(claimed.rest_s, seconds))
-        # Who held an earlier round may have settled the event since it was looked for.
+        # The holder of an earlier round may have settled the event since the first check.
         settled = await self._settled(event) if claimed.number > 1 else None
         return settled or Claimed(Claim.OURS, f"{claimed.number}-{claimed.token}")
 
@@ -107,7 +107,7 @@ class BucketLedger(Ledger):
         await self._store.put(f"e/{event.id}/s", event.target, EVENT_DAYS)
 
     async def release(self, event: EventKey, token: str) -> None:
-        """Give the claim up: it is that of one round, and later ones do not look there."""
+        """Release the claim. It belongs to one round, so this does not affect later ones."""
         number, _, secret = token.partition("-")
         if number.isdigit() and secret:
             await self._store.put(f"e/{event.id}/{number}/r", secret, EVENT_DAYS)
@@ -121,7 +121,7 @@ class BucketLedger(Ledger):
         return History(tuple(restarts), _version(records))
 
     async def reserve(self, keys: LedgerKeys, expected: History, window_s: float, attempt: str, note: str = "") -> bool:
-        """Record a restart by winning the splitter of the next number: whoever saw the same history wants the same."""
+        """Record a restart by winning the next number: all that saw the same history contend for the same number."""
         last, _, records = await self._records(keys.task, window_s)
         if _version(records) != expected.version:
             return attempt in [record.attempt for record in records]
@@ -144,7 +144,7 @@ class BucketLedger(Ledger):
         await self._conclude(keys.task, attempt, TAKEN_BACK)
 
     async def mark(self, name: str, owner: str, window_s: float) -> bool:
-        """Mark a name. Of several owners at the same moment in OBS none may be the first."""
+        """Mark a name. In OBS, if several owners mark it at the same moment, none may be the first."""
         standing = _Standing(window_s, owner)
         marked = await self._contend(f"m/{name}", standing, MARK_DAYS, releasable=False)
         place = f"m/{name}/{marked.number}"
@@ -176,7 +176,7 @@ class BucketLedger(Ledger):
                 return _Round(number, rest_s=rest)
             number, token = number + 1, new_token()
             outcome = await self._contend_once(f"{place}/{number}", token, wanted, days)
-        # One that was frozen in the middle for as long as it wanted to claim has not won: others may have gone on.
+        # A contender that was frozen for as long as its claim would last has not won: others may have gone on.
         won = outcome.won and outcome.took_s < wanted.seconds
         return _Round(number, token) if won else _Round(number, rest_s=wanted.seconds)
 
@@ -189,14 +189,14 @@ class BucketLedger(Ledger):
         return Split(won=True, written_at=written_at)
 
     async def _keep(self, place: str, content: NamedTuple, days: int) -> None:
-        """Write what the winner of a place has to say where `y` may be a loser's."""
+        """Write the content of the winner of a place to `w` in OBS, where `y` may be a loser's."""
         if self._create is None:
             await self._store.put(f"{place}/w", _text(content), days)
 
     async def _last_round(self, place: str, first: Read, seconds: float) -> tuple[int, float]:
-        """The number of the last round that was opened, found by doubling and halving, and the seconds it stands yet.
+        """The number of the last opened round, found by doubling and halving, and the seconds until it expires.
 
-        Every round before an opened one was opened, and none is deleted before its event is.
+        Every round before an opened one was opened, too, and none is deleted before its event is.
         """
         opened, missing, standing = 1, 0, first
         while missing == 0 or missing - opened > 1:
@@ -207,7 +207,7 @@ class BucketLedger(Ledger):
             else:
                 opened, standing = probe, found
         claimed = _parsed(_Standing, standing.value)
-        # Both times are cut to whole seconds: the round may be one second younger than their difference.
+        # Both times are truncated to whole seconds: the round may be one second younger than their difference.
         return opened, (claimed.seconds if claimed else seconds) + 1 - (standing.now - standing.modified)
 
     async def _exists(self, name: str) -> bool:
@@ -240,9 +240,9 @@ class BucketLedger(Ledger):
         return (record or _Record(number, 0.0))._replace(at=begun.modified)
 
     async def _conclude(self, task: str, attempt: str, state: str) -> None:
-        """Write the attempt's restart once more, with its result; what was taken back stays so.
+        """Write the attempt's restart again, with its result. A restart that was taken back stays so.
 
-        Only the attempt itself ever writes it. Where its first write was lost, this one may be the only one.
+        Only the attempt itself writes it. If its first write was lost, this one may be the only one.
         """
         record = self._reserved.pop((task, attempt), None)
         if record is None:
@@ -261,7 +261,7 @@ def _text(content: NamedTuple) -> str:
 
 
 def _parsed(kind: type[Text], text: str | None) -> Text | None:
-    """What was written; None where there is nothing, or a read gave a part of it."""
+    """What was written; None if there is nothing, or the read returned only a part of it."""
     try:
         fields = from_json(text or "")
     except ValueError:

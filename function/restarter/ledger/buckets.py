@@ -1,4 +1,4 @@
-"""Opens ledgers in object stores, each over connections of its own."""
+"""Opens ledgers in object stores, each with its own connections."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Clients of Redis for each kind of address. They connect when first used, and again after a connection broke."""
+"""Clients of Redis for each kind of address. They connect at their first use, and again after a connection breaks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,10 +10,10 @@ from redis.backoff import NoBackoff
 
 from restarter.settings.redis_address import RedisAddress, Topology
 
-# Short, because nodes that do not answer are tried one after the other within the time of one command.
+# Short, because nodes that do not respond are tried one after the other within the time of one command.
 CONNECT_TIMEOUT_S = 0.5
-# Protocol 2 is spoken by every Redis, and nothing is said about the driver: few commands open a connection. Commands
-# end with the ledger's own timeout. A connection that broke while it was idle is noticed at the next command: that one
+# Every Redis speaks protocol 2, and no driver is announced, so that opening a connection takes few commands. The
+# ledger's own timeout ends each command. If a connection broke while it was idle, the next command notices it: one
 # repetition is enough, and every command may be repeated.
 COMMON: dict[str, Any] = {
     "decode_responses": True,
@@ -27,7 +27,7 @@ ASK_SENTINEL = {"socket_timeout": CONNECT_TIMEOUT_S}
 
 
 def connect(address: RedisAddress) -> tuple[Any, ...]:
-    """The client that takes commands, and then those that it asks for the way."""
+    """The client that takes commands, followed by the clients of the Sentinels that it asks for the master."""
     tls = _tls(address)
     user: Mapping[str, Any] = address.user.get_secret_value()
     if address.topology is Topology.CLUSTER:

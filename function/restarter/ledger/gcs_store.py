@@ -1,7 +1,7 @@
 """Objects in a bucket of Cloud Storage, by its JSON API over the function's own transport.
 
-A text is kept in the metadata of an empty object, so one read gives it together with its time. An object is created by
-one alone: https://cloud.google.com/storage/docs/request-preconditions («ifGenerationMatch» of 0, «412»).
+A text is stored in the metadata of an empty object, so one read returns it with its time. Only one writer can create an
+object: https://cloud.google.com/storage/docs/request-preconditions («ifGenerationMatch» of 0, «412»).
 """
 
 import asyncio
@@ -22,14 +22,14 @@ ENDPOINT: Final = "https://storage.googleapis.com"
 METADATA_HOST: Final = "metadata.google.internal"
 # https://cloud.google.com/run/docs/container-contract#metadata-server
 TOKEN_PATH: Final = "/computeMetadata/v1/instance/service-accounts/default/token"  # noqa: S105  # where to ask for one
-TIMEOUT_S = 2.0  # for one call
-RENEW_BEFORE_S = 225.0  # the server itself gives another token in the last four minutes
+TIMEOUT_S = 2.0  # for one request
+RENEW_BEFORE_S = 225.0  # the server itself issues another token in the last four minutes
 
 
 class GcsStore:
-    """Reads and writes small objects. `clock`: seconds since 1970, for the tokens alone.
+    """Reads and writes small objects. `clock`: seconds since 1970, for the tokens only.
 
-    Every method raises LedgerError where the result is not known.
+    Every method raises LedgerError if the result is not known.
     """
 
     def __init__(self, address: BucketAddress, stores: Stores, transport: Sender, clock: Callable[[], float]) -> None:
@@ -43,11 +43,11 @@ class GcsStore:
         self._renewing = asyncio.Lock()
 
     async def put(self, name: str, value: str, days: int) -> float:
-        """Write an object; Google's time. The bucket's lifecycle ends it, whatever the `days`."""
+        """Write an object, and return Google's time. The bucket's lifecycle deletes it; `days` is ignored."""
         return seconds_of(_success(await self._write(name, value)).date)
 
     async def create(self, name: str, value: str) -> float | None:
-        """Write an object where there is none; Google's time, or None where there is one."""
+        """Write an object unless it exists. Returns Google's time, or None if it exists."""
         answer = await self._write(name, value, ("ifGenerationMatch", "0"))
         return None if answer.status == 412 else seconds_of(_success(answer).date)
 
@@ -69,7 +69,7 @@ class GcsStore:
         await self._transport.close()
 
     async def _write(self, name: str, value: str, *conditions: tuple[str, str]) -> Answer:
-        """Write an object as multipart: its name and the text in the first part, and nothing in the second."""
+        """Write an object as multipart: the first part has its name and the text, the second is empty."""
         head = to_json({"name": self._address.prefix + name, "metadata": {"text": value}})
         part = b"--part\r\nContent-Type: application/json\r\n\r\n%b\r\n"
         path = f"/upload/storage/v1/b/{self._address.bucket}/o"
@@ -79,7 +79,7 @@ class GcsStore:
         return await self._send(Call("POST", self._origin, path, query, headers, content))
 
     async def _send(self, call: Call) -> Answer:
-        """Send a call; one whose token was refused was not carried out, and is made with a new one."""
+        """Send a request. If its token is refused, it was not executed, and is sent again with a new token."""
         token = await self._current_token() if self._asks_token else ""
         answer = await self._try(call, token)
         if answer.status != 401 or not token:
@@ -95,7 +95,7 @@ class GcsStore:
         return answer
 
     async def _current_token(self) -> str:
-        """The token of the function's account, which is renewed before it ends; one request for all that wait."""
+        """The token of the function's account. It is renewed before it expires, with one request for all that wait."""
         if self._clock() < self._token_ends_at - RENEW_BEFORE_S:
             return self._token
         async with self._renewing:
@@ -106,7 +106,7 @@ class GcsStore:
         return self._token
 
     def _keep_token(self, document: Any) -> None:
-        """Keep a token that was given; the one before may be used to its end."""
+        """Keep a token that was issued. If there is none, the last one is used until it expires."""
         facts = document if isinstance(document, dict) else {}
         token, seconds = facts.get("access_token"), facts.get("expires_in")
         if isinstance(token, str) and PRINTABLE.fullmatch(token) and isinstance(seconds, int):

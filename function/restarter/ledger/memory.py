@@ -100,7 +100,7 @@ class MemoryLedger:
         return tuple(entry for entry in self._restarts.get(keys.task, ()) if entry.at > since)
 
     def _replace(self, keys: LedgerKeys, change: Callable[[_Entry], tuple[_Entry, ...]]) -> None:
-        """Put others in the place of each restart; those of a task that has none stay none."""
+        """Replace each restart of a task with what `change` returns for it."""
         if (kept := self._restarts.get(keys.task)) is not None:
             self._restarts[keys.task] = tuple(new for entry in kept for new in change(entry))
 

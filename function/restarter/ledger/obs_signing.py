@@ -2,7 +2,7 @@
 
 Rule: https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0010.html
 «Authorization: OBS AccessKeyID:signature», where the signature is the base64 of an HMAC-SHA1 of StringToSign.
-With `x-obs-date`, which is always sent, the line of the date is empty.
+Its date line is empty, because `x-obs-date` is always sent.
 """
 
 import hmac

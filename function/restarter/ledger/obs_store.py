@@ -1,4 +1,4 @@
-"""Objects in a bucket of OBS, over the function's own transport: each call is signed and sent once.
+"""Objects in a bucket of OBS, over the function's own transport: each request is signed and sent once.
 
 https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0080.html (PUT), obs_04_0083.html (GET)
 """
@@ -15,10 +15,10 @@ from restarter.ledger.obs_signing import sign
 from restarter.ledger.splitter import Read, seconds_of
 from restarter.settings.bucket_address import BucketAddress
 
-TIMEOUT_S = 2.0  # for one call
+TIMEOUT_S = 2.0  # for one request
 MAX_ERROR_BYTES = 4096
 CODE = re.compile(rb"<Code>([A-Za-z]{1,64})</Code>")
-# A bucket stands before a name, and not before these.
+# Hosts without a name of their own, so no bucket can be put before it.
 NAMELESS = re.compile(r"https?://(localhost|[0-9.]+|\[.*\])(:[0-9]+)?")
 
 
@@ -33,10 +33,10 @@ class ObsStore:
         self._now = now
 
     async def put(self, name: str, value: str, days: int) -> float:
-        """Write an object, for so many days; OBS's time.
+        """Write an object that expires after `days`, and return OBS's time.
 
         Raises:
-            LedgerError: OBS did not say that it was written; it may have been, or be later.
+            LedgerError: OBS did not confirm that it was written; it may have been, or may be later.
         """
         answer = await self._send("PUT", name, value.encode(), {"x-obs-expires": str(days)})
         if answer.status != 200:
@@ -47,7 +47,7 @@ class ObsStore:
         """Read an object.
 
         Raises:
-            LedgerError: OBS said neither what it holds nor that there is none.
+            LedgerError: OBS returned neither the object nor that there is none.
         """
         answer = await self._send("GET", name)
         if answer.status == 404 and _code(answer) == "NoSuchKey":
@@ -76,7 +76,7 @@ class ObsStore:
 
 
 def _place(endpoint: str, bucket: str) -> tuple[str, str]:
-    """Origin and beginning of the path: the bucket stands before the host's name, or in the path of a host without."""
+    """The origin, and the beginning of the path. The bucket precedes the host's name, or is in the path without one."""
     if NAMELESS.fullmatch(endpoint):
         return endpoint, f"/{bucket}"
     scheme, _, host = endpoint.partition("://")
@@ -84,7 +84,7 @@ def _place(endpoint: str, bucket: str) -> tuple[str, str]:
 
 
 def _code(answer: Answer) -> str:
-    """OBS's code of an error; its text is never used, for it repeats what was signed."""
+    """OBS's error code. Its text is never used, because it repeats what was signed."""
     found = CODE.search((answer.body or b"")[:MAX_ERROR_BYTES])
     return found[1].decode() if found else ""
 

@@ -1,4 +1,4 @@
-"""The configured ledger, read and never written: for what says what an event would do, and does nothing."""
+"""The configured ledger, read and never written: for commands that only say what an event would do."""
 
 from restarter.ledger import Claim, Claimed, EventKey, History, Ledger, LedgerError, LedgerKeys
 
@@ -10,7 +10,7 @@ class ReadOnlyLedger(Ledger):
         self._ledger = ledger
 
     async def claim(self, event: EventKey, seconds: float) -> Claimed:
-        """Nobody else is asked: the event is made up, and nobody else has it."""
+        """Always OURS: the event is invented, so no other delivery has it."""
         return Claimed(Claim.OURS, "read only")
 
     async def settle(self, event: EventKey, token: str) -> None:
@@ -23,7 +23,7 @@ class ReadOnlyLedger(Ledger):
         return await self._ledger.history(keys, window_s)
 
     async def reserve(self, keys: LedgerKeys, expected: History, window_s: float, attempt: str, note: str = "") -> bool:
-        """A dry run reserves nothing; whoever tries to gets no start.
+        """A dry run reserves nothing; without a reservation nothing is started.
 
         Raises:
             LedgerError: Always.
@@ -37,7 +37,7 @@ class ReadOnlyLedger(Ledger):
         """Nothing was reserved."""
 
     async def mark(self, name: str, owner: str, window_s: float) -> bool:
-        """Nothing is marked; to a person each report is the first."""
+        """Nothing is marked: each report is the first."""
         return True
 
     async def purge(self) -> None:

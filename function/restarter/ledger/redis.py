@@ -1,9 +1,9 @@
-"""A ledger in Redis (or Valkey), shared by all instances; what is written there is hashes, tokens, times and notes.
+"""A ledger in Redis (or Valkey), shared by all instances. It stores only hashes, tokens, times and notes.
 
-Keys carry the version of their format. Events are version 1: a mark of release 0.1.0 stands under another key, and its
-hash was made of less, so it is not found; that event is then judged by the look, the budget and the backoff. Restarts
-have no number, which is version 0: releases 0.1.0 and 0.2.0 count those of this one, and theirs are counted here, so
-all share one budget while they run side by side. Claims, settled events and marks are those of 0.2.0, too.
+Keys contain the version of their format. Events have version 1. Release 0.1.0 wrote events under other keys, with
+hashes of fewer parts, so they are not found; then the look, the budget and the backoff decide. Restarts have no number,
+which is version 0: this release and 0.1.0 and 0.2.0 count each other's restarts, so all share one budget while they run
+side by side. Claims, settled events and marks are shared with 0.2.0, too.
 """
 
 import asyncio
@@ -33,22 +33,22 @@ from restarter.settings.redis_address import RedisAddress, Topology
 
 PREFIX = "oms-task-restarter:"
 TIMEOUT_S = 2.0  # for one command
-IDLE_TTL_S = 60.0  # a network may drop, without a word, connections that were idle for longer than this
+IDLE_TTL_S = 60.0  # a network may drop connections unnoticed that were idle for longer than this
 MASTER_TTL_S = 1.0  # for some ten seconds after a failover the old master still takes writes, and they are lost
-MAX_COMMANDS = 32  # at once, each on a connection of its own: more would only wait for each other inside Redis
+MAX_COMMANDS = 32  # at once, each on its own connection: more would only wait for each other inside Redis
 SETTLED = "settled:"
 UNDER_WAY, COUNTED = "r", "c"
 
 
 class RedisLedger(Ledger):
-    """Connections are opened when first needed, and again after they broke. Times are those of Redis's clock."""
+    """Connections are opened when first needed, and again after they break. Times are those of Redis's clock."""
 
     def __init__(self, address: RedisAddress) -> None:
         self._clients = connect(address)
         self._redis = self._clients[0]
         self._by_sentinel = address.topology is Topology.SENTINEL
         self._slots = asyncio.Semaphore(MAX_COMMANDS)
-        # Of the wall clock, for a monotonic one may stand while the instance is frozen.
+        # By the wall clock: a monotonic one may stop while the instance is frozen.
         self._used_at = self._asked_at = 0.0
         self._renewing = asyncio.Lock()
 
@@ -95,10 +95,10 @@ class RedisLedger(Ledger):
             await client.aclose()
 
     async def _renew(self) -> None:
-        """Close connections that were idle for too long, and before the first command ask a cluster for its nodes.
+        """Close connections that were idle for too long, and ask a cluster for its nodes before the first command.
 
-        No command is under way then. If many commands made a cluster's client ask at once, it would drop connections
-        that some of them use.
+        No command is under way at that time. If many commands made a cluster's client ask at once, it would drop
+        connections that some of them use.
         """
         async with self._renewing:
             if abs(time.time() - self._used_at) > IDLE_TTL_S:
@@ -111,7 +111,7 @@ class RedisLedger(Ledger):
     async def _follow_master(self) -> None:
         """Ask Sentinel for the master, and close all connections if it is another one now.
 
-        Where no Sentinel answers, the master that is known is used on: it may be well, and they are not.
+        If no Sentinel responds, the known master is kept: it may be well although the Sentinels are not.
         """
         self._asked_at = time.time()
         pool = self._redis.connection_pool
@@ -128,13 +128,13 @@ class RedisLedger(Ledger):
             return await self._ask(self._redis.eval, script, 1, key, *arguments)
 
     async def _ask(self, command: Callable[..., Awaitable[Any]], *arguments: str | float, **options: Any) -> Any:
-        """The answer to a command; how long it may wait for its turn is the delivery's affair.
+        """The result of a command. Its caller bounds how long it may wait for a slot.
 
-        Whatever the client raises is one failure: a cluster's has exceptions that are no RedisError, and some come
-        from inside it or from uvloop when a connection was cut off (https://github.com/redis/redis-py/issues/4287).
+        Any error of the client is the same failure: a cluster's client raises some that are not a RedisError, some come
+        from inside it, and some from uvloop if a connection is cut off (https://github.com/redis/redis-py/issues/4287).
 
         Raises:
-            LedgerError: There was none in time; its text is the kind of the failure.
+            LedgerError: There is no result in time; the text is the kind of failure.
             NoScriptError: The server does not know the script.
         """
         async with self._slots:
@@ -146,7 +146,7 @@ class RedisLedger(Ledger):
                 raise
             except Exception as error:  # noqa: BLE001  # see above
                 if _is_replica(error):
-                    self._used_at = 0.0  # the master is elsewhere now: the next command connects anew
+                    self._used_at = 0.0  # another server is the master now: the next command opens new connections
                 raise LedgerError(type(error).__name__) from None
 
 
@@ -159,7 +159,7 @@ def _is_replica(error: Exception) -> bool:
 
 
 def _restart(age_s: float, member: str, keys: LedgerKeys) -> Restart:
-    """A restart; of one that release 0.2.0 recorded only the event is known, and it counts."""
+    """A restart. If release 0.2.0 recorded it, only its event is known, and it counts."""
     event, _, rest = member.partition(":")
     _, state, note = rest.split(":", 2) if rest else ("", COUNTED, "")
     return Restart(age_s, event == keys.event, state == UNDER_WAY, note)

@@ -1,9 +1,9 @@
-"""What Redis does in one step, in its Lua. Each script has one key, so a cluster can run it, and any time is Redis's.
+"""The atomic operations of Redis, as Lua scripts. Each has one key, so a cluster can run it; times are Redis's.
 
-Redis 5 or newer, or Valkey: before, a script that had asked for the time could not write.
+They need Redis 5 or newer, or Valkey: in older versions a script that has read the time cannot write.
 """
 
-# A claim that is still ours was taken by the first half of this very command, when the connection broke.
+# A claim that is ours already was made by this same command, before its connection broke and the client repeated it.
 CLAIM = """
 local held = redis.call('get', KEYS[1])
 if not held then redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2]) end
@@ -11,11 +11,11 @@ if not held or held == ARGV[1] then return {} end
 return {held, redis.call('pttl', KEYS[1])}
 """
 
-# Only the delivery that holds a claim may give it up: it may have expired and be held by another by now.
+# Only the delivery that holds a claim may release it: it may have expired, and another delivery may hold it by now.
 RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 
 # The restarts within the window (seconds, ARGV[1]), and a hash of who made them and when. A member of the set is
-# `event:attempt:state:note`; release 0.2.0 wrote the event alone.
+# `event:attempt:state:note`; release 0.2.0 wrote only the event.
 _WITHIN = """
 local time = redis.call('time')
 local now = time[1] + time[2] / 1000000
@@ -36,7 +36,7 @@ return found
 """
 
 # Restarts older than the window are removed; then one more is recorded (ARGV[3] is `event:attempt:`, ARGV[4] the rest),
-# if the history is the expected one (ARGV[2]). One that is there was recorded by the first half of this command.
+# if the history is the expected one (ARGV[2]). If it exists already, this same command recorded it and was repeated.
 RESERVE = f"""{_WITHIN}
 for i = 1, #kept, 2 do
   if string.find(kept[i], ARGV[3], 1, true) == 1 then return 1 end
@@ -48,8 +48,8 @@ redis.call('expire', KEYS[1], ARGV[5])
 return 1
 """
 
-# Remove the entry of an attempt (ARGV[1] is `event:attempt:`), or with ARGV[2] put that state in place of its own; the
-# new entry comes first, because a set that is empty for a moment is gone, and its expiry with it.
+# Remove the entry of an attempt (ARGV[1] is `event:attempt:`), or replace its state with ARGV[2], if there is one. The
+# new entry is added first, because Redis deletes an empty set at once, and its expiry with it.
 END = """
 local kept = redis.call('zrangebyscore', KEYS[1], '-inf', '+inf', 'withscores')
 for i = 1, #kept, 2 do

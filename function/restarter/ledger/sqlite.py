@@ -1,6 +1,6 @@
 """A ledger in a file of SQLite, shared by the processes of one host. Each operation is one transaction, in one thread.
 
-It is durable: with the WAL and `synchronous=FULL` what was committed survives a loss of power
+It is durable: with the WAL and `synchronous=FULL` committed transactions survive a power loss
 (https://sqlite.org/pragma.html#pragma_synchronous). Times are those of the host's clock.
 """
 
@@ -37,7 +37,7 @@ PURGE = [
 
 
 class SqliteLedger(Ledger):
-    """The file is opened when it is first needed, and again after an error, or when another took its place."""
+    """Opens the file when it is first needed, and again after an error, or when another file replaced it."""
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         self._path = path
@@ -109,17 +109,17 @@ class SqliteLedger(Ledger):
         await self._transact(purge)
 
     async def close(self) -> None:
-        """Close the file, once what is under way has ended."""
+        """Close the file, once the current transaction has ended."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
 
     async def _execute(self, statement: str, **values: str | float) -> None:
         await self._transact(lambda file, now: file.execute(statement, values | {"now": now}).close())
 
     async def _transact(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
-        """The result of a transaction. One whose caller gave up before its turn came is not begun.
+        """Run a transaction and return its result. If its caller is cancelled before its turn, it does not begin.
 
         Raises:
-            LedgerError: It was not committed, or perhaps not; its text is the kind of the failure.
+            LedgerError: It was not committed, or possibly not; the text is the kind of failure.
         """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, work)
 
@@ -135,7 +135,7 @@ class SqliteLedger(Ledger):
         return result
 
     def _current(self) -> sqlite3.Connection:
-        """The open file, if it is still the one at the path: when it was replaced, other processes use the new one."""
+        """The open file. If the file at the path was replaced, the new one, which other processes use."""
         if self._connection is None or self._file != _identity(self._path):
             self._close()
             self._connection = opened(self._path)

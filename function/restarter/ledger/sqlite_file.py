@@ -1,4 +1,4 @@
-"""The file of a ledger in SQLite: made, recognised, opened."""
+"""Creates, recognises and opens the file of a ledger in SQLite."""
 
 import os
 import sqlite3
@@ -9,9 +9,9 @@ from threading import Lock
 
 from restarter.settings.sqlite_address import APPLICATION_ID, file_uri
 
-BUSY_S = 2.0  # for which a transaction waits for those of others
+BUSY_S = 2.0  # for which a transaction waits for others
 MODE = 0o600
-# While a file is created no connection to it may be made: to close it would end the locks of that connection.
+# While a file is created, no connection to it may be open: closing the new file would end that connection's locks.
 CREATING = Lock()
 TABLES = f"""
 BEGIN EXCLUSIVE;
@@ -33,7 +33,7 @@ def opened(path: Path) -> sqlite3.Connection:
     """A connection to the ledger's file, for use in one thread; a missing or empty file becomes a new ledger.
 
     Raises:
-        OSError, sqlite3.Error: It cannot be opened, or is no ledger.
+        OSError, sqlite3.Error: It cannot be opened, or is not a ledger.
     """
     with CREATING:
         with suppress(FileExistsError):
@@ -50,7 +50,7 @@ def opened(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(file: sqlite3.Connection) -> None:
-    file.execute("BEGIN")  # both are read of one state: another process may make the tables in between
+    file.execute("BEGIN")  # both are read from one state: another process may create the tables in between
     (application_id,) = file.execute("PRAGMA application_id").fetchone()
     is_empty = not file.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
     file.execute("COMMIT")
@@ -67,7 +67,7 @@ def _prepare(file: sqlite3.Connection) -> None:
 
 
 def _uses_wal(file: sqlite3.Connection) -> bool:
-    """Whether the file keeps a write-ahead log; it stays so, once one process has said it."""
+    """Switch the file to a write-ahead log, which it keeps from then on. False if another process prevents it now."""
     try:
         return bool(file.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",))
     except sqlite3.OperationalError:

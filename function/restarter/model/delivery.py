@@ -15,7 +15,7 @@ def utc_now() -> datetime:
 
 
 class Delivery(NamedTuple):
-    """One HTTP request, read whole and not yet trusted: header names in lower case, repeated ones joined.
+    """One HTTP request, read completely and not yet trusted. Header names are in lower case, repeated headers joined.
 
     Headers and body stay out of `repr`: they may hold what authenticates the caller.
     """
@@ -35,20 +35,20 @@ class Delivery(NamedTuple):
 
 
 class AuthenticatedDelivery(NamedTuple):
-    """A delivery whose caller was authenticated; only an authenticator of `callers` makes one.
+    """A delivery whose caller is authenticated; only an authenticator in `callers` creates one.
 
-    `delivery` holds no more than what the authenticator vouches for: of a signed message, the signed fields.
+    `delivery` holds only what the authenticator vouches for: of a signed message, only the signed fields.
     """
 
     delivery: Delivery
     authenticated_by: str
     """Name of the authenticator: `bearer`, `webhook`, `smn`, `oidc` or `platform`."""
     sender: str = ""
-    """Which of its callers: a Google account, or the fingerprint of a token or secret; empty where it knows one."""
+    """The caller: a Google account, or the fingerprint of a token or secret; empty if it is not known."""
 
 
 class AccessKey(NamedTuple):
-    """An access key of Huawei Cloud; `security_token` belongs to a temporary one."""
+    """An access key of Huawei Cloud; only a temporary key has a `security_token`."""
 
     ak: SecretStr
     sk: SecretStr
@@ -58,7 +58,7 @@ class AccessKey(NamedTuple):
     def from_platform(cls, *parts: str | None) -> Self | None:
         """The temporary key (access key, secret key, token) that FunctionGraph gives a function with an agency.
 
-        None where a part is missing, or is `null`, which is what an image gets that has no agency.
+        None if a part is missing or is `null`, which FunctionGraph sends to an image without an agency.
         """
         if not all(parts) or "null" in parts:
             return None
@@ -66,7 +66,7 @@ class AccessKey(NamedTuple):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The texts that it is made of, all of them secret."""
+        """The strings of the key, all of them secret."""
         return tuple(part.get_secret_value() for part in (self.ak, self.sk, self.security_token) if part)
 
 
@@ -77,7 +77,7 @@ class AuthToken(NamedTuple):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The text that it is made of, as those of an AccessKey."""
+        """The string of the token, in the form of `AccessKey.parts`."""
         return (self.token.get_secret_value(),)
 
 
@@ -97,12 +97,12 @@ class DeliveryContext(NamedTuple):
 
     @classmethod
     def lasting(cls, seconds: float) -> Self:
-        """A context of so many seconds that begins now, for what a person asks for at the command line."""
+        """A context that begins now and lasts `seconds`, for the operator's command."""
         started_at = time.monotonic()
         return cls(utc_now(), started_at, started_at + seconds)
 
     def remaining(self) -> float:
-        """Seconds until the reply must be out: of two clocks, for the monotonic one may stand in a frozen instance."""
+        """Seconds until the deadline, by the stricter of two clocks: the monotonic one may stop while frozen."""
         return min(self.deadline - time.monotonic(), self.ends_at - time.time())
 
     def elapsed(self) -> float:

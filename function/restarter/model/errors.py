@@ -1,4 +1,4 @@
-"""What can be wrong with a delivery before it becomes a request. Each error knows its outcome; none holds a value."""
+"""What can be wrong with a delivery before it becomes a request. Each error has its outcome; none quotes a value."""
 
 from collections.abc import Sequence
 
@@ -25,9 +25,9 @@ class DeliveryError(Exception):
      └ AuthenticationUnavailable  503  a key or certificate could not be fetched; redelivery may help
 
     Attributes:
-        fault: Text of ours that names a field or a header, never what it held.
-        dialect: The sender's format, where it was recognised before the error.
-        event_id: The event's id, where it was read before the error.
+        fault: Our own text, which names a field or a header and never its value.
+        dialect: The sender's format, if it was recognised before the error.
+        event_id: The event's id, if it was read before the error.
     """
 
     kind: Kind
@@ -64,11 +64,11 @@ class ContentTooLarge(DeliveryError):
 
 
 class HeadersTooLarge(ContentTooLarge):
-    """The headers are too many or too long; the outcome is that of any content that is too large."""
+    """There are too many headers, or they are too long. The outcome is that of ContentTooLarge."""
 
 
 class UnsupportedMediaType(DeliveryError):
-    """Its format or coding is not supported."""
+    """The format or the content coding of the body is not supported."""
 
     kind = Kind.UNSUPPORTED_MEDIA_TYPE
 
@@ -102,10 +102,10 @@ def check_body_size(size: int) -> None:
 
 
 def check_headers(raw: Sequence[tuple[bytes, bytes]]) -> None:
-    """Refuse headers that no sender needs, before any of them is read. `raw`: names and values as they came.
+    """Check number and size of the headers before any of them is read. `raw`: names and values as received.
 
     Raises:
-        HeadersTooLarge: There are over MAX_HEADERS, or names and values are over MAX_HEADER_BYTES together.
+        HeadersTooLarge: There are over MAX_HEADERS, or all names and values together exceed MAX_HEADER_BYTES.
     """
     if len(raw) > MAX_HEADERS or sum([len(name) + len(value) for name, value in raw]) > MAX_HEADER_BYTES:
         raise HeadersTooLarge(HEADERS_TOO_LARGE)

@@ -1,4 +1,4 @@
-"""JSON from outside, read within bounds on its nesting and its size. No I/O here."""
+"""Reads JSON from outside within bounds on its nesting and its size. No I/O here."""
 
 import re
 from itertools import accumulate
@@ -10,11 +10,11 @@ MAX_CONTAINERS = 20_000
 MAX_LEVELS = 200
 STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in STEPS)
-STRING = re.compile(rb'"(?:[^"\\]++|\\.?+)*+"?+', re.DOTALL)  # possessive: one pass, whatever the text is
+STRING = re.compile(rb'"(?:[^"\\]++|\\.?+)*+"?+', re.DOTALL)  # possessive quantifiers: one pass over any text
 
 
 class TooManyContainers(ValueError):
-    """The text has over MAX_CONTAINERS objects and arrays, which take the event loop too long to build."""
+    """The text has over MAX_CONTAINERS objects and arrays; building them would block the event loop for too long."""
 
 
 def read_json(text: bytes | str) -> Any:
@@ -22,10 +22,10 @@ def read_json(text: bytes | str) -> Any:
 
     Raises:
         TooManyContainers: It has more objects and arrays.
-        ValueError: It is no such text.
+        ValueError: It is not JSON within these bounds.
     """
     raw = text.encode() if isinstance(text, str) else text
-    if brackets(raw) > MAX_LEVELS:  # brackets in strings are no containers, but few texts have so many
+    if brackets(raw) > MAX_LEVELS:  # brackets within strings do not count, but few texts have so many
         bare = STRING.sub(b"", raw)
         if brackets(bare) > MAX_CONTAINERS:
             raise TooManyContainers
@@ -35,5 +35,5 @@ def read_json(text: bytes | str) -> Any:
 
 
 def brackets(text: bytes) -> int:
-    """How many brackets open in a text, those within strings included."""
+    """The number of opening brackets and braces in a text, including those within strings."""
     return text.count(b"{") + text.count(b"[")

@@ -8,23 +8,23 @@ from restarter.model.task import Counters
 
 
 class SweepCounts(NamedTuple):
-    """What a sweep found; the names are those of its receipt."""
+    """What a sweep found; the receipt uses the same names."""
 
     seen: int = 0
     """Failed tasks in the list, each counted once."""
     too_old: int = 0
-    """Tasks that failed before RESTART_SWEEP_AGE."""
+    """Tasks that failed longer ago than RESTART_SWEEP_AGE."""
     not_ours: int = 0
     """Tasks whose names do not begin with RESTART_SWEEP_PREFIX."""
     started: int = 0
     held_back: int = 0
-    """Candidates that were looked at and not started."""
+    """Candidates that were handled and not started, or whose start is not confirmed; all if outside RESTART_HOURS."""
     left: int = 0
     """Candidates that were not reached."""
 
 
 class Kind(StrEnum):
-    """The outcomes: a closed list, matched completely by `reply` and `receipt`."""
+    """The outcomes: a closed list. `reporting.outcomes` has a row for each."""
 
     STARTED = "started"
     WOULD_START = "would_start"
@@ -49,10 +49,10 @@ class Kind(StrEnum):
 class Reason(StrEnum):
     """Why an outcome is what it is: a closed list of words. `reporting.reasons` has a row for each.
 
-    Receipts and replies show the word as `reason`. What is wrong with a delivery is no reason but a fault: a text.
+    Receipts and replies show the word as `reason`. A delivery that is wrong has a `fault` instead, which is a text.
     """
 
-    # What the rules of `decide` say.
+    # From the rules in `decide`.
     DISABLED = "disabled"
     STALE_EVENT = "stale_event"
     IN_PROGRESS = "in_progress"
@@ -73,7 +73,7 @@ class Reason(StrEnum):
     PAUSED_GROUP = "paused_group"
     TEMPORARY_KEYS = "temporary_keys"
 
-    # What OMS, IAM or the network answers.
+    # From OMS, IAM or the network.
     NO_SUCH_TASK = "no_such_task"
     NO_SUCH_GROUP = "no_such_group"
     AMBIGUOUS_TASK_NAME = "ambiguous_task_name"
@@ -85,7 +85,7 @@ class Reason(StrEnum):
     THROTTLED = "throttled"
     OMS_ERROR = "oms_error"
     UNREADABLE = "unreadable_answer"
-    TOKEN_REFUSED = "token_refused"  # noqa: S105  # a word, no token
+    TOKEN_REFUSED = "token_refused"  # noqa: S105  # not a token
     NO_KEY_FOR_OMS = "no_key_for_oms"
     IAM = "iam"
     NO_CONNECTION = "no_connection"
@@ -94,7 +94,7 @@ class Reason(StrEnum):
     DEADLINE = "deadline"
     OFFLINE = "offline"
 
-    # What the function itself finds.
+    # From the function itself.
     LEDGER = "ledger"
     BUSY = "busy"
     ANOTHER_TASK = "another_task"
@@ -105,7 +105,7 @@ class Reason(StrEnum):
     SUBSCRIPTION = "subscription"
     SUBSCRIPTION_CONFIRMED = "subscription_confirmed"
 
-    # Why a delivery, or a part of it, asks for nothing.
+    # Why a delivery, or a part of it, is ignored.
     TASK_SUCCEEDED = "task_succeeded"
     EVENT_TYPE = "event_type"
     DEAD_LETTER = "dead_letter"
@@ -121,16 +121,16 @@ class Reason(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """The result of a request: its kind, why, and what is known of the task."""
+    """The result of a request: its kind, the reason, and what is known about the task."""
 
     kind: Kind
     reason: Reason | None = None
     fault: str | None = None
-    """What is wrong with the delivery, in place of a reason: text that names a field and never its value."""
+    """What is wrong with the delivery, instead of a reason: a text that names a field and never its value."""
     retry_after: int | None = None
     """Seconds after which a redelivery makes sense."""
     opens_at: datetime | None = None
-    """Outside RESTART_HOURS: when the next of them begins, in their time zone."""
+    """Outside RESTART_HOURS: when they begin next, in their time zone."""
     task_id: str | None = None
     task_name: str | None = None
     group_id: str | None = None
@@ -142,16 +142,16 @@ class Outcome(NamedTuple):
     failed_objects_list: str | None = None
     start_called: bool = False
     oms_status: int | None = None
-    """HTTP status of the OMS answer that decided."""
+    """HTTP status of the OMS response that decided."""
     oms_error_code: str | None = None
     oms_request_id: str | None = None
     counts: SweepCounts | None = None
-    """Of a sweep alone."""
+    """Only for a sweep."""
     attempt: int | None = None
-    """Which restart of the task this is, of those that count in its budget."""
+    """The number of this restart among those that count in the task's budget."""
     progress: Counters | None = None
     """What the task has moved since its last restart."""
     restarts: int | None = None
-    """How many restarts count, where they are as many as the budget allows."""
+    """How many restarts count, if the budget is used up."""
     repeated: bool = False
-    """The same was already reported within the budget's window; the receipt is INFO instead of ERROR."""
+    """The same outcome was already reported within the budget's window; the receipt is INFO instead of ERROR."""

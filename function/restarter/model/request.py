@@ -21,9 +21,9 @@ class Intent(StrEnum):
 
 
 TARGET_FIELDS = ("task_id", "task_name", "group_id", "sweep")
-# What may stand beside `sweep`.
+# Fields that may accompany `sweep`.
 SWEEP_FIELDS = ("project_id", "credentials", "reason")
-# What a caller is told of a field that breaks its rule: after its name, and without its value.
+# What a caller is told about a field that breaks its rule. The field's name comes before it; its value is not quoted.
 FIELD_RULES = {
     "task_id": "must be 1 to 15 digits",
     "task_name": "must be a string of 1 to 1024 characters",
@@ -64,7 +64,7 @@ TaskId = Annotated[
 
 
 def _true(value: Any) -> Any:
-    if value is not True:  # to Python 1 is the same as True
+    if value is not True:  # in Python 1 == True
         raise PydanticCustomError("sweep", FIELD_RULES["sweep"])
     return value
 
@@ -72,7 +72,7 @@ def _true(value: Any) -> Any:
 class RestartRequest(BaseModel):
     """What a caller asks for: exactly one of `task_id`, `task_name`, `group_id`, `sweep`. It holds no credentials."""
 
-    # Built when the first request is read: start-up need not wait for it.
+    # Built when the first request is read, so that start-up need not wait for it.
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     task_id: TaskId | None = Field(None, description="OMS task id: an integer or digits, 1 to 15 of them.")
@@ -134,14 +134,14 @@ class Event(NamedTuple):
     event_id: str | None = None
     """The id as the sender writes it, for the receipt."""
     identity: tuple[str, ...] | None = None
-    """What makes the event unique among all senders; None when the sender gave no id. Ids are never made up."""
+    """What makes the event unique among all senders; None if the sender gave no id. Ids are never invented."""
     occurred_at: datetime | None = None
     vendor_time: bool = False
     """`occurred_at` is SMN's own time, so it can be compared with the times of OMS."""
     from_sweep: bool = False
     """A sweep found the task; nobody sent an event about it."""
     notice: Text | None = None
-    """Of what a sweep found: why OMS sent no notice."""
+    """Why OMS sent no notice; only for what a sweep found."""
 
 
 class Ignored(NamedTuple):
@@ -153,7 +153,7 @@ class Ignored(NamedTuple):
 
 
 def target_of(facts: Mapping[str, Any]) -> tuple[str, str] | None:
-    """What the facts of a receipt are about, as field and value: a group, a task by id, or a task by name."""
+    """The target in the facts of a receipt, as field and value: a group, else a task by id, else a task by name."""
     for name in ("group_id", "task_id", "task_name"):
         if facts.get(name):
             return name, str(facts[name])

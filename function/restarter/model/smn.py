@@ -1,4 +1,4 @@
-"""SMN's names: a topic's URN, and the addresses that its messages may hold. No I/O here.
+"""SMN's topic URNs, and the URLs that its messages may contain. No I/O here.
 
 https://support.huaweicloud.com/intl/en-us/usermanual-smn/smn_ug_a9002.html
 """
@@ -11,30 +11,30 @@ CERTIFICATE_PATH = r"/smn/SMN_[a-z0-9-]{1,64}_[0-9a-fA-F]{32}\.pem"
 CONSOLE_PATH = r"/smn/subscription/confirm"
 API_PATH = r"/rest/v2/notifications/subscription/confirm"
 QUERY = r"\?[!-\"$-~]{1,2048}"
-# Where Huawei's own console is; CALLER_SMN_DOMAINS are those of SMN itself.
+# The domain of Huawei's own console; CALLER_SMN_DOMAINS are the domains of SMN itself.
 CONSOLE_DOMAIN = "huaweicloud.com"
 
 
 class Topic(NamedTuple):
-    """Where a topic is: region and project of urn:smn:{region}:{project_id}:{name}."""
+    """The region and project in a topic's URN, urn:smn:{region}:{project_id}:{name}."""
 
     region: str
     project_id: str
 
 
 def topic_of(urn: Any) -> Topic | None:
-    """The topic that a URN names; None where it is no URN of SMN."""
+    """The topic that a URN names; None if it is not a URN of SMN."""
     match = URN.fullmatch(urn) if isinstance(urn, str) else None
     return Topic(match[1], match[2]) if match else None
 
 
 def is_certificate_url(url: str, topic_urn: str, domains: tuple[str, ...]) -> bool:
-    """Whether SMN keeps a certificate there: on its host in the topic's region, under the name that SMN gives it."""
+    """Whether the URL is one of an SMN certificate: SMN's host in the topic's region, and a path of SMN's form."""
     return _is_at(url, _hosts(topic_urn, domains), CERTIFICATE_PATH)
 
 
 def is_confirmation_url(url: str, topic_urn: str, domains: tuple[str, ...]) -> bool:
-    """Whether a GET there confirms a subscription: at a console, or at SMN's API in the topic's region."""
+    """Whether a GET of the URL confirms a subscription: at a console, or at SMN's API in the topic's region."""
     consoles = [f"console.{domain}" for domain in (*domains, CONSOLE_DOMAIN)]
     return _is_at(url, consoles, CONSOLE_PATH + QUERY) or _is_at(url, _hosts(topic_urn, domains), API_PATH + QUERY)
 
@@ -45,5 +45,5 @@ def _hosts(topic_urn: str, domains: tuple[str, ...]) -> list[str]:
 
 
 def _is_at(url: str, hosts: list[str], rest: str) -> bool:
-    """Whether a URL is https, one of the hosts to the letter, and the rest: no port, no user, no fragment."""
+    """Whether a URL is https, has exactly one of `hosts` (no port, no user), then matches the pattern `rest`."""
     return bool(hosts) and re.fullmatch(f"https://({'|'.join(map(re.escape, hosts))}){rest}", url) is not None

@@ -1,10 +1,10 @@
-"""What OMS says of a task or a task group, and the decision to start it. No I/O here."""
+"""What OMS says about a task or a task group, and the decision to start it. No I/O here."""
 
 from typing import NamedTuple
 
 
 class Counters(NamedTuple):
-    """What OMS counts of a migration: of a task its objects and bytes, of a group its tasks; None is not known."""
+    """OMS's counters of a migration: objects and bytes of a task, tasks of a group. None if unknown."""
 
     objects: int | None = None
     """Migrated (`successful_num`)."""
@@ -23,36 +23,36 @@ class Task(NamedTuple):
     group_type: str | None = None
     group_id: str | None = None
     group_id_unreadable: bool = False
-    """OMS gives an id of a group that is no text."""
+    """OMS gives a group id that is not a string."""
     task_type: str | None = None
     failure_reason: str | None = None
-    """A TRF code; None where OMS gives none, or something else in its place."""
+    """A TRF code; None if OMS gives none or something else."""
     enable_restore: bool = False
     failed_objects_listed: bool = False
-    """OMS has a list of the failed objects from which they can be sent again."""
+    """OMS has a list of the failed objects, so it can migrate just these again."""
     failed_objects: int | None = None
     """How many objects failed."""
     failed_objects_list: str | None = None
-    """The key of OMS's list of them in the destination bucket: printable, at most 1024 characters."""
+    """The object key of that list in the destination bucket: printable, at most 1024 bytes of UTF-8."""
     started_at_ms: int | None = None
     """When OMS started it last, in milliseconds since 1970."""
     ended_at_ms: int | None = None
-    """When it ended, as far as OMS tells how long it ran; else as `started_at_ms`."""
+    """When it ended: its start plus its running time, or only its start if OMS gives no running time."""
     notice_sent: bool | None = None
-    """Whether OMS's own SMN notice went out; None where OMS does not say."""
+    """Whether OMS sent its own SMN notice; None if OMS does not say."""
     notice_error: str | None = None
-    """OMS's code for why it did not, `OMS.` and four digits."""
+    """OMS's code for why the notice was not sent: `OMS.` and four digits."""
     without_topic: bool = False
     """The task has no `smn_config`, so OMS sends no notice of it."""
     overwrites_all: bool = False
-    """`object_overwrite_mode` is FULL_OVERWRITE: all objects are copied and paid for again, unless failed ones only."""
+    """`object_overwrite_mode` is FULL_OVERWRITE: a start copies all objects again, unless only failed ones."""
     total_bytes: int | None = None
-    """Of all its objects (`total_size`)."""
+    """Size of all its objects (`total_size`)."""
     counters: Counters = Counters()
 
 
 class TaskGroup(NamedTuple):
-    """What OMS says about a task group (ShowTaskGroup); the fields it shares with a Task mean the same."""
+    """What OMS says about a task group (ShowTaskGroup). Fields that a Task has, too, mean the same."""
 
     id: str
     status: int | None
@@ -65,7 +65,7 @@ class TaskGroup(NamedTuple):
     overwrites_all: bool = False
     counters: Counters = Counters()
     member: Task | None = None
-    """The failed task that led to the group; None where the request named the group itself."""
+    """The failed task that led to the group; None if the request named the group itself."""
 
 
 class Start(NamedTuple):
@@ -74,7 +74,7 @@ class Start(NamedTuple):
     target_id: str
     migrate_failed_object: bool
     source_keys: bool = True
-    """False for a URL list: its tasks and groups take no keys of a source."""
+    """False for a URL list: its tasks and groups take no source keys."""
     of_group: bool = False
     """The target is a task group."""
 
@@ -85,8 +85,8 @@ class Restart(NamedTuple):
     age_s: float
     """Seconds since it was reserved; at least 0."""
     own: bool = False
-    """An earlier attempt of the asking event made it."""
+    """An earlier attempt of the same event reserved it."""
     under_way: bool = False
     """Reserved, and neither confirmed nor taken back: its delivery is in progress, or its instance died."""
     note: str = ""
-    """Text that was kept with it."""
+    """The text that was stored with it."""

@@ -1,4 +1,4 @@
-"""A sentence in each language that the function speaks, and the tables that hold them; read once, at import."""
+"""Sentences in both languages of the function, and the tables that hold them; read once, at import."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +34,6 @@ def size_in_words(count: int) -> str:
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a table whose cells are separated by tabs, by the names in its first line."""
+    """The rows of a tab-separated table, each by the column names in its first line."""
     names, *rows = [line.split("\t") for line in path.read_text("utf-8").splitlines()]
     return [dict(zip(names, row, strict=True)) for row in rows]

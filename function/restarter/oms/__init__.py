@@ -1,1 +1,1 @@
-"""Requests to OMS and its responses: both are made and read without I/O, which is the transport's."""
+"""Requests to OMS and its responses, built and interpreted without I/O: only the transport does any."""

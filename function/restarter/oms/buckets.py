@@ -15,7 +15,7 @@ from restarter.settings.model import StorageCredentials
 
 
 class Bucket(NamedTuple):
-    """A bucket of a task as ShowTask answers it. `is_source`: its keys are those of the source."""
+    """A bucket of a task, as ShowTask returns it. `is_source`: it is the source, which the source keys open."""
 
     name: str
     cloud_type: str
@@ -23,11 +23,11 @@ class Bucket(NamedTuple):
     prefix: str
     is_source: bool
     app_id: str | None = None
-    """Tencent Cloud's."""
+    """The id of an app at Tencent Cloud."""
 
 
 def buckets_of(task: Any) -> list[Bucket]:
-    """The source, which a URL list does not have, and the destination; only those that have a name."""
+    """The source, unless it is a URL list, and the destination; only those that have a name."""
     source, destination = member(task, "src_node"), member(task, "dst_node")
     keys = member(source, "object_key")
     first = text(keys[0]) if isinstance(keys, list) and keys else None
@@ -39,7 +39,7 @@ def buckets_of(task: Any) -> list[Bucket]:
 
 
 def keys_for(bucket: Bucket, credentials: StorageCredentials) -> dict[str, str]:
-    """The keys of its side as the two requests name them; none where the profile has none."""
+    """The profile's keys for a bucket, by their names in both requests; empty if the profile has none."""
     side = "src" if bucket.is_source else "dst"
     values = {name: getattr(credentials, f"{side}_{name}") for name in ("ak", "sk", "security_token")}
     if bucket.is_source:
@@ -59,7 +59,7 @@ def check_prefix(origin: str, project_id: str, bucket: Bucket, keys: dict[str, s
 
 
 def _opened(bucket: Bucket, keys: dict[str, str]) -> dict[str, str | None]:
-    """The members that both bodies begin with."""
+    """The members with which both bodies begin."""
     body: dict[str, str | None] = {"cloud_type": bucket.cloud_type}
     body |= {name: keys.get(name) for name in ("ak", "sk", "json_auth_file", "connection_string")}
     return body | {"app_id": bucket.app_id, "bucket_name": bucket.name}

@@ -1,4 +1,4 @@
-"""OMS as the flow sees it: each request is built, sent and interpreted, and ends with the delivery's deadline."""
+"""The requests that the flow makes to OMS: each is built, sent and interpreted within the delivery's deadline."""
 
 import math
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ T_co = TypeVar("T_co", bound=Task | TaskGroup, covariant=True)
 
 
 class TargetApi(NamedTuple, Generic[T_co]):
-    """How OMS is asked about targets of one kind, tasks or task groups, and how one is started."""
+    """How to read and start targets of one kind in OMS: tasks or task groups."""
 
     build_show: Callable[[str, str, str], Call]
     interpret_show: Callable[[Answer, str], T_co | Outcome]
@@ -53,21 +53,21 @@ class Timing(NamedTuple):
     """When a request is sent. Times are seconds."""
 
     min_time: float = 0.0
-    """It is not sent with less left."""
+    """The request is sent only if more time than this is left."""
     reserve: float = 0.0
-    """How much of the time that is left it may not use."""
+    """The part of the remaining time that the request must not use."""
     queues: bool = True
-    """It waits for its turn while the key is not known to be good."""
+    """The request waits for its turn until OMS has accepted the key."""
 
 
 READ = Timing()
 MIN_START_TIME_S = 1.0
-START = Timing(MIN_START_TIME_S, reserve=0.5)  # which is kept to look again, where the start gets no response
+START = Timing(MIN_START_TIME_S, reserve=0.5)  # for another look, if the start gets no response
 LOOK_AGAIN = Timing(queues=False)
 
 
 class Oms:
-    """The requests to OMS. No method raises: everything that goes wrong comes back as an Outcome."""
+    """Makes the requests to OMS. No method raises: every failure is returned as an Outcome."""
 
     def __init__(
         self, settings: Settings, transport: Sender, credentials: CredentialProvider, now: Callable[[], datetime]
@@ -81,7 +81,7 @@ class Oms:
         self._bodies: dict[tuple[str, bool, bool, bool], Secret[bytes]] = {}
 
     async def find(self, project_id: str, name: str, context: DeliveryContext) -> Task | Outcome:
-        """The only task of exactly that name, from as many pages of ListTasks as there are."""
+        """The only task with exactly that name, on all pages of ListTasks."""
         found: list[Task] = []
         offset = 0
         while True:
@@ -95,13 +95,13 @@ class Oms:
                 return tasks.only_match(found, name)
 
     async def failed(self, project_id: str, context: DeliveryContext) -> TaskList:
-        """The failed tasks of a project, from all pages that OMS gives."""
+        """The failed tasks of a project, from all pages of ListTasks."""
         return await self._list(project_id, tasks.FAILED, context)
 
     async def count_active(self, project_id: str, limit: int, context: DeliveryContext) -> int | Outcome:
-        """How many tasks of a project wait or run, each counted once; from `limit` on, some number that is no less.
+        """The number of tasks of a project that wait or run, each counted once. It may stop counting at `limit`.
 
-        A task that begins to run in between is on both lists, because those that wait are read first.
+        Waiting tasks are read first, so a task that begins to run meanwhile is on both lists and not missed.
         """
         found: set[str] = set()
         missing = 0
@@ -116,15 +116,15 @@ class Oms:
         return len(found) + missing
 
     def show(self, project_id: str, task_id: str, context: DeliveryContext) -> Awaitable[Task | Outcome]:
-        """The task as ShowTask answers it now."""
+        """The task as ShowTask returns it now."""
         return self._show(TASKS, project_id, task_id, context, READ)
 
     def show_group(self, project_id: str, group_id: str, context: DeliveryContext) -> Awaitable[TaskGroup | Outcome]:
-        """The task group as ShowTaskGroup answers it now."""
+        """The task group as ShowTaskGroup returns it now."""
         return self._show(GROUPS, project_id, group_id, context, READ)
 
     async def start(self, event: Event, start: Start, context: DeliveryContext) -> Outcome:
-        """The one POST, or PUT of a group. It is never sent twice, nor with too little time left for its response."""
+        """Start a task by one POST, or a group by one PUT, which is never sent twice, nor with too little time left."""
         kind, project_id = GROUPS if start.of_group else TASKS, event.project_id
         call = kind.build_start(self._settings.endpoint_of(project_id), project_id, start, self._body(event, start))
         answer = await self._call(call, project_id, context, START)
@@ -134,12 +134,12 @@ class Oms:
             return kind.interpret_start(answer, start)
         if isinstance(answer, NoAnswer) and answer.sent:
             return await self._look_again(project_id, start, _not_called(answer), context)
-        if isinstance(answer, Outcome) and answer.oms_status is not None:  # it was sent, and its token refused
+        if isinstance(answer, Outcome) and answer.oms_status is not None:  # it was sent, and its IAM token was refused
             return start_task.called(answer, start)
         return _not_called(answer)
 
     def _body(self, event: Event, start: Start) -> bytes:
-        """The body of a start, which is made once for all tasks of a profile that are started in the same way."""
+        """The body of a start. It is built once for all starts with the same profile and options."""
         profile = event.request.credentials
         way = (profile, start.of_group, start.source_keys, start.migrate_failed_object)
         if way not in self._bodies:
@@ -153,7 +153,7 @@ class Oms:
         return answer if isinstance(answer, Answer) else _not_called(answer)
 
     async def _look_again(self, project_id: str, start: Start, lost: Outcome, context: DeliveryContext) -> Outcome:
-        """After a start without a response of OMS: what is active now was started, anything else is unconfirmed."""
+        """The outcome of a start without a response from OMS: started if the target is active now, else unconfirmed."""
         kind: TargetApi[Task | TaskGroup] = GROUPS if start.of_group else TASKS
         found = await self._show(kind, project_id, start.target_id, context, LOOK_AGAIN)
         is_active = not isinstance(found, Outcome) and found.status in kind.active
@@ -168,7 +168,7 @@ class Oms:
         return kind.interpret_show(answer, target_id) if isinstance(answer, Answer) else _not_called(answer)
 
     async def _list(self, project_id: str, status: int, context: DeliveryContext, enough: float = math.inf) -> TaskList:
-        """The tasks of a status, as `read_all` gives them."""
+        """The tasks with a status, as `read_all` returns them."""
 
         async def read(offset: int) -> tasks.Page | Outcome:
             call = tasks.list_status(self._settings.endpoint_of(project_id), project_id, status, offset)
@@ -200,13 +200,13 @@ class Oms:
                 seconds = min(remaining - timing.reserve, self._settings.oms_timeout)
                 answer = await self._transport.send(call, headers, seconds)
                 return self._record(answer, credential, was_start=call.method != "GET")
-        except TimeoutError:  # of the guard
+        except TimeoutError:  # from the guard
             return NoAnswer(sent=False, reason=Reason.DEADLINE)
 
     def _record(
         self, answer: Answer | NoAnswer, credential: Credential, *, was_start: bool
     ) -> Answer | NoAnswer | Outcome:
-        """Tell the breaker what the response says of the key. A refused token of IAM is dropped instead."""
+        """Record in the breaker whether the key was accepted. A refused IAM token is dropped instead."""
         if not isinstance(answer, Answer):
             return answer
         if credential.login is not None and refuses_key(answer):

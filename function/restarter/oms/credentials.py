@@ -1,4 +1,4 @@
-"""Which credential a request to OMS carries: a key, a token, a token of IAM, or the key of the platform."""
+"""Chooses the credential of a request to OMS: a configured key or token, an IAM token, or the platform's key."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,11 +27,11 @@ class Credential(NamedTuple):
     identity: Identity
     breaker: KeyBreaker
     login: KeyBreaker | None = None
-    """Of a token of IAM: the breaker of the login that gave it, and that gives another."""
+    """For an IAM token: the breaker of the login that issued it, and that would issue the next one."""
 
 
 class CredentialProvider:
-    """Chooses the credential of each request and keeps breakers and tokens for as long as the process lives."""
+    """Chooses the credential of each request, and keeps breakers and tokens for the life of the process."""
 
     def __init__(self, transport: Sender, now: Callable[[], datetime]) -> None:
         self._transport = transport
@@ -41,7 +41,7 @@ class CredentialProvider:
         self._renewal = asyncio.Lock()
 
     def configured(self, settings: Settings) -> Credential | None:
-        """The key or token in the settings, which is the same for every call; None where there is none."""
+        """The key or token in the settings, which is the same for every request; None if there is none."""
         key = settings.access_key()
         if key is not None:
             return self._with_breaker(key)
@@ -50,7 +50,7 @@ class CredentialProvider:
         return None
 
     async def get(self, settings: Settings, project_id: str, context: DeliveryContext) -> Credential | Outcome:
-        """A token of IAM or, without an IAM user, the platform's key; for settings without a key or token."""
+        """An IAM token or, without an IAM user, the platform's key. Only for settings without a key or token."""
         if settings.iam_user:
             return await self._iam_credential(settings, project_id, context)
         if context.platform_key and all(PRINTABLE.fullmatch(part) for part in context.platform_key.parts):
@@ -58,9 +58,9 @@ class CredentialProvider:
         return Outcome(kind=Kind.UNAVAILABLE, reason=Reason.NO_KEY_FOR_OMS)
 
     def drop_token(self, credential: Credential) -> None:
-        """Drop a token of IAM that OMS refused; the next delivery asks for another.
+        """Drop an IAM token that OMS refused, so that the next delivery gets another one.
 
-        If OMS has never accepted it, another would do no better: the breaker of the login opens.
+        If OMS has never accepted it, a new token would not help either, so the breaker of the login opens.
         """
         self._tokens = {
             key: token for key, token in self._tokens.items() if AuthToken(token.token) != credential.identity
@@ -69,7 +69,7 @@ class CredentialProvider:
             credential.login.open(self._now())
 
     def _with_breaker(self, identity: Identity) -> Credential:
-        """One breaker for a key, whatever the project: another AK, SK or token is another key."""
+        """The key with its breaker, which all projects share. A different AK, SK or token is a different key."""
         return Credential(identity, self._breaker(*identity.parts))
 
     def _breaker(self, *of: str) -> KeyBreaker:
@@ -95,7 +95,7 @@ class CredentialProvider:
         return self._lifetime(key) >= RENEW_BEFORE
 
     def _is_usable(self, key: str) -> bool:
-        """Whether the cached token serves while it is being renewed."""
+        """Whether the cached token can be used while it is being renewed."""
         return self._lifetime(key) > MIN_TOKEN_LIFETIME
 
     def _lifetime(self, key: str) -> timedelta:
@@ -103,7 +103,7 @@ class CredentialProvider:
         return token.expires_at - self._now() if token else timedelta()
 
     async def _renew(self, key: str, settings: Settings, project_id: str, context: DeliveryContext) -> Outcome | None:
-        """Get a fresh token into the cache, with one login for all deliveries that wait; or why there is none."""
+        """Cache a fresh token, with one login for all deliveries that wait. Returns the outcome if that fails."""
         try:
             async with asyncio.timeout(context.remaining()):
                 await self._renewal.acquire()
@@ -120,7 +120,7 @@ class CredentialProvider:
         return None
 
     async def _log_in(self, settings: Settings, project_id: str, context: DeliveryContext) -> iam.IamToken | Outcome:
-        """Ask IAM for a token of the project; a password has one breaker, as a key has."""
+        """Request a token of the project from IAM. A password has a breaker, just like a key."""
         breaker = self._breaker(*iam.login_cache_key(settings))
         cooldown_left = breaker.cooldown_left(self._now(), settings.oms_cooldown)
         if cooldown_left > 0:
@@ -135,5 +135,5 @@ class CredentialProvider:
 
 
 def _digest(*parts: str) -> str:
-    """A hash that tells keys apart and does not reveal them."""
+    """A hash that identifies a key and does not reveal it."""
     return sha256("\0".join(parts).encode()).hexdigest()

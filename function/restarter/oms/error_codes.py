@@ -1,4 +1,4 @@
-"""What OMS's error codes mean to somebody who starts a task: one table, read by one function. No I/O here.
+"""What OMS's error codes mean for the start of a task: one table, read by one function. No I/O here.
 
 Sources: https://support.huaweicloud.com/intl/en-us/api-oms/ErrorCode.html for OMS.*,
 https://support.huaweicloud.com/intl/en-us/devg-apisign/api-sign-errorcode.html for APIGW.*.
@@ -22,15 +22,15 @@ BY_STATUS: dict[int, tuple[Kind, Reason | None]] = {
     404: (Kind.NOT_FOUND, Reason.NO_SUCH_TASK),
     429: (Kind.UNAVAILABLE, Reason.THROTTLED),
 }
-# But 0308, which is in the table: the call was throttled.
+# Except 0308, which is in the table: the request was throttled.
 GATEWAY_CODES_ABOUT_KEYS = "APIGW.030"
-# Seconds after which a throttled request is worth another try. Huawei says 2 to 5 for one caller; with thousands that
-# wait, each try takes from what OMS allows the others.
+# Seconds after which a redelivery of a throttled request makes sense. Huawei says 2 to 5 for one caller; when thousands
+# wait, each attempt uses up quota of the others.
 THROTTLED_FOR = 10
 
 
 def read_error(answer: Answer) -> Outcome:
-    """The outcome of a response that is no success."""
+    """The outcome of a response that is not a success."""
     kind, reason = _meaning(answer)
     return Outcome(
         kind=kind,
@@ -43,9 +43,9 @@ def read_error(answer: Answer) -> Outcome:
 
 
 def is_of_gateway(answer: Answer) -> bool:
-    """Whether a 5xx leaves open what OMS did: it is a gateway's, which may have passed the request on before.
+    """Whether it is a 5xx from a gateway that may have forwarded the request, so nobody knows what OMS did.
 
-    500 and 503 come from in front of OMS or from OMS itself, and then nothing was done.
+    After a 500 or 503, from OMS or from in front of it, nothing was done.
     """
     says = answer.status < 500 or answer.status in (500, 503)
     return not says and not (answer.error_code or "").startswith("OMS.")
@@ -70,7 +70,7 @@ def _meaning(answer: Answer) -> tuple[Kind, Reason | None]:
 
 
 def refuses_key(answer: Answer) -> bool:
-    """Whether OMS's gateway, OMS or IAM did not accept the key or token itself, whatever it was used for."""
+    """Whether OMS, its gateway or IAM refused the key or token itself, and not just this use of it."""
     if answer.status < 300:
         return False
     code = answer.error_code or ""

@@ -18,7 +18,7 @@ class Failure(TypedDict):
 
 
 def failure_of(document: dict[str, Any], count_field: str) -> Failure:
-    """What a document says of a failure. `count_field`: where it has the number of failed objects."""
+    """What a document says about a failure. `count_field`: its field with the number of failed objects."""
     failed, record = count(document.get(count_field)), document.get("failed_object_record")
     recorded = document.get("enable_failed_object_recording") is not False
     return Failure(
@@ -32,33 +32,33 @@ def failure_of(document: dict[str, Any], count_field: str) -> Failure:
 
 
 def member(document: Any, name: str) -> Any:
-    """A member of an object; None of anything else."""
+    """A member of an object; None if it is missing or the document is not an object."""
     return document.get(name) if isinstance(document, dict) else None
 
 
 def text(value: Any) -> str | None:
-    """A text that is not empty, else None."""
+    """The value if it is a string that is not empty, else None."""
     return value if isinstance(value, str) and value else None
 
 
 def integer(value: Any) -> int | None:
-    """A number without a fraction, else None."""
+    """The value if it is an integer, else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def count(value: Any) -> int | None:
-    """How many; None where it is no number that can be one."""
+    """The value if it is an integer from 0 to below MAX_COUNT, else None."""
     number = integer(value)
     return number if number is not None and 0 <= number < MAX_COUNT else None
 
 
 def _trf_code(value: Any) -> str | None:
-    """OMS's code of a failure. Its text is never used, and neither is a code of another shape."""
+    """The value if it is a TRF code, else None. OMS's own text is never used."""
     return value if isinstance(value, str) and re.fullmatch(r"TRF\.[0-9]{4}", value) else None
 
 
 def _object_key(value: Any) -> str | None:
-    """The key of an object that can be shown as it is; a part of one would name another object."""
+    """The value if it is an object key that can be shown in full, else None: a part of it would name another object."""
     return (
         value if isinstance(value, str) and value.isprintable() and 0 < len(value.encode()) <= MAX_KEY_BYTES else None
     )

@@ -1,4 +1,4 @@
-"""A token of IAM for a user's password: asked for once, kept, renewed before it expires. No I/O here.
+"""CreateToken: a token of IAM for a user's password. No I/O here.
 
 https://support.huaweicloud.com/intl/en-us/api-iam/iam_30_0001.html
 «POST /v3/auth/tokens … the token is the response header X-Subject-Token», valid for 24 hours.
@@ -24,13 +24,13 @@ class IamToken(NamedTuple):
 
 
 def login_cache_key(settings: Settings) -> tuple[str, ...]:
-    """Who logs in and where: all that a token, or a refusal, is for, but for the project."""
+    """What identifies a login: endpoint, domain, user and password."""
     password = settings.iam_password.get_secret_value() if settings.iam_password else ""
     return str(settings.iam_endpoint), str(settings.iam_domain), str(settings.iam_user), password
 
 
 def build_login(settings: Settings, project_id: str) -> Call:
-    """The question for a token of one project, by the password method."""
+    """The request for a token of one project, by the password method."""
     assert settings.iam_password is not None  # noqa: S101  # for mypy: settings have all three or none
     user = {
         "domain": {"name": settings.iam_domain},
@@ -46,7 +46,7 @@ def build_login(settings: Settings, project_id: str) -> Call:
 
 
 def interpret_token(answer: Answer) -> IamToken | Outcome:
-    """The token, or why there is none; a wrong password locks the user, so it is not tried again at once."""
+    """The token, or the outcome. A refused password is rejected: more attempts with it would lock the user."""
     if answer.status == 201 and answer.subject_token:
         try:
             expires_at = datetime.fromisoformat(answer.document["token"]["expires_at"])

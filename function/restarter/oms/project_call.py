@@ -13,10 +13,7 @@ def project_call(  # noqa: PLR0913  # the parts of a request
     query: tuple[tuple[str, str], ...] = (),
     content: bytes = b"",
 ) -> Call:
-    """The request for `/v2/{project_id}/{path}`; all ids were checked to be safe in a path when they were read.
-
-    `content`: JSON, or nothing.
-    """
+    """The request for `/v2/{project_id}/{path}`, whose ids were checked when read. `content`: JSON or empty."""
     content_type = "application/json;charset=utf-8" if content else "application/json"
     headers = {"Content-Type": content_type, "X-Project-Id": project_id}
     return Call(method, origin, f"/v2/{project_id}/{path}", query, headers, content, operation)

@@ -16,14 +16,14 @@ from restarter.model.delivery import AccessKey, AuthToken
 
 ALGORITHM = "SDK-HMAC-SHA256"
 EMPTY_SHA256 = sha256(b"").hexdigest()
-PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~-]*")  # in which nothing is escaped
+PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~-]*")  # a path that needs no escaping
 
 
 Identity = AccessKey | AuthToken
 
 
 def identify(call: Call, identity: Identity, now: datetime) -> dict[str, str]:
-    """All headers of a call, with those that authenticate us. `now`: current time."""
+    """All headers of a request, including those that authenticate us. `now`: current time."""
     if isinstance(identity, AuthToken):
         return {**call.headers, "Host": call.host, "X-Auth-Token": identity.token.get_secret_value()}
     return {**call.headers, **sign(call, identity, now)}
@@ -32,7 +32,7 @@ def identify(call: Call, identity: Identity, now: datetime) -> dict[str, str]:
 def sign(call: Call, key: AccessKey, now: datetime) -> dict[str, str]:
     """Headers that sign `call`: Host, X-Sdk-Date, Authorization, and X-Security-Token for a temporary key.
 
-    Every header of the call is signed with them. `now`: current time; OMS accepts 15 minutes of skew.
+    They also sign every header of the call. `now`: current time; OMS accepts 15 minutes of skew.
     """
     date = now.astimezone(UTC).isoformat(timespec="seconds")[:19].replace("-", "").replace(":", "") + "Z"
     added = {"Host": call.host, "X-Sdk-Date": date}
@@ -48,7 +48,7 @@ def sign(call: Call, key: AccessKey, now: datetime) -> dict[str, str]:
 
 
 def _canonical_request(call: Call, headers: Sequence[tuple[str, str]], names: str) -> bytes:
-    """Six parts joined by newlines. A slash closes the path, for signing only: on the wire there is none."""
+    """Six parts joined by newlines. The path gets a slash at its end for signing only; the request has none."""
     query = "&".join([f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in sorted(call.query)])
     lines = "".join([f"{name}:{value}\n" for name, value in headers])
     plain = PLAIN_PATH.fullmatch(call.path)

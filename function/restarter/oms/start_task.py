@@ -1,4 +1,4 @@
-"""StartTask: the one call that changes something. No I/O here.
+"""StartTask: the request that starts a task. No I/O here.
 
 https://support.huaweicloud.com/intl/en-us/api-oms/StartTask.html
 «starts a migration task that is paused or failed»; keys go with every start, because OMS does not keep them.
@@ -26,7 +26,7 @@ def build(origin: str, project_id: str, start: Start, content: bytes) -> Call:
 
 
 def start_body(start: Start, credentials: StorageCredentials, fields: Iterable[str] = FIELDS) -> bytes:
-    """The body of a start or a retry: the fields that are set, in this order. Secrets are opened here alone.
+    """The body of a start or a retry: the fields that are set, in the order of `fields`, with secrets in plain text.
 
     It does not depend on the task: the keys are those of a profile.
     """
@@ -56,5 +56,5 @@ def started(answer: Answer, start: Start) -> Outcome:
 
 
 def called(outcome: Outcome, start: Start) -> Outcome:
-    """The outcome, which is one of a start or of a retry: a receipt says that it was called, and how."""
+    """The outcome of a start or retry that was sent, with what its receipt says about that."""
     return outcome._replace(start_called=True, migrate_failed_object=start.migrate_failed_object)

@@ -1,7 +1,7 @@
 """ShowTaskGroup and RetryTaskGroup: what OMS says about a group, and the one request that retries it. No I/O here.
 
 https://support.huaweicloud.com/intl/en-us/api-oms/ShowTaskGroup.html, RetryTaskGroup.html
-A retry is for a group that failed, and acts on its failed tasks.
+A retry is only for a failed group, and restarts its failed tasks.
 """
 
 from restarter.http.call import Answer, Call
@@ -30,7 +30,7 @@ def show(origin: str, project_id: str, group_id: str) -> Call:
 
 
 def interpret_show(answer: Answer, group_id: str) -> TaskGroup | Outcome:
-    """The group that was asked for; unavailable where the response does not have its status."""
+    """The requested group; unavailable if the response lacks its status."""
     if not 200 <= answer.status < 300:
         return read_group_error(answer)
     document = answer.document
@@ -63,7 +63,7 @@ def interpret_retry(answer: Answer, start: Start) -> Outcome:
 
 
 def read_group_error(answer: Answer) -> Outcome:
-    """As for a task, but for its words and a 403: a key that may start tasks need not have the rights to groups."""
+    """Like `read_error`, with reasons about groups. A 403 may mean that the key lacks only the right to groups."""
     outcome = read_error(answer)
     if outcome.kind is Kind.NOT_FOUND:
         return outcome._replace(reason=Reason.NO_SUCH_GROUP)

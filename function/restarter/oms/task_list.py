@@ -1,4 +1,4 @@
-"""The tasks of a status: all pages of ListTasks, several at a time. The caller makes the calls: no I/O here."""
+"""The tasks with a status: all pages of ListTasks, several at a time. The caller sends the requests: no I/O here."""
 
 import asyncio
 import math
@@ -14,22 +14,21 @@ PAGES_AT_ONCE = 5
 
 
 class TaskList(NamedTuple):
-    """The tasks of a status that OMS lists, each once, in its order, which is not documented."""
+    """The tasks with a status, each once, in OMS's order, which is not documented."""
 
     tasks: list[Task]
     more_pages: bool = False
     """OMS lists more than MAX_TASKS."""
     error: Outcome | None = None
-    """What kept the rest from being read."""
+    """Why the rest could not be read."""
     missing: int = 0
-    """Tasks that OMS counts and that were on no page: the list changed meanwhile, rows have no usable id, or enough
-    was read."""
+    """Tasks that OMS counts and no page had: the list has changed, rows have no usable id, or enough was read."""
 
 
 async def read_all(read: Callable[[int], Awaitable[Page | Outcome]], enough: float = math.inf) -> TaskList:
-    """All pages, or as many as show that there are `enough` tasks: one, where OMS says how many there are.
+    """Read all pages, or as many as show that there are `enough` tasks: a single one, if OMS gives the total.
 
-    `read`: makes the call about the page at an offset, and interprets its answer.
+    `read`: requests the page at an offset, and interprets the response.
     """
     found: dict[str, Task] = {}
     offset, size, total = 0, MAX_PAGE_SIZE, 1
@@ -45,14 +44,14 @@ async def read_all(read: Callable[[int], Awaitable[Page | Outcome]], enough: flo
         if not last.rows or max(len(found), last.total or 0) >= enough:
             break
         if offset == 0:
-            size = min(size, last.rows)  # OMS may give shorter pages than it is asked for
+            size = min(size, last.rows)  # OMS may return shorter pages than requested
         offset = offsets[-1] + size
     missing = max(0, min(total, MAX_TASKS) - len(found))
     return TaskList([*found.values()], more_pages=total > MAX_TASKS, missing=missing)
 
 
 def _total(page: Page, offset: int) -> int:
-    """How many tasks OMS has: as it says; else those up to this page, and one more where the page is full."""
+    """The number of tasks: OMS's own total, else those up to this page, plus one if the page is full."""
     read = offset + page.rows
     if page.total is not None and page.total >= read:
         return page.total

@@ -1,4 +1,4 @@
-"""ShowTask and ListTasks: what OMS says about a task, and from a task's name to its id. No I/O here.
+"""ShowTask and ListTasks: what OMS says about a task, and which id a name has. No I/O here.
 
 https://support.huaweicloud.com/intl/en-us/api-oms/ShowTask.html, ListTasks.html
 """
@@ -15,11 +15,11 @@ from restarter.oms.project_call import project_call
 
 # A page of 50 tasks stays well under the bound on responses (`transport.MAX_ANSWER_BYTES`); OMS allows 100.
 PAGE_SIZE = 50
-MAX_ID_DIGITS = 19  # of a 64-bit integer; those of today have 15
+MAX_ID_DIGITS = 19  # of a 64-bit integer; today's ids have 15
 WAITING, RUNNING, FAILED = 1, 2, 4
-ACTIVE = (WAITING, RUNNING, 6)  # which is retrying
+ACTIVE = (WAITING, RUNNING, 6)  # 6: retrying
 MAX_PAGE_SIZE = 100  # the most that OMS allows
-MAX_NAME_LENGTH = 255  # of the parameter; matching is fuzzy, so the head of a longer name finds it too
+MAX_NAME_LENGTH = 255  # of the parameter; matching is fuzzy, so the beginning of a longer name finds it, too
 
 
 class Page(NamedTuple):
@@ -27,9 +27,9 @@ class Page(NamedTuple):
 
     tasks: list[Task]
     rows: int
-    """Of the page, those that are no task included."""
+    """The number of rows on the page, including those that are not tasks."""
     total: int | None
-    """Tasks on all pages, where OMS says so."""
+    """Tasks on all pages, if OMS says so."""
 
 
 def show(origin: str, project_id: str, task_id: str) -> Call:
@@ -38,7 +38,7 @@ def show(origin: str, project_id: str, task_id: str) -> Call:
 
 
 def interpret_show(answer: Answer, task_id: str) -> Task | Outcome:
-    """The task that was asked for; a 2xx without it is unavailable, and does not mean that there is no such task."""
+    """The requested task. A 2xx without it is unavailable: it does not mean that there is no such task."""
     if not 200 <= answer.status < 300:
         return read_error(answer)
     task = _task(answer.document)
@@ -60,7 +60,7 @@ def list_status(origin: str, project_id: str, status: int, offset: int) -> Call:
 
 
 def interpret_list(answer: Answer) -> Page | Outcome:
-    """The page."""
+    """The page; unavailable if the response has no list of tasks."""
     if not 200 <= answer.status < 300:
         return read_error(answer)
     document = answer.document
@@ -71,7 +71,7 @@ def interpret_list(answer: Answer) -> Page | Outcome:
 
 
 def only_match(tasks: list[Task], name: str) -> Task | Outcome:
-    """The one task of exactly this name: matching is fuzzy, and a guess could start somebody else's migration."""
+    """The only task with exactly this name: matching is fuzzy, and a guess could start somebody else's migration."""
     matches = {task.id: task for task in tasks if task.name == name}
     if len(matches) == 1:
         return matches.popitem()[1]
@@ -81,7 +81,7 @@ def only_match(tasks: list[Task], name: str) -> Task | Outcome:
 
 
 def _task(document: Any) -> Task | None:
-    """A task as OMS shows it. Members may be null, empty or missing: a healthy task has no reason for a failure."""
+    """A task as OMS shows it; None without a usable id. Any other member may be null, empty or missing."""
     if not isinstance(document, dict):
         return None
     task_id, group_id = _id(document.get("id")), document.get("group_id")
@@ -108,13 +108,13 @@ def _task(document: Any) -> Task | None:
 
 
 def _notice_error(value: Any) -> str | None:
-    """OMS's code; older ones begin with S3M. A code of another shape and text are never used."""
+    """OMS's code for a missing notice; older codes begin with S3M. None for any other text, which is never used."""
     found = re.fullmatch(r"(?:OMS|S3M)\.([0-9]{4})", value) if isinstance(value, str) else None
     return f"OMS.{found[1]}" if found else None
 
 
 def _id(value: Any) -> str | None:
-    """An id as it may stand in a path: an integer, or ASCII digits, without leading zeros; None for anything else."""
+    """A task id that is safe in a path, from an integer or ASCII digits, without leading zeros; else None."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if 0 <= value < 10**MAX_ID_DIGITS else None
     if isinstance(value, str) and len(value) <= MAX_ID_DIGITS and value.isascii() and value.isdecimal():

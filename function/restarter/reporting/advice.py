@@ -1,4 +1,4 @@
-"""What a person does next, in one sentence: for every outcome that is reported at ERROR. No I/O here.
+"""What a person should do next, in one sentence, for every outcome that is reported at ERROR. No I/O here.
 
 The sentences are those of `reporting.reasons`; here their placeholders are filled.
 """
@@ -18,7 +18,7 @@ ERROR_CODES = "https://support.huaweicloud.com/intl/en-us/api-oms/ErrorCode.html
 
 
 class Case(NamedTuple):
-    """What advice is given about. `facts` are those of the receipt, as far as they are known."""
+    """An outcome that needs advice. `facts` are those of the receipt, as far as they are known."""
 
     outcome: Outcome
     facts: Mapping[str, Any]
@@ -42,7 +42,7 @@ def advise(outcome: Outcome, facts: Mapping[str, Any], settings: Settings) -> st
 
 
 def _measure(case: Case) -> str:
-    """What is done about the failure; settings are named as those of the request's profile."""
+    """What to do about the failure. Settings are named with the prefix of the request's profile."""
     if case.outcome.failure_reason is None:
         return case.say("find_out")
     measure = explain_failure(case.outcome.failure_reason).measure.in_(case.settings.restart_language)
@@ -51,7 +51,7 @@ def _measure(case: Case) -> str:
 
 
 def _by_hand(case: Case) -> str:
-    """How a person starts what the facts are about."""
+    """How a person starts the target of the facts by hand."""
     field = next((name for name in ("group_id", "task_id") if case.facts.get(name)), None)
     return case.say("by_hand", field=field, value=case.facts[field]) if field else case.say("by_hand_unknown")
 
@@ -66,7 +66,7 @@ def _key_settings(case: Case) -> str:
 
 
 def _either(fact: str, known: str, unknown: str) -> Callable[[Case], str]:
-    """The phrase for a fact that is known, or that for one that is not."""
+    """The phrase `known` if the receipt has the fact, else the phrase `unknown`."""
     return lambda case: case.say(known if case.facts.get(fact) else unknown, value=case.facts.get(fact))
 
 
@@ -74,7 +74,7 @@ PLACEHOLDERS: Mapping[str, Callable[[Case], str]] = {
     "measure": _measure,
     "by_hand": _by_hand,
     "project": _either("project_id", "project", "the_project"),
-    "field": lambda case: (target_of(case.facts) or ("task_id", ""))[0],  # in which the sender named what OMS has not
+    "field": lambda case: (target_of(case.facts) or ("task_id", ""))[0],  # that names what OMS does not have
     "listed": _either("failed_objects_list", "listed", "not_listed"),
     "key_settings": _key_settings,
     "restarts": lambda case: str(case.outcome.restarts or case.settings.restart_budget.count),

@@ -18,7 +18,7 @@ BY_CODE = {
 
 
 def why_no_notice(tasks: Iterable[Task]) -> Text | None:
-    """Why OMS sent no notice, and what to do, of the first task that says so; None where none does."""
+    """Why OMS sent no notice, and what to do: by the first task that shows it; None if none does."""
     return next(filter(None, map(_why, tasks)), None)
 
 

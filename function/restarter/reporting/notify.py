@@ -1,6 +1,6 @@
-"""Tells people of receipts at ERROR: once for each task and reason, those that come together in one message.
+"""Tells people about receipts at ERROR, once for each task and reason. Concurrent ones share a message.
 
-Apprise knows the services (chats, mail, webhooks). It is an extra, and is imported at the first message only.
+Apprise knows the services (chats, mail, webhooks). It is an extra, and is only imported for the first message.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from apprise import Apprise
 
 MOST_S = 2.0  # for a delivery, once Apprise is imported
-GATHER_S, QUIET_S = 1.0, 0.25  # for which others may join a message, and after which without another it is sent
+GATHER_S, QUIET_S = 1.0, 0.25  # how long others may join a message, and how long without another one until it is sent
 MOST_A_MINUTE, MINUTE_S = 10, 60.0  # messages of this instance
 MOST_WAITING = 1000  # receipts
 MOST_NAMES = 20  # in a message, of one cause
@@ -36,7 +36,7 @@ Receipt = Mapping[str, Any]
 
 
 class Notifier:
-    """Tells people by one set of settings. Nothing that goes wrong here is raised; it is logged, without an address."""
+    """Tells people with one set of settings. A failure is never raised here, but logged, without an address."""
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         self._urls, self._language = settings.notify_urls, settings.restart_language
@@ -47,7 +47,7 @@ class Notifier:
         self._sending: asyncio.Task[None] | None = None
 
     async def tell(self, receipts: Sequence[Receipt], context: DeliveryContext) -> None:
-        """Tell of those at ERROR that nobody was told of yet, within MOST_S and the delivery's deadline."""
+        """Tell people about receipts at ERROR that are new to them, within MOST_S and the delivery's deadline."""
         due = [one for one in receipts if one["severity"] is Severity.ERROR] if self._urls else []
         if not due:
             return
@@ -61,10 +61,10 @@ class Notifier:
                     self._sending = self._sending or asyncio.create_task(self._send())
                     await asyncio.shield(self._sending)
         except TimeoutError:
-            LOG.error("NOTIFY_URLS: not every address took the message in time")  # noqa: TRY400  # where is known
+            LOG.error("NOTIFY_URLS: not every address took the message in time")  # noqa: TRY400  # known cause
 
     async def _is_new(self, receipt: Receipt) -> bool:
-        """Whether nobody was told of this task and reason in the window; also where the ledger does not answer."""
+        """Whether nobody was told about this task and reason within the window. True if the ledger fails, too."""
         parts = (receipt.get("project_id"), _name(receipt), receipt["outcome"], receipt.get("reason"))
         name = sha256("\0".join(map(str, parts)).encode()).hexdigest()[:40]
         try:
@@ -73,7 +73,7 @@ class Notifier:
             return True
 
     async def _send(self) -> None:
-        """One message about all that wait, after a moment in which others may join them."""
+        """Send one message about all waiting receipts, after a moment in which others may join them."""
         before, until = 0, time.monotonic() + GATHER_S
         try:
             while len(self._waiting) > before and time.monotonic() < until:
@@ -94,7 +94,7 @@ class Notifier:
 
 
 def message(receipts: Sequence[Receipt], language: Language) -> tuple[str, str]:
-    """Title and text, a paragraph for each cause, the most frequent first."""
+    """Title and text of a message, with a paragraph for each cause, the most frequent first."""
     causes: dict[tuple[Any, ...], list[Receipt]] = {}
     for one in receipts:
         cause = tuple(one.get(name) for name in ("project_id", "credentials", "outcome", "reason", "failure_reason"))
@@ -104,7 +104,7 @@ def message(receipts: Sequence[Receipt], language: Language) -> tuple[str, str]:
 
 
 def _paragraph(receipts: Sequence[Receipt], language: Language) -> str:
-    """What happened to the first, what to do, and to which others it happened, too."""
+    """What happened to the first target, what to do, and to which others it happened, too."""
     first, *others = receipts
     lines = [first["message"], say("to_do", language, advice=first["advice"])]
     if others:
@@ -120,14 +120,14 @@ def _name(receipt: Receipt) -> str:
 
 
 async def send(urls: Sequence[SecretStr], title: str, text: str) -> list[bool]:
-    """Send to all addresses side by side; whether each took it."""
+    """Send a message to all addresses concurrently. Returns whether each took it."""
     services = await asyncio.to_thread(_services, urls)
     sent = (one.async_notify(title=title, body=text, body_format="text", timeout=MOST_S) for one in services)
     return [bool(result) for result in await asyncio.gather(*sent)]
 
 
 def _services(urls: Sequence[SecretStr]) -> "list[Apprise]":
-    """One for each address; one that Apprise does not know sends nothing. Takes half a second at first: a thread."""
+    """One service for each address; for an unknown one it sends nothing. Blocks for half a second the first time."""
     import apprise  # noqa: PLC0415  # an extra
 
     for name in ("apprise", "urllib3", "requests_oauthlib"):  # they log addresses

@@ -1,4 +1,4 @@
-"""One row for each outcome (outcomes.tsv): how callers are answered, how people are told, what the ledger keeps."""
+"""One row for each outcome (outcomes.tsv): the reply to callers, what people are told, what the ledger keeps."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -15,7 +15,7 @@ class Severity(StrEnum):
 
     INFO = "INFO"
     WARNING = "WARNING"
-    """It was not done, and nobody has to act."""
+    """Nothing was done, and nobody has to act."""
     ERROR = "ERROR"
     """A person is needed."""
 

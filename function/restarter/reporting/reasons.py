@@ -1,6 +1,6 @@
-"""One row for each reason (reasons.tsv): the sentence, how urgent it is, and what a person does.
+"""One row for each reason (reasons.tsv): the sentence, how urgent it is, and what a person should do.
 
-Sentences are clauses: they stand behind a colon. function/README.md has them as a table.
+Sentences are clauses that follow a colon. function/README.md has them as a table.
 """
 
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ from restarter.reporting.phrases import say
 
 
 class ReasonRow(NamedTuple):
-    """What is said of a reason."""
+    """What people are told about a reason."""
 
     sentence: Text
     advice: Text | None = None
-    """What a person does next, where one is needed. `reporting.advice` has the placeholders."""
+    """What a person should do next, if one is needed. `reporting.advice` has the placeholders."""
     severity: Severity | None = None
-    """In place of the outcome's own."""
+    """Replaces the outcome's own severity."""
 
 
 def _row(cells: Mapping[str, str]) -> ReasonRow:
@@ -35,9 +35,9 @@ REASONS: Mapping[Reason, ReasonRow] = {
 
 
 def severity_of(outcome: Outcome, *, is_event: bool) -> Severity:
-    """INFO for what is settled, WARNING for what was not done, ERROR where a person is needed.
+    """INFO if nothing is left to do, WARNING if nothing was done, ERROR if a person is needed.
 
-    `is_event`: nobody hears that an event is malformed; a direct caller does.
+    `is_event`: a malformed event is an ERROR, because nobody reads the reply; a direct caller does.
     """
     if outcome.kind is Kind.MALFORMED and is_event:
         return Severity.ERROR
@@ -46,14 +46,14 @@ def severity_of(outcome: Outcome, *, is_event: bool) -> Severity:
 
 
 def next_hour(outcome: Outcome, language: Language) -> str:
-    """What is said behind the reason's sentence of when the next of RESTART_HOURS begins; nothing within them."""
+    """What follows the reason's sentence outside RESTART_HOURS: when the next ones begin. Empty within them."""
     return say("next_hour", language, at=outcome.opens_at) if outcome.opens_at else ""
 
 
 def rule_behind(outcome: str, reason: str | None) -> Text | None:
-    """The sentence of an outcome's reason, or of the outcome where it has none; both by their words.
+    """The sentence of an outcome's reason, or of the outcome if it has none; both are given as in a receipt.
 
-    None where there is none, as for a reason that is the caller's own text.
+    None if there is no sentence, for example for a reason that is the caller's own text.
     """
     if reason is None:
         return OUTCOMES[Kind(outcome)].rule

@@ -1,4 +1,4 @@
-"""The receipt: one line of JSON for each request, with what was done and why, and without a secret."""
+"""The receipt: one line of JSON for each request, which says what was done and why, without a secret."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ FIELDS = (
 def write(lines: Sequence[bytes]) -> None:
     """Write each receipt on stdout as one line of JSON.
 
-    Each is a write of its own: the framework, where LOG_EXECUTION_ID is set, makes one log entry of each write.
+    Each needs its own write: with LOG_EXECUTION_ID the framework makes one log entry of each write.
     """
     for line in lines:
         sys.stdout.write(line.decode() + "\n")
@@ -46,7 +46,7 @@ def build(
     settings: Settings,
     trace_id: str | None,
 ) -> dict[str, Any]:
-    """What one request asked for and its result; what is not known is left out."""
+    """The receipt of one request: what it asked for, and the result. Unknown fields are left out."""
     facts: dict[str, Any] = {"dialect": subject.dialect, "event_id": subject.event_id}
     if isinstance(subject, Event):
         facts |= _facts_of_event(subject, context, settings)
@@ -71,7 +71,7 @@ def build(
 
 
 def _facts_of_event(event: Event, context: DeliveryContext, settings: Settings) -> dict[str, Any]:
-    """What the event asks for; `reason` is the caller's note, which a rule's word replaces."""
+    """What the event asks for. `reason` is the caller's note, which the outcome's own reason replaces."""
     request = event.request
     age = None if event.occurred_at is None else round((context.received_at - event.occurred_at).total_seconds())
     return {
@@ -89,7 +89,7 @@ def _facts_of_event(event: Event, context: DeliveryContext, settings: Settings) 
 
 
 def _sentence(outcome: Outcome, facts: Mapping[str, Any], language: Language) -> str:
-    """One sentence that says what the result is, and why."""
+    """One sentence that states the result, and why."""
     incomplete = outcome.counts is not None and outcome.kind is not Kind.SWEPT
     sentence = PHRASES["not_completed"] if incomplete else OUTCOMES[outcome.kind].sentence
     text = sentence.in_(language).format(target=_target(facts, language))
@@ -102,7 +102,7 @@ def _sentence(outcome: Outcome, facts: Mapping[str, Any], language: Language) ->
 
 
 def _progress(moved: Counters, language: Language) -> str:
-    """What moved since the last restart: bytes where OMS counts them, else objects, else the tasks of a group."""
+    """What moved since the last restart: bytes if OMS counts them, else objects, else tasks of a group."""
     if not any(moved):
         return say("not_moved", language)
     count, unit = (moved.objects, "object") if moved.objects else (moved.tasks, "task")
@@ -111,14 +111,14 @@ def _progress(moved: Counters, language: Language) -> str:
 
 
 def _target(facts: Mapping[str, Any], language: Language) -> str:
-    """What the request is about: a group, a task, or, where that is not known, the delivery itself."""
+    """The target of the request: a group, a task or, if that is not known, the delivery itself."""
     kind, name = target_of(facts) or ("", "")
     phrase = {"": "of_delivery", "group_id": "of_group"}.get(kind, "of_task")
     return say(phrase, language, name=name)
 
 
 def _why(outcome: Outcome, language: Language) -> str | None:
-    """The reason's sentence, and with it, or in its place, why the task failed where that is the cause."""
+    """The reason's sentence. If the task's failure is the cause, it is added, or replaces the sentence."""
     if outcome.reason is None:
         return outcome.fault
     sentence = REASONS[outcome.reason].sentence.in_(language) + next_hour(outcome, language)

@@ -1,4 +1,4 @@
-"""From outcomes to the HTTP response, by the rows of `reporting.outcomes`. No I/O here."""
+"""Turns outcomes into the HTTP response, by the rows of `reporting.outcomes`. No I/O here."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -12,12 +12,12 @@ from restarter.model.text import known
 from restarter.reporting.outcomes import OUTCOMES
 
 JSON = {"Content-Type": "application/json"}
-RETRY_AFTER = 5  # seconds; Huawei's advice for a throttled call is 2 to 5
+RETRY_AFTER = 5  # seconds; Huawei's advice for a throttled request is 2 to 5
 NO_HEADERS: Mapping[str, str] = {}
 
 
 class Reply(NamedTuple):
-    """An HTTP response before any framework knows of it."""
+    """An HTTP response, independent of any framework."""
 
     status: int
     headers: Mapping[str, str] = NO_HEADERS
@@ -33,13 +33,13 @@ class Entry(NamedTuple):
     line: bytes
     """The receipt as JSON."""
     is_direct: bool
-    """The caller waits for the receipt itself."""
+    """The caller expects the receipt in the response."""
     answers_sender: bool = True
-    """False for a task that a sweep found: the sweep's own result answers."""
+    """False for a task that a sweep found: the sweep's own result decides the reply."""
 
 
 def status_of(outcome: Outcome, *, direct: bool) -> HTTPStatus:
-    """The status of one outcome; headers that are too large have one of their own."""
+    """The status of one outcome. Headers that are too large have their own status, 431."""
     if outcome.fault == HEADERS_TOO_LARGE:
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     row = OUTCOMES[outcome.kind]
@@ -51,7 +51,7 @@ def reply_to(entries: Sequence[Entry]) -> Reply:
     answering = [entry for entry in entries if entry.answers_sender]
     direct = all(entry.is_direct for entry in answering)
     statuses = [status_of(entry.outcome, direct=direct) for entry in answering]
-    if len(statuses) > 1:  # a batch knows 503, 422 and 204 only; for its senders 400 and 422 are one
+    if len(statuses) > 1:  # a batch only has 503, 422 and 204; its senders treat 400 like 422
         statuses = [
             HTTPStatus.UNPROCESSABLE_ENTITY if status == HTTPStatus.BAD_REQUEST else status for status in statuses
         ]

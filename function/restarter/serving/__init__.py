@@ -1,1 +1,1 @@
-"""How HTTP is read and ended: the worker, the endpoints that carry no event, the envelope of API Gateway."""
+"""Serving HTTP: the worker, the endpoints that take no events, and the envelope of API Gateway."""

@@ -1,6 +1,6 @@
 """FunctionGraph's APIG trigger: an HTTP request inside an event, an HTTP response inside an object. No I/O here.
 
-It is not a dialect of its own: the request inside is a delivery like any other.
+It is not a dialect: the request inside is a delivery like any other.
 https://support.huaweicloud.com/intl/en-us/devg-functiongraph/functiongraph_02_0102.html
 """
 
@@ -18,7 +18,7 @@ from restarter.reporting.reply import JSON, Reply
 
 
 def recognises(parsed: ParsedDelivery) -> bool:
-    """Whether it is an event of the trigger. A signed webhook is none: its signature covers no method and no path."""
+    """Whether it is an event of the trigger. A signed webhook is not: its signature covers no method and no path."""
     return not parsed.by_webhook and is_event(parsed.document)
 
 
@@ -28,13 +28,13 @@ def is_event(document: Any) -> bool:
 
 
 def unwrap(parsed: ParsedDelivery, outer: AuthenticatedDelivery | None) -> Delivery:
-    """The request inside. `outer` is the APIG event around this one, which there must not be.
+    """The request inside the event. `outer`: the APIG event that contains this one; there must be none.
 
-    What is wrong with the request is not an error here, because APIG expects every reply inside a response object: a
-    method that is no text is no POST, and headers that are no object leave no body that could be taken for something.
+    Faults of the request are not raised here, because APIG expects every reply inside a response object. A method that
+    is not a string becomes empty, and so does the body if the headers are not an object; later checks refuse these.
 
     Raises:
-        Malformed: The event is inside another.
+        Malformed: The event is inside another one.
     """
     if outer is not None:
         raise Malformed("body: an APIG event inside another")
@@ -50,7 +50,7 @@ def unwrap(parsed: ParsedDelivery, outer: AuthenticatedDelivery | None) -> Deliv
 
 
 def _headers(headers: Mapping[str, Any]) -> dict[str, str]:
-    """As they come over a wire: bytes as characters, names in lower case, repeated ones joined."""
+    """The headers as if sent over HTTP: each byte as a character, names in lower case, repeated ones joined."""
     joined: dict[str, str] = {}
     for name, value in headers.items():
         for text in value if isinstance(value, list) else [value]:
@@ -61,7 +61,7 @@ def _headers(headers: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _body(body: Any, is_base64: Any) -> bytes:
-    """A documented sample says base64 and has plain text; JSON is never base64, so there is no doubt which it is."""
+    """The body. It may be plain text despite isBase64Encoded, as in a documented sample: no JSON object is base64."""
     if not isinstance(body, str):
         return b""
     if is_base64:
@@ -73,7 +73,7 @@ def _body(body: Any, is_base64: Any) -> bytes:
 
 
 def response(reply: Reply) -> Reply:
-    """The reply in the form that the trigger expects; it takes anything else for a failure."""
+    """The reply in the form that the trigger expects. It treats any other form as a failure."""
     inside = {
         "isBase64Encoded": False,
         "statusCode": reply.status,

@@ -1,4 +1,4 @@
-"""Requests that are no deliveries: health, FunctionGraph's first call, and the webhook handshake. No I/O here."""
+"""Requests that are not deliveries: health, FunctionGraph's /init, and the webhook handshake. No I/O here."""
 
 import json
 import re
@@ -12,12 +12,12 @@ TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 WHAT_THIS_IS = (
     "This is oms-task-restarter, which restarts failed migration tasks of OMS when events are sent to it by POST"
 )
-# What a person can look at; the playground names its page.
+# Where a person can look; the playground names its own page.
 SEE = "/healthz says whether it is well"
 
 
 def control_reply(delivery: Delivery, origins: tuple[str, ...]) -> Reply | None:
-    """The reply to a request that is no delivery; None for a delivery. `origins`: CALLER_ORIGINS.
+    """The reply to a request that is not a delivery; None for a delivery. `origins`: CALLER_ORIGINS.
 
     Raises:
         MethodNotAllowed: The method is not served at this path.
@@ -27,7 +27,7 @@ def control_reply(delivery: Delivery, origins: tuple[str, ...]) -> Reply | None:
             return Reply(200, JSON, json.dumps({"status": "ok", "version": __version__}).encode())
         case (("GET" | "HEAD"), "/") if "text/html" in delivery.headers.get("accept", ""):  # somebody with a browser
             return Reply(200, TEXT, f"{WHAT_THIS_IS}; {SEE}.\n".encode())
-        case "POST", "/init":  # FunctionGraph calls it once for each instance; everything is built by then
+        case "POST", "/init":  # FunctionGraph calls it once for each instance; everything is already built
             return Reply(200)
         case "OPTIONS", _:
             return _handshake(delivery, origins)

@@ -1,7 +1,7 @@
-"""uvicorn's protocol for HTTP/1.1, with bounds on how long a connection may wait and on what is read of it.
+"""uvicorn's protocol for HTTP/1.1, with bounds on how long a connection may wait and on what is read from it.
 
-uvicorn reads HTTP by h11, with a bound on what it keeps of a head, and an `Upgrade` changes nothing, so a request keeps
-its body. By httptools it would do neither (Kludex/uvicorn#2722).
+uvicorn reads HTTP with h11: the size of a head is bounded, and a request with an `Upgrade` header keeps its body. With
+httptools neither would hold (Kludex/uvicorn#2722).
 """
 
 import asyncio
@@ -15,16 +15,16 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from restarter.model.errors import MAX_HEADER_BYTES
 from restarter.serving.http_reader import Connection
 
-# What is read, and not parsed, after a reply to a request that was not read to its end, and for how long. If the
+# How much is read and discarded after the reply to a request that was not read to its end, and for how long. If the
 # connection were closed at once, TCP would reset it, and the sender might never see the reply.
 MAX_DISCARDED_BYTES = 8 * 1024 * 1024
 DISCARD_TIMEOUT_S = 1.0
 BROKEN_BODY = "broken_body"
-"""In the state of a request's scope: its body could not be read as HTTP, and the function is to refuse it."""
+"""Key in the state of a request's scope: its body is not valid HTTP, so the function must refuse it."""
 
 
 class Http(H11Protocol):
-    """One connection. It waits for a head no longer than an idle connection may stay, however slowly bytes come."""
+    """One connection. It waits for a complete head only as long as an idle connection may stay open."""
 
     conn: Connection
 
@@ -38,12 +38,12 @@ class Http(H11Protocol):
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End its timer, too, where the sender has reset the connection: uvicorn would keep it until the timer ends."""
+        """Also end the timer of a connection that the sender reset: else uvicorn keeps that until the timer ends."""
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived. Unlike uvicorn's own, only a complete head ends the time in which one must come."""
+        """Parse what arrived. Unlike in uvicorn's own method, only a complete head stops the timer."""
         if self.conn.their_state is not h11.ERROR:
             self.conn.receive_data(data)
             self.handle_events()
@@ -55,7 +55,7 @@ class Http(H11Protocol):
             self.cycle.keep_alive = False
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, and close the connection. A body that is none is refused by the function."""
+        """Refuse what is not HTTP, and close the connection. If only the body is not, the function refuses it."""
         if self.cycle is not None and self.cycle.more_body and not self.cycle.response_started:
             self.scope["state"][BROKEN_BODY] = True
             self.cycle.more_body = False
@@ -68,13 +68,13 @@ class Http(H11Protocol):
 
 
 class LingeringTransport:
-    """A transport that closes a connection on which unread bytes may come only after reading some of them.
+    """A transport that, if unread bytes may still arrive, reads some of them before it closes the connection.
 
-    It sends a reply once it is whole: uvicorn writes head and body one after the other, and another call of the system
-    costs some 3 % of a delivery's CPU.
+    It sends a reply once it is complete: uvicorn writes head and body separately, and each system call costs some 3 %
+    of a delivery's CPU time.
 
-    It does not keep the protocol, which keeps it: in a cycle, what was read would stay until garbage is collected, and
-    strangers could fill the memory before that.
+    It only has a weak reference to the protocol, which refers to it: in a cycle, what was read would stay until garbage
+    is collected, and strangers could fill the memory before that.
     """
 
     def __init__(self, transport: asyncio.Transport, http: Http) -> None:
@@ -87,7 +87,7 @@ class LingeringTransport:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send what was written, unless more of the reply is to come."""
+        """Send what was written, unless more of the reply follows."""
         self._reply += data
         http = self._http()
         if http is None or http.conn.our_state is not h11.SEND_BODY:
@@ -99,7 +99,7 @@ class LingeringTransport:
         return self._is_lingering or self._transport.is_closing()
 
     def close(self) -> None:
-        """Send what was written, end the connection on this side, and close it when the sender has ended it, too."""
+        """Close the connection. If unread bytes may arrive, end it only on this side, and wait for the sender's end."""
         if self.is_closing():
             return
         http = self._http()
@@ -114,7 +114,7 @@ class LingeringTransport:
 
 
 class Discard(asyncio.Protocol):
-    """Reads what a sender still sends after the reply, within bounds, and parses none of it."""
+    """Reads and discards what a sender still sends after the reply, within bounds."""
 
     def __init__(self, transport: asyncio.Transport, http: Http) -> None:
         self._transport = transport
@@ -123,7 +123,7 @@ class Discard(asyncio.Protocol):
         self._end = asyncio.get_running_loop().call_later(DISCARD_TIMEOUT_S, transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        """Count."""
+        """Count the bytes, and abort the connection if there are too many."""
         self._left -= len(data)
         if self._left < 0:
             self._transport.abort()

@@ -1,8 +1,8 @@
-"""How the bytes of requests become h11's events, at a bounded cost for each byte. No I/O here.
+"""Turns the bytes of requests into h11's events, at a bounded cost for each byte. No I/O here.
 
-h11 makes a Python object of each header line and of each chunk, at some 3 and 30 microseconds: a head of 64 KiB or a
-body in chunks of one byte would hold the event loop for seconds. So heads of too many lines are refused before they are
-parsed, and httptools decodes chunks: in C, and all that arrived at once.
+h11 makes a Python object of each header line and of each chunk, in some 3 and 30 microseconds: a head of 64 KiB or a
+body in chunks of one byte would block the event loop for seconds. So heads with too many lines are refused before they
+are parsed, and httptools decodes chunks: in C, and all that have arrived together.
 """
 
 import re
@@ -13,14 +13,14 @@ import httptools
 from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
 
-MAX_HEAD_LINES: Final = 1000  # ten times as many as the function takes, so that it answers most with a 431 of its own
-MAX_EXCESS_BYTES: Final = 4 * 1024  # of the framing of a body over its content; chunks of 1 KiB need 4 KiB in all
+MAX_HEAD_LINES: Final = 1000  # ten times the function's limit, so that it refuses most such requests itself, by 431
+MAX_EXCESS_BYTES: Final = 4 * 1024  # of framing beyond the content of a body; chunks of 1 KiB need 4 KiB in all
 END_OF_HEAD: Final = re.compile(rb"\n\r?\n")  # as h11 has it
 CHUNKED_HEAD: Final = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Connection(h11.Connection):
-    """h11's reading of requests, with its own reader of chunked bodies."""
+    """h11's server side, with our own reader of chunked bodies."""
 
     def __init__(self, max_head_bytes: int) -> None:
         super().__init__(h11.SERVER, max_head_bytes)
@@ -30,14 +30,14 @@ class Connection(h11.Connection):
         """The next event.
 
         Raises:
-            h11.RemoteProtocolError: What arrived is no HTTP/1.1, or costs too much to read.
+            h11.RemoteProtocolError: What arrived is not HTTP/1.1, or costs too much to read.
         """
         if self.their_state is h11.IDLE:
             self._check_head()
         try:
             event = super().next_event()
         except h11.RemoteProtocolError as error:
-            # By its traceback h11's error holds itself, and with it what was read, until garbage is collected.
+            # Through its traceback h11's error refers to itself, and so keeps what was read until garbage is collected.
             error.__traceback__ = None
             raise h11.RemoteProtocolError(str(error), error.error_status_hint) from None
         if isinstance(event, h11.Request):
@@ -46,11 +46,11 @@ class Connection(h11.Connection):
         return event
 
     def is_unread(self) -> bool:
-        """Whether bytes may come, or have come, that are never parsed: the rest of a body, or what is no HTTP."""
+        """Whether bytes may arrive, or have arrived, that are never parsed: the rest of a body, or what is not HTTP."""
         return self.their_state in (h11.SEND_BODY, h11.ERROR) or self.is_cut()
 
     def is_cut(self) -> bool:
-        """Whether something followed a chunked body in one packet, which is not read: the connection must be closed."""
+        """Whether bytes that followed a chunked body in its packet are lost, so that the connection must be closed."""
         return self._chunks is not None and self._chunks.is_followed
 
     def _check_head(self) -> None:
@@ -61,14 +61,14 @@ class Connection(h11.Connection):
 
 
 class ChunkedBody:
-    """A reader of h11's for one chunked body; httptools calls the methods whose names begin with `on_`.
+    """A reader for h11 of one chunked body. httptools calls the methods whose names begin with `on_`.
 
-    Extensions of chunks and trailers are passed over.
+    Chunk extensions and trailers are ignored.
     """
 
     def __init__(self) -> None:
         self.is_followed = False
-        """Something came after the end in the same packet, and is lost."""
+        """Bytes came after the end in the same packet, and are lost."""
         self._parts: list[bytes] = []
         self.on_body = self._parts.append
         self._excess = 0
@@ -77,10 +77,10 @@ class ChunkedBody:
         self._parser.feed_data(CHUNKED_HEAD)
 
     def __call__(self, buffer: ReceiveBuffer) -> h11.Data | h11.EndOfMessage | None:
-        """All content that has arrived, or the end of the body; None where more must arrive.
+        """All content that has arrived, or the end of the body; None if more must arrive.
 
         Raises:
-            h11.RemoteProtocolError: It is not chunked as HTTP/1.1 says, or its framing exceeds its content by too much.
+            h11.RemoteProtocolError: It is not chunked as in HTTP/1.1, or its framing exceeds its content by too much.
         """
         if self._is_complete:
             return h11.EndOfMessage()
@@ -94,7 +94,7 @@ class ChunkedBody:
         return h11.EndOfMessage() if self._is_complete else None
 
     def on_message_begin(self) -> None:
-        """Take note of what follows the end."""
+        """Note whether another message follows the end."""
         self.is_followed = self._is_complete
 
     def on_message_complete(self) -> None:

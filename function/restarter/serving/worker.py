@@ -1,7 +1,6 @@
-"""gunicorn's worker for the function: how uvicorn runs in it, which requests reach the function, and how it ends.
+"""gunicorn's worker for the function: how uvicorn runs in it, which requests reach the function, and how it stops.
 
-The framework names the worker's class, `uvicorn_worker.UvicornWorker`, and gives it no options; here another takes that
-name.
+The framework loads the class `uvicorn_worker.UvicornWorker` by name, without options, so our class takes its place.
 """
 
 import signal
@@ -19,14 +18,14 @@ EXECUTION_ID = b"function-execution-id"
 TRACE_CONTEXT = b"x-cloud-trace-context"
 MAX_TRACE_CONTEXT_BYTES = 96
 ASKED = "asked"
-"""In a request's scope: its method and its path."""
+"""Key in a request's scope: its original method and path."""
 
 
 class EveryRequest:
-    """The framework's ASGI application, whose one function answers every request, whatever the method and the target.
+    """Wraps the framework's ASGI application, so that the function handles every request, with any method and target.
 
-    The framework routes by both, and would answer some requests itself, without a receipt. An event would get its 404.
-    With LOG_EXECUTION_ID it also writes two headers into each line: those that a stranger chose are left out.
+    The framework routes by both, and would respond to some requests itself, without a receipt; an event could get a
+    404. With LOG_EXECUTION_ID it also logs two headers in each line, so those that strangers can choose are removed.
     """
 
     def __init__(self, application: Callable[..., Awaitable[None]]) -> None:
@@ -52,31 +51,31 @@ def _path(target: str) -> str:
 
 
 class Worker(uvicorn_worker.UvicornWorker):  # type: ignore[misc]  # gunicorn has no types
-    """uvicorn's worker. It ends as a program does, so telemetry is exported once more, after the last reply.
+    """uvicorn's worker. It exits like any program, so that telemetry is exported once more after the last reply.
 
-    uvicorn answers what is in flight, and then raises the signal that stopped it again, for whoever listened before it.
-    With nobody listening, the signal would kill the process before what is registered for its exit could run.
+    uvicorn finishes the requests in flight, and then raises the signal that stopped it again, for earlier listeners.
+    Without one, that would kill the process before its exit handlers run.
     """
 
     CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
         "loop": "asyncio",
         "http": http_protocol.Http,
         "ws": "none",
-        "proxy_headers": False,  # nothing here asks for the client's address
+        "proxy_headers": False,  # the client's address is not used here
         "server_header": False,
-        # Seconds that an idle connection stays: over the 60 of most proxies, for one that still means to use it when
-        # the function closes it loses the delivery.
+        # Seconds that an idle connection stays open. Most proxies keep one for 60; if the function closed it first, a
+        # proxy that uses it at that moment would lose the delivery.
         "timeout_keep_alive": 75,
     }
 
     def init_signals(self) -> None:
-        """Listen to the signals that stop a worker, until uvicorn does and after it did."""
+        """Listen to the signals that stop a worker, before uvicorn does and after it has stopped."""
         super().init_signals()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _exit)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop as for SIGTERM when gunicorn sends SIGQUIT, which it does after a SIGINT of its own.
+        """Stop as for SIGTERM when gunicorn sends SIGQUIT, which it does after it has received SIGINT.
 
         Without this nothing happens, and gunicorn kills the worker after 30 s.
         """
@@ -84,7 +83,7 @@ class Worker(uvicorn_worker.UvicornWorker):  # type: ignore[misc]  # gunicorn ha
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
-    """End the process. A second signal does not interrupt that.
+    """End the process; a second signal does not interrupt that.
 
     Raises:
         SystemExit: Always.
@@ -95,13 +94,13 @@ def _exit(number: int, frame: FrameType | None) -> None:
 
 
 def install() -> None:
-    """Let the framework start this worker, and no socket beside it for gunicorn's own commands.
+    """Make the framework start this worker, and no control socket of gunicorn.
 
-    Where it starts uvicorn without gunicorn (`--debug`), uvicorn reads HTTP in the same way.
+    If it starts uvicorn without gunicorn (`--debug`), uvicorn reads HTTP in the same way.
 
-    The socket would lie in the home folder, under one name for all functions of a machine, so they get in each other's
-    way; it would let whoever reaches it stop the function, and it costs a thread and time at the start.
+    The socket would be in the home folder, under the same name for all functions of a machine, so they would collide.
+    Anybody who reaches it could stop the function, and it costs a thread and time at the start.
     """
     gunicorn.config.ControlSocketDisable.default = True
     uvicorn_worker.UvicornWorker = Worker
-    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{http_protocol.__name__}:Http"  # else httptools, where it is installed
+    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{http_protocol.__name__}:Http"  # else httptools, if it is installed

@@ -1,1 +1,1 @@
-"""Every setting: read and checked at start, read again when a secret file changes, masked wherever it is printed."""
+"""All settings: read and checked at start, read again if a secret file changes, masked wherever they are printed."""

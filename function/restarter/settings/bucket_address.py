@@ -4,11 +4,11 @@ import re
 from typing import NamedTuple
 
 ADDRESS = re.compile(r"(gs|obs)://([a-z0-9][a-z0-9._-]{1,61}[a-z0-9])(?:/([A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*)?)?/?")
-MAX_PREFIX_LENGTH = 512  # names of objects have 1024 characters
+MAX_PREFIX_LENGTH = 512  # an object's name has at most 1024 characters
 
 
 class BucketAddress(NamedTuple):
-    """A bucket, and what the names of the ledger's objects begin with: nothing, or a path that ends with a slash."""
+    """A bucket, and the prefix of the names of the ledger's objects: empty, or a path that ends with a slash."""
 
     scheme: str
     bucket: str
@@ -16,10 +16,10 @@ class BucketAddress(NamedTuple):
 
 
 def parse_bucket_address(text: str) -> BucketAddress:
-    """The address that a text means.
+    """Parse an address.
 
     Raises:
-        ValueError: It means none; the text says what is wrong, without a value.
+        ValueError: The text is not an address; the message says what is wrong, without a value.
     """
     match = ADDRESS.fullmatch(text)
     if match is None or len(match[3] or "") > MAX_PREFIX_LENGTH:

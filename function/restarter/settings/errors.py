@@ -1,4 +1,4 @@
-"""Errors of settings: all of them at once, by name and never by value. No I/O here."""
+"""Reports all errors in the settings at once, by name and never by value. No I/O here."""
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, model_validator
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-# What pydantic finds, as sentences; a check of settings/types.py says its own.
+# pydantic's errors as sentences; checks in settings/types.py have their own.
 SENTENCES = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
@@ -40,9 +40,9 @@ class SettingsError(Exception):
 
 
 class CheckedTogether(BaseModel):
-    """A model that reports what is wrong in single fields, between fields and for want of one, all at once.
+    """A model that reports all faults at once: those of single fields, those between fields, and missing fields.
 
-    No field is required by its type: what must be given is told here, with the reason.
+    No field is required by its type: REQUIRED says which must be given, and why.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -50,10 +50,10 @@ class CheckedTogether(BaseModel):
     REQUIRED: ClassVar[dict[str, str]] = {}
     """Fields that must be given, and why."""
     NEEDS: ClassVar[dict[str, str]] = {}
-    """Fields that are of no use without another."""
+    """Fields that need another one."""
 
     def faults_between(self, given: AbstractSet[str]) -> Iterator[Fault]:
-        """What is wrong between fields. `given`: those with another value than their default, and the wrong ones."""
+        """The faults between fields. `given`: the fields whose value is not their default, and the faulty ones."""
         for name, why in self.REQUIRED.items():
             if name not in given:
                 yield name, f"required, because {why}"
@@ -95,7 +95,7 @@ def _fault(loc: tuple[int | str, ...], said: str) -> InitErrorDetails:
 
 
 def messages_of(error: ValidationError) -> list[str]:
-    """Name and message, one line each. Inside a value only a profile's field is named, because it is a setting."""
+    """Name and message of each error, one a line. The only parts of a value that are named are a profile's fields."""
     lines = []
     for one in error.errors(include_url=False, include_input=False, include_context=False):
         loc = [str(part).upper() for part in one["loc"] if part != "[key]"]

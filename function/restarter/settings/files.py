@@ -1,8 +1,8 @@
-"""Settings from the environment and from files: read by pydantic-settings; files are watched without reading them.
+"""Settings from the environment and from files, read by pydantic-settings. Files are watched without reading them.
 
-Kubernetes, Cloud Run and FunctionGraph mount secrets as files. One is named like the setting; those of a profile lie in
-OMS_PROFILES/<name>/, or have the whole name, which is all that a key of a Kubernetes Secret can be. Names that begin
-with a dot are passed over, so the folders behind Kubernetes' `..data` are, too.
+Kubernetes, Cloud Run and FunctionGraph mount secrets as files. A file has the setting's name. Those of a profile are
+in OMS_PROFILES/<name>/, or have the whole name, because a key of a Kubernetes Secret cannot be a path. Names that begin
+with a dot are ignored, and so are the folders behind Kubernetes' `..data`.
 """
 
 import os
@@ -18,7 +18,7 @@ DEFAULT_DIR = "/var/secrets"
 
 
 def directories() -> list[Path]:
-    """The folders of secret files: SECRETS_DIR, several separated as in PATH; they need not exist yet."""
+    """The folders of secret files: those in SECRETS_DIR, separated as in PATH. They need not exist yet."""
     named = os.environ.get("SECRETS_DIR") or DEFAULT_DIR
     return [Path(path) for path in named.split(os.pathsep) if path]
 
@@ -26,12 +26,12 @@ def directories() -> list[Path]:
 class Environment(EnvSettingsSource):
     """The environment as a source of settings.
 
-    For each field the library studies its annotation anew, whether it is given or not, which takes 4 ms of the start.
-    This asks it for those that are given.
+    The library analyses the annotation of every field each time, whether it is given or not, which takes 4 ms of the
+    start. This class calls it only for fields that are given.
     """
 
     def __call__(self) -> dict[str, Any]:
-        """Values by the name that pydantic knows them by; where there are several, the first of them."""
+        """The values by the name that pydantic expects: the first one, if a field has several."""
         given = {name.split(self.env_nested_delimiter or " ")[0] for name in self.env_vars}
         values = {}
         for field_name, field in self.settings_cls.model_fields.items():
@@ -54,7 +54,7 @@ class SecretFiles(Environment, NestedSecretsSettingsSource):
 
     @classmethod
     def load_secrets(cls, path: Path) -> dict[str, str]:
-        """Relative name and text of each file; an empty one counts as not set.
+        """Relative name and text of each file. An empty file counts as not set.
 
         Raises:
             SettingsError: A file is not text or cannot be read.
@@ -79,21 +79,21 @@ Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 
 class FileWatcher:
-    """Notices files that were added, removed or changed, by a few calls of `stat` and without reading them."""
+    """Notices files that were added, removed or changed, by calls of `stat` and without reading them."""
 
     def __init__(self) -> None:
         self._paths = [str(path) for root in directories() for path in (root, *_visible(root))]
         self._fingerprint = self._read_fingerprint()
 
     def changed(self) -> bool:
-        """Whether a folder or file has another time, size or number than at the beginning."""
+        """Whether a folder or file has another time, size or inode than at the beginning."""
         return self._read_fingerprint() != self._fingerprint
 
     def _read_fingerprint(self) -> Fingerprint:
         found = []
         for path in self._paths:
             try:
-                status = os.stat(path)  # noqa: PTH116  # for each delivery, and a third of what Path.stat takes
+                status = os.stat(path)  # noqa: PTH116  # for each delivery; takes a third of the time of Path.stat
             except OSError:
                 found.append((path, 0, 0, 0))
             else:
@@ -102,11 +102,11 @@ class FileWatcher:
 
 
 def _visible(root: Path) -> list[Path]:
-    """All files and folders below, but for hidden ones."""
+    """All files and folders below `root`, except hidden ones."""
     found = []
     for folder, folders, files in os.walk(root, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(folder) / name for name in (*folders, *files) if not name.startswith(".")]
-        if len(found) > 10_000:  # as many as the reader takes; links may go in circles
+        if len(found) > 10_000:  # the reader's own limit; links may form a cycle
             break
     return found

@@ -1,4 +1,4 @@
-"""The settings in FunctionGraph's built-in runtime, in a module of their own: no other platform builds them."""
+"""The settings in FunctionGraph's built-in runtime, in their own module, because no other platform builds them."""
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -11,13 +11,13 @@ from restarter.settings.model import Settings
 
 
 class FunctionGraphSettings(Settings):
-    """The settings in FunctionGraph's built-in runtime: only the platform reaches it, so it is always trusted.
+    """The settings in FunctionGraph's built-in runtime, which only the platform can reach, so it is always trusted.
 
-    It may use the key of its agency, which comes in the context of each call and not in a header.
+    The function may use its agency's key, which comes in the context of each call and not in a header.
     """
 
     caller_trust_platform: Annotated[bool, AfterValidator(lambda _given: True)] = True
 
     def faults_between(self, given: AbstractSet[str]) -> Iterator[Fault]:
-        """As for any function that trusts its platform and has an agency."""
+        """The faults of a function that trusts its platform and has an agency."""
         return super().faults_between(given | {"caller_trust_platform", "oms_agency"})

@@ -1,4 +1,4 @@
-"""The hours in which failed events restart tasks, as `RESTART_HOURS` gives them. No message holds a value."""
+"""The hours in which failed events restart tasks (`RESTART_HOURS`). No message contains a value."""
 
 import re
 from bisect import bisect_left
@@ -12,7 +12,7 @@ DAY_MIN = 24 * 60
 WEEK_MIN = len(DAYS) * DAY_MIN
 TIME = r"([0-9]{2}):([0-9]{2})"
 PART = re.compile(rf"(?:([a-z]{{1,9}})(?:-([a-z]{{1,9}}))? +)?{TIME}-{TIME}", re.IGNORECASE).fullmatch
-# Some hosts have further ones, each with a meaning of its own there.
+# Excludes names whose meaning differs from host to host.
 ZONE = re.compile(
     r"(?!(?:localtime|posixrules|Factory)\Z|(?:posix|right)/)[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z0-9_+-]{1,31}){0,2}"
 ).fullmatch
@@ -20,25 +20,25 @@ ZONE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Some minutes of each week, as the clocks on the walls of a time zone show them."""
+    """Some minutes of each week, in the local time of a time zone."""
 
     week: bytes = field(repr=False)
-    """A byte for each minute since Monday 00:00: 1 where it is among the hours, else 0."""
+    """A byte for each minute since Monday 00:00: 1 if it is within the hours, else 0."""
     zone: ZoneInfo
 
     @property
     def longest_pause_s(self) -> int:
-        """Seconds of the longest time without an hour, as the clocks on the walls count it."""
+        """Seconds of the longest time outside the hours, in local time."""
         return 60 * max(map(len, (self.week + self.week).split(b"\1")))
 
     def is_open(self, at: datetime) -> bool:
-        """Whether a moment is among the hours. An hour that the clocks show twice is among them twice."""
+        """Whether a moment is within the hours. Local time that the clocks show twice counts both times."""
         return self.week[_minute_of_week(at.astimezone(self.zone))] == 1
 
     def next_opening(self, at: datetime) -> datetime:
-        """The first moment among the hours that is not before `at`, in the time zone, in whole seconds.
+        """The first moment within the hours from `at` on, in the time zone, in whole seconds.
 
-        Where the clocks skip the time at which an hour begins, it begins at the first moment after.
+        If the clocks skip the time at which the hours begin, they begin at the first moment after that.
         """
         moment = at.astimezone(UTC).replace(microsecond=0)
         while not self.is_open(moment):
@@ -49,7 +49,7 @@ class Hours:
         return moment.astimezone(self.zone)
 
     def _forward(self, moment: datetime, seconds: int) -> datetime:
-        """The moment so many seconds later, or the one at which the clocks change before."""
+        """The moment `seconds` later, or the change of the clocks if that comes first."""
         offset = moment.astimezone(self.zone).utcoffset()
 
         def has_changed(later: int) -> bool:
@@ -59,10 +59,10 @@ class Hours:
 
 
 def parse_hours(text: str) -> Hours:
-    """The hours that a text means, like `Mon-Fri 20:00-06:00, Sat-Sun 00:00-24:00 Asia/Shanghai`.
+    """Parse hours like `Mon-Fri 20:00-06:00, Sat-Sun 00:00-24:00 Asia/Shanghai`.
 
     Raises:
-        ValueError: It means none; the text says why, without a value.
+        ValueError: The text has another form; the message says what is wrong, without a value.
     """
     parts, _, name = text.strip().rpartition(" ")
     if not ZONE(name):
@@ -74,12 +74,12 @@ def parse_hours(text: str) -> Hours:
     week = bytes(map(max, fortnight[:WEEK_MIN], fortnight[WEEK_MIN:]))
     try:
         return Hours(week, ZoneInfo(name))
-    except (KeyError, ValueError, OSError):  # there is none, its file is no time zone, or it names a folder
+    except (KeyError, ValueError, OSError):  # no such file, a file that is not a time zone, or a folder
         raise ValueError("names a time zone that IANA does not have") from None
 
 
 def _parse_part(part: str, number: int) -> Iterator[tuple[int, int]]:
-    """When each day's hours begin, in minutes since Monday 00:00, and how many minutes they last."""
+    """For each day, when its hours begin, in minutes since Monday 00:00, and how many minutes they last."""
     found = PART(part)
     if found is None:
         raise ValueError(f"part {number} must be like 20:00-06:00 or Mon-Fri 20:00-06:00")
@@ -96,7 +96,7 @@ def _parse_part(part: str, number: int) -> Iterator[tuple[int, int]]:
 
 
 def _minute_of_day(hour: int, minute: int) -> int | None:
-    """None where no clock shows it; 24:00 is the end of the day."""
+    """The minute of the day; None if there is no such time. 24:00 is the end of the day."""
     is_time = (hour < 24 and minute < 60) or (hour, minute) == (24, 0)
     return 60 * hour + minute if is_time else None
 

@@ -1,4 +1,4 @@
-"""Where the ledger is, as `RESTART_LEDGER` says it: one value for each kind. No message holds a value."""
+"""Where the ledger is (`RESTART_LEDGER`): one type for each kind of ledger. No message contains a value."""
 
 import re
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ LedgerAddress = MemoryAddress | SqliteAddress | BucketAddress | RedisAddress
 
 
 def parse_ledger_address(text: str) -> LedgerAddress:
-    """The address that a text means; of a file or of Redis one that can be used on this host.
+    """Parse an address. That of a file or of Redis is also checked to be usable on this host.
 
     Raises:
-        ValueError: It means none, or it cannot be used; the text says why, without a value.
+        ValueError: It is not an address, or cannot be used; the message says why, without a value.
     """
     if text == "memory://":
         return MemoryAddress()
@@ -38,7 +38,7 @@ def parse_ledger_address(text: str) -> LedgerAddress:
         raise ValueError(LEDGERS)
     address = parse_redis_address(text)
     try:
-        import redis.asyncio.connection  # noqa: F401, PLC0415  # an extra: only where it is configured
+        import redis.asyncio.connection  # noqa: F401, PLC0415  # an extra, only needed for Redis
     except ImportError:
         raise ValueError("needs the package redis: install the extra of that name") from None
     _check_tls_files(address.options)
@@ -46,7 +46,7 @@ def parse_ledger_address(text: str) -> LedgerAddress:
 
 
 def _check_tls_files(options: Mapping[str, str]) -> None:
-    """Read the files as the client will.
+    """Check the files by reading them as the client will.
 
     Raises:
         ValueError: They cannot be used.

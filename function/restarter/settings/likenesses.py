@@ -1,17 +1,17 @@
-"""Names that were a setting once, or that resemble one. No I/O here, and no value is looked at."""
+"""Finds names that were once a setting, or resemble one. No I/O here, and no values are read."""
 
 from collections.abc import Iterable, Iterator
 
 PREFIXES = ("OMS_", "RESTART_", "CALLER_", "IAM_", "NOTIFY_")
 GONE = {"RESTART_LOOK_FIRST": "the function looks at every task before it starts one"}
-LIKENESS = 0.75  # of 1, as difflib measures it: OMS_TOKEN is as near to OMS_AUTH_TOKEN
+LIKENESS = 0.75  # by difflib's measure, 0 to 1; OMS_TOKEN is near enough to OMS_AUTH_TOKEN
 
 
 def likenesses(names: Iterable[str], settings: Iterable[str], of_profile: Iterable[str]) -> Iterator[str]:
     """One sentence for each name that is not a setting and was probably meant to be one.
 
     Args:
-        names: What is given, in capitals.
+        names: The given names, in capitals.
         settings: All settings, in capitals.
         of_profile: The fields of a profile, in capitals.
     """

@@ -1,4 +1,4 @@
-"""Every setting, read and checked at once at start; frozen, and masked wherever it is printed."""
+"""All settings, read and checked together at start; frozen, and masked wherever they are printed."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ DAY_S = 86400.0
 DOMAINS = ("myhuaweicloud.com", "myhuaweicloud.eu", "myhuaweicloud.cn")
 SDK_AK = AliasChoices("HUAWEICLOUD_SDK_AK", "CLOUD_SDK_AK")
 SDK_SK = AliasChoices("HUAWEICLOUD_SDK_SK", "CLOUD_SDK_SK")
-NOT_GIVEN: Any = None  # of a field that REQUIRED names, until it has told so
+NOT_GIVEN: Any = None  # of a field in REQUIRED, until its absence is reported
 FOR_EACH_START = "OMS keeps no keys and each start sends them"
 
 
@@ -54,14 +54,14 @@ class StorageCredentials(CheckedTogether):
     source_cdn_kms_key_id: types.KmsKeyId | None = None
 
     def fingerprint(self) -> str:
-        """A hash that tells one set of keys from another, and from which no key can be found."""
+        """A hash that identifies a set of keys, and from which no key can be recovered."""
         values = [getattr(self, name) for name in StorageCredentials.model_fields]
         texts = [one.get_secret_value() if isinstance(one, SecretStr) else str(one) for one in values]
         return sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 def settings_prefix(profile: str) -> str:
-    """With what the names of the settings of a profile begin, as an operator writes them."""
+    """The prefix of the names of a profile's settings, as an operator writes them."""
     return "OMS_" if profile == "default" else f"OMS_PROFILES__{profile.upper()}__"
 
 
@@ -183,7 +183,7 @@ class Settings(BaseSettings, CheckedTogether):
         return init_settings, SecretFiles(file_secret_settings), Environment(settings_cls)
 
     def faults_between(self, given: AbstractSet[str]) -> Iterator[Fault]:
-        """Pairs; and an address of OMS, a key that calls it, and at least one caller must be configured."""
+        """Faults of pairs, and a missing address of OMS, key for it, or authentication method."""
         yield from super().faults_between(given)
         if not given & {"oms_region", "oms_endpoint"}:
             yield "oms_region", "required unless OMS_ENDPOINT is set"
@@ -199,7 +199,7 @@ class Settings(BaseSettings, CheckedTogether):
         yield from self.faults_of_deployment(given)
 
     def faults_of_deployment(self, given: AbstractSet[str]) -> Iterator[Fault]:
-        """What the function needs, and a person who asks OMS does not."""
+        """Faults of what the function needs, but not a person who only uses OMS."""
         if not given & CALLERS:
             yield "caller_bearer_tokens", "no authentication method is configured; set this or another CALLER_ setting"
         if self.restart_sweep == "on" and self.restart_ledger.scheme == "memory":
@@ -210,22 +210,22 @@ class Settings(BaseSettings, CheckedTogether):
             yield "restart_sweep_age", "must be an hour longer than the longest time outside RESTART_HOURS"
 
     def access_key(self) -> AccessKey | None:
-        """The key that signs requests; None where requests carry a token, or the platform lends a key."""
+        """The key that signs requests; None if requests carry a token, or the platform lends a key."""
         if not self.huaweicloud_sdk_ak or not self.huaweicloud_sdk_sk:
             return None
         return AccessKey(self.huaweicloud_sdk_ak, self.huaweicloud_sdk_sk, self.huaweicloud_sdk_security_token)
 
     def profiles(self) -> Mapping[str, StorageCredentials]:
-        """Sets of storage credentials by name; `default` is the one of the plain settings."""
+        """Sets of storage credentials by name; `default` is the one in the plain settings."""
         values = {name: getattr(self, f"oms_{name}") for name in StorageCredentials.model_fields}
         return {"default": StorageCredentials.model_construct(**values), **self.oms_profiles}
 
     def region_of(self, project_id: str) -> str | None:
-        """Region of a configured project; None where only an endpoint is known. KeyError for any other project."""
+        """Region of a configured project; None if only an endpoint is known. KeyError for any other project."""
         return self.oms_region if project_id == self.oms_project_id else self.oms_projects[project_id]
 
     def endpoint_of(self, project_id: str) -> str:
-        """Where calls for a project go: OMS_ENDPOINT for every one when it is set, else the project's region."""
+        """Where requests about a project go: OMS_ENDPOINT if it is set, else the endpoint of the project's region."""
         return self.oms_endpoint or f"https://oms.{self.region_of(project_id)}.myhuaweicloud.com"
 
 
@@ -236,7 +236,7 @@ CALLERS = {
 
 
 def load(kind: type[Settings] = Settings) -> Settings:
-    """Read files and environment.
+    """Read the settings from files and environment.
 
     Raises:
         SettingsError: Something is missing or wrong; it lists everything.
@@ -245,12 +245,12 @@ def load(kind: type[Settings] = Settings) -> Settings:
         return kind()
     except ValidationError as error:
         raise SettingsError([*messages_of(error), *misspelt_names()]) from None
-    except (SourceError, OSError, ValueError) as error:  # what a source cannot even read
+    except (SourceError, OSError, ValueError) as error:  # a source cannot be read
         raise SettingsError([f"SECRETS_DIR, OMS_PROFILES: {type(error).__name__}: cannot be read"]) from None
 
 
 def _given() -> tuple[dict[str, str | None], dict[str, str | None]]:
-    """The texts in the files and in the environment by name, in small letters."""
+    """The texts in the files, and those in the environment, by name in lower case."""
     environment = Environment(Settings)
     files = SecretFiles(environment).env_vars
     return {name.replace(os.sep, "__"): text for name, text in files.items()}, dict(environment.env_vars)
@@ -263,7 +263,7 @@ def misspelt_names() -> list[str]:
 
 
 def names_given_twice() -> list[str]:
-    """A sentence for each setting that a file and the environment give differently."""
+    """A sentence for each setting to which a file and the environment give different values."""
     files, environment = _given()
     names = sorted(name.upper() for name, text in files.items() if environment.get(name) not in (None, "", text))
     return [f"{name} is given in the environment and differently in a file; the file is used" for name in names]

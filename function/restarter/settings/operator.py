@@ -1,4 +1,4 @@
-"""The operator's own settings for requests to OMS, in a module that the deployed function does not import."""
+"""The settings of the operator's command, in a module that the deployed function does not import."""
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -9,10 +9,10 @@ from restarter.settings.model import Settings
 
 
 class OperatorSettings(Settings):
-    """An address of OMS, a project and a key are enough. What else is given is checked and used."""
+    """Settings of which an address of OMS, a project and a key are enough. Any others are checked and used."""
 
     REQUIRED: ClassVar[dict[str, str]] = {"oms_project_id": Settings.REQUIRED["oms_project_id"]}
 
     def faults_of_deployment(self, given: AbstractSet[str]) -> Iterator[Fault]:
-        """None: nobody calls a person."""
+        """No faults: the operator's command has no callers."""
         yield from ()

@@ -1,10 +1,10 @@
-"""Where a shared ledger is: one server, Sentinels that name one, or a cluster. No I/O here; no message holds a value.
+"""Where a Redis ledger is: one server, Sentinels that name one, or a cluster. No I/O; no message contains a value.
 
     redis://user:password@host:6379/0
     redis+sentinel://user:password@host:26379,host:26379/master/0
     redis+cluster://user:password@host:6379,host:6379
 
-With `rediss` in place of `redis`, every connection is TLS.
+With `rediss` instead of `redis`, every connection uses TLS.
 """
 
 import re
@@ -36,23 +36,23 @@ class Topology(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """An address taken apart; users and passwords stay out of `repr`."""
+    """A parsed address. Users and passwords stay out of `repr`."""
 
     topology: Topology
     nodes: tuple[tuple[str, int], ...]
     """Host and port of the server, of the Sentinels, or of some nodes of the cluster."""
     tls: bool
     user: Secret[Mapping[str, str]] = NOBODY
-    """`username` and `password`, as far as they are given."""
+    """`username` and `password`, if they are given."""
     master: str = ""
     """The master's name in Sentinel."""
     sentinel_user: Secret[Mapping[str, str]] = NOBODY
     """The same, for the Sentinels."""
     database: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
-    """Of TLS."""
+    """Options for TLS."""
     passwords: Secret[tuple[str, ...]] = field(default=Secret(()), compare=False)
-    """As the servers know them, and as the address spells them."""
+    """All passwords, decoded and as the address spells them."""
 
     @property
     def scheme(self) -> str:
@@ -62,10 +62,10 @@ class RedisAddress:
 
 
 def parse_redis_address(text: str) -> RedisAddress:
-    """The address that a text means; user, password and master are percent-decoded.
+    """Parse an address. User, password and master are percent-decoded.
 
     Raises:
-        ValueError: It means none; the text says what is wrong, without a value.
+        ValueError: The text is not an address; the message says what is wrong, without a value.
     """
     parts = ADDRESS(text)
     if parts is None:

@@ -1,4 +1,4 @@
-"""The current settings: read again when a secret file has changed, kept when the new ones are wrong."""
+"""The current settings: read again after a secret file has changed, and kept if the new ones are wrong."""
 
 import logging
 
@@ -10,7 +10,7 @@ LOG = logging.getLogger("restarter")
 
 
 class SettingsReloader:
-    """Settings that follow their files.
+    """Settings that follow changes of their files.
 
     Raises:
         SettingsError: The settings are missing or wrong at start.
@@ -22,7 +22,7 @@ class SettingsReloader:
         self._settings = load(kind)
 
     def current(self) -> Settings:
-        """The settings as they are now: the same object, until a file changes and all new settings are valid."""
+        """The current settings: the same object until a file changes and all new settings are valid."""
         if self._watched.changed():
             self._read_again()
         return self._settings

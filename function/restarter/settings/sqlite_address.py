@@ -1,6 +1,6 @@
-"""Where a ledger of one host is: `sqlite:///path` of a file on a local file system. No message holds a value.
+"""Where a ledger of one host is: `sqlite:///path` of a file on a local file system. No message contains a value.
 
-The file is never opened but by SQLite: when a process closes a file, all its locks on it end, those of SQLite as well
+Only SQLite ever opens the file: when a process closes a file, it loses all its locks on it, including those of SQLite
 (https://sqlite.org/howtocorrupt.html, «Posix advisory locks»), and settings are read while the ledger is in use.
 """
 
@@ -12,9 +12,9 @@ from typing import ClassVar
 from urllib.parse import quote
 
 SCHEME = "sqlite://"
-APPLICATION_ID = 0x6F6D7372  # «omsr», in the header of each file of ours
-MOUNTS = Path("/proc/self/mounts")  # of Linux; elsewhere nothing is known, and nothing is refused
-# «WAL does not work over a network filesystem» (https://sqlite.org/wal.html); on many of them locks do not either.
+APPLICATION_ID = 0x6F6D7372  # «omsr», in the header of each of our files
+MOUNTS = Path("/proc/self/mounts")  # on Linux; elsewhere the file system is unknown, and nothing is refused
+# «WAL does not work over a network filesystem» (https://sqlite.org/wal.html); on many of these, locks do not, either.
 NETWORK = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "coda", "fuse", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs"}
     | {"nfs4", "ocfs2", "orangefs", "pvfs2", "smb3", "smbfs"}
@@ -23,17 +23,17 @@ NETWORK = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class SqliteAddress:
-    """A file that can be a ledger: one of ours, an empty one, or none yet."""
+    """A file that can be a ledger: one of ours, an empty one, or one that does not exist yet."""
 
     path: Path
     scheme: ClassVar[str] = "sqlite"
 
 
 def parse_sqlite_address(text: str) -> SqliteAddress:
-    """The address that a text means.
+    """Parse an address, and check the file.
 
     Raises:
-        ValueError: The file cannot be a ledger; the text says why, without a value.
+        ValueError: The file cannot be a ledger; the message says why, without a value.
     """
     path = Path(text.removeprefix(SCHEME))
     if not path.is_absolute() or "\0" in text:
@@ -53,12 +53,12 @@ def parse_sqlite_address(text: str) -> SqliteAddress:
 
 
 def file_uri(path: Path) -> str:
-    """The file for SQLite, to be read and written; it is not created."""
+    """The URI with which SQLite opens the file for reading and writing, and does not create it."""
     return f"file:{quote(str(path))}?mode=rw"
 
 
 def _is_ledger(path: Path) -> bool:
-    """Whether the file is one of ours; a file that is locked, or may not be read now, is judged when it is used."""
+    """Whether the file is one of ours. True if it is locked or not readable now: then its first use shows it."""
     import sqlite3  # noqa: PLC0415  # not every deployment needs it
 
     try:
@@ -71,7 +71,7 @@ def _is_ledger(path: Path) -> bool:
 
 
 def _is_on_network(folder: Path) -> bool:
-    """Whether the file system of the folder is a network's: that which was mounted last over it or above it."""
+    """Whether the folder is on a network file system: the last one mounted on it, or on the nearest folder above."""
     lines = MOUNTS.read_text("utf-8", "surrogateescape").splitlines() if MOUNTS.exists() else []
     kinds = {Path(_unescaped(where)): kind for _, where, kind, *_ in (line.split(" ") for line in lines)}
     kind = next((kinds[above] for above in (folder, *folder.parents) if above in kinds), "")
@@ -79,5 +79,5 @@ def _is_on_network(folder: Path) -> bool:
 
 
 def _unescaped(name: str) -> str:
-    """A name in that file: spaces, tabs, line breaks and backslashes are octal there."""
+    """A name in MOUNTS, where spaces, tabs, line breaks and backslashes are octal escapes."""
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), name)

@@ -1,6 +1,6 @@
-"""The types of single settings and how each is checked. No I/O here but for files of keys; no message holds a value.
+"""The types of single settings, and their checks. Only files of keys are read here; no message contains a value.
 
-A check says what is wrong by a ValueError, which `settings/errors.py` passes on as it is.
+A check raises a ValueError that says what is wrong; `settings/errors.py` passes its text on.
 """
 
 import ipaddress
@@ -43,7 +43,7 @@ MAX_DAYS = 31
 
 
 def _matches(pattern: re.Pattern[str], said: str) -> AfterValidator:
-    """A check of a text, open or secret, against a pattern; `said` is what the error says, and never the text."""
+    """A check of a text, secret or not, against a pattern. `said`: the error's message, which never quotes the text."""
 
     def check(value: str | SecretStr) -> str | SecretStr:
         if not pattern.fullmatch(value if isinstance(value, str) else value.get_secret_value()):
@@ -67,7 +67,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _origin(value: str) -> str:
-    """Scheme, host and port. Keys are sent there, so plain http is for loopback only."""
+    """Scheme, host and port of a URL. Keys are sent there, so plain http is for loopback only."""
     try:
         parts = urlsplit(value)
         host, port = parts.hostname or "", parts.port
@@ -84,19 +84,19 @@ def _origin(value: str) -> str:
 
 
 def _emulator(value: str) -> str:
-    """An origin, or host and port alone, as Google's own clients take it."""
+    """An origin, or only host and port, which Google's own clients also accept."""
     return _origin(value if "://" in value else f"http://{value}")
 
 
 def _json_text(value: SecretStr) -> SecretStr:
-    """A service account's key as Google hands it out."""
+    """The JSON of a service account's key, as Google issues it."""
     if not isinstance(json_object(value.get_secret_value()), dict):
         raise ValueError("must be a JSON object")  # noqa: TRY004  # pydantic reports no TypeError
     return value
 
 
 def _azure(value: SecretStr) -> SecretStr:
-    """«name=value;…» with the account or its endpoint, as Azure's portal shows it."""
+    """A connection string, «name=value;…» with the account or its endpoint, as Azure's portal shows it."""
     parts = [part.partition("=") for part in value.get_secret_value().strip().split(";") if part]
     names = {name.strip().lower() for name, equals, text in parts if equals and text}
     if not names & {"accountname", "blobendpoint"} or len(names) != len(parts):
@@ -105,19 +105,19 @@ def _azure(value: SecretStr) -> SecretStr:
 
 
 def comma_separated(value: Any) -> Any:
-    """`a, b` as a tuple; anything but text is left for the field's own check."""
+    """`a, b` as a tuple. A value that is not a string is left to the field's own check."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
 def at_least_one(value: tuple[str, ...]) -> tuple[str, ...]:
-    """A list with nothing in it would allow nothing, or, part of a pattern, anything."""
+    """Refuse an empty list, which would allow nothing, or anything if it is part of a pattern."""
     if not value:
         raise ValueError("must name at least one")
     return value
 
 
 def json_object(value: Any) -> Any:
-    """JSON text as an object; whether it is one is the field's own check."""
+    """Parse JSON text. The field's own check finds out whether it is an object."""
     try:
         return from_json(value) if isinstance(value, str) else value
     except ValueError:
@@ -125,7 +125,7 @@ def json_object(value: Any) -> Any:
 
 
 def upper_case(value: Any) -> Any:
-    """`info` is as good as `INFO`."""
+    """The value in upper case, so that `info` means `INFO`."""
     return value.upper() if isinstance(value, str) else value
 
 
@@ -172,7 +172,7 @@ def _file(path: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """So many restarts of one task within a window of so many seconds."""
+    """At most `count` restarts of one task within a window of `window_s` seconds."""
 
     count: int
     window_s: float
@@ -231,7 +231,7 @@ def _caller_token(value: SecretStr) -> SecretStr:
     return value
 
 
-# White space inside a key is a copying fault, and a control character could split a header.
+# White space within a key is a copying error, and a control character could split a header.
 PRINTABLE = _matches(re.compile(r"[!-~]*"), "must be printable ASCII without white space")
 NOT_BLANK = _matches(re.compile(r"(?s).*\S.*"), "must not be blank")
 PROJECT_ID = "a project id has letters, digits, - and _ only, up to 1,024"
@@ -244,7 +244,7 @@ DOMAIN = _matches(
     re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,9}[a-z]{2,63}"),
     "each must be a domain in small letters",
 )
-# Apprise itself looks at the rest of an address when it sends the first message.
+# Apprise itself checks the rest of an address when it sends the first message.
 NOTIFY_URL = _matches(
     re.compile(r"(?s)[A-Za-z][A-Za-z0-9+.-]{0,31}://[^\n].*"),
     "must be addresses of Apprise, like mailto://… or json://…",
@@ -275,13 +275,13 @@ Email = Annotated[str, _matches(re.compile(r"[^@\s]{1,320}@[^@\s]{1,255}"), "eac
 Origin = Annotated[str, _matches(re.compile(r"\*|[A-Za-z0-9.:-]{1,253}"), "each must be a host, or * for any")]
 NotifyUrl = Annotated[SecretStr, NOTIFY_URL, AfterValidator(_with_apprise)]
 Listed = Annotated[tuple[T, ...], NoDecode, BeforeValidator(comma_separated)]
-# Parsed when settings are loaded: a tuple of x509 certificates, and a PyJWKSet. Where neither is set, no library for
-# them is imported, so their types have no name here.
+# Parsed when settings are loaded: a tuple of x509 certificates, and a PyJWKSet. Their libraries are imported only if
+# one is set, so the types cannot be named here.
 Certificates = Annotated[Any, NoDecode, BeforeValidator(_certificates)]
 KeySet = Annotated[Any, NoDecode, BeforeValidator(_key_set)]
 RestartBudget = Annotated[Budget, NoDecode, BeforeValidator(_budget)]
 Duration = Annotated[float, BeforeValidator(_duration)]
-# Its own check is enough: pydantic's for each class of address would cost each start 2 ms.
+# Our own check is enough: pydantic's checks of each class of address would take 2 ms of each start.
 LEDGER_SCHEMA = GetPydanticSchema(lambda *_: no_info_plain_validator_function(_ledger))
 RestartLedger = Annotated[LedgerAddress, NoDecode, LEDGER_SCHEMA, WithJsonSchema({"type": "string"})]
 HOURS_SCHEMA = GetPydanticSchema(lambda *_: no_info_plain_validator_function(_hours))

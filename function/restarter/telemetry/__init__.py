@@ -1,1 +1,1 @@
-"""What may be told of a delivery while it is handled: to nobody, to OpenTelemetry, or to `explain`."""
+"""Reports the steps of a delivery to an observer: to none, to OpenTelemetry, or to `explain`."""

@@ -1,4 +1,4 @@
-"""Which observer the environment asks for. Without one, nothing of OpenTelemetry is imported."""
+"""The observer that the environment configures. Without one, nothing of OpenTelemetry is imported."""
 
 import os
 
@@ -7,10 +7,10 @@ from restarter.telemetry.observer import NO_OBSERVER, Observer
 
 
 def configured_observer() -> Observer:
-    """OpenTelemetry where OTEL_EXPORTER_OTLP_ENDPOINT is set, else an observer of nothing.
+    """OpenTelemetry if OTEL_EXPORTER_OTLP_ENDPOINT is set, else an observer that does nothing.
 
     Raises:
-        SettingsError: The variable is set and the extra `otel` is not installed.
+        SettingsError: The variable is set, but the extra `otel` is not installed.
     """
     if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         return NO_OBSERVER

@@ -1,4 +1,4 @@
-"""Log records, which are no receipts, as lines of JSON on stderr."""
+"""Log records, which are not receipts, as lines of JSON on stderr."""
 
 import logging
 import sys
@@ -7,10 +7,10 @@ from pydantic_core import to_json
 
 
 class StderrFormatter(logging.Formatter):
-    """Log records that are no receipts, as lines of JSON with `severity` and `message`."""
+    """Formats log records as lines of JSON with `severity` and `message`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line; an exception becomes a member of its own."""
+        """The record as one line; an exception becomes its own member."""
         line = {"severity": record.levelname, "message": record.getMessage()}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -18,7 +18,7 @@ class StderrFormatter(logging.Formatter):
 
 
 def configure_logging(level: str) -> None:
-    """Send log records of at least `level` to stderr. Receipts go to stdout whatever the level is."""
+    """Send log records of at least `level` to stderr. Receipts go to stdout at any level."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(StderrFormatter())
     logging.getLogger("restarter").handlers = [handler]

@@ -1,4 +1,4 @@
-"""What the flow reports while it handles a delivery, and who observes it: nobody by default.
+"""What the flow reports while it handles a delivery, and its observer, which does nothing by default.
 
 The pipeline reports each step to one `Observer`. OpenTelemetry is one, `explain` another.
 """
@@ -13,7 +13,7 @@ from restarter.model.delivery import Delivery
 
 
 class CallSpan:
-    """One request while it is under way. This one records nothing."""
+    """One request in flight. This class records nothing."""
 
     headers: Mapping[str, str] = {}
     """Trace headers to send with the request; they are never signed."""
@@ -26,16 +26,16 @@ NO_SPAN = CallSpan()
 
 
 class Observer:
-    """An observer of deliveries and of the requests that they cause. This one observes nothing. No method raises."""
+    """An observer of deliveries and of the requests that they cause. This class does nothing. No method raises."""
 
     def delivery(self, delivery: Delivery) -> AbstractContextManager[str | None]:
-        """A block around the handling of a delivery; gives a trace id or None."""
+        """A block around the handling of a delivery; yields a trace id or None."""
         return nullcontext()
 
     def step(self, name: str, found: object) -> None:
-        """One step of the flow, and the value that came out of it.
+        """One step of the flow, and its result.
 
-        Names: `authenticated`, `decoded`, `claimed`, `looked`, `decided`.
+        Names: `authenticated`, `unwrapped`, `decoded`, `claimed`, `looked`, `decided`.
         """
 
     def call(self, call: Call) -> AbstractContextManager[CallSpan]:
@@ -69,5 +69,5 @@ class ObservedTransport:
 
 
 def observed(transport: Sender, observer: Observer) -> Sender:
-    """The transport, observed; without an observer it is the same object."""
+    """The transport, observed; for NO_OBSERVER the transport itself."""
     return transport if observer is NO_OBSERVER else ObservedTransport(transport, observer)

@@ -32,14 +32,14 @@ FAILURES = "restarter.failures"
 DELIVERY_SECONDS = "restarter.delivery.duration"
 CALL_SECONDS = "restarter.call.duration"
 METRICS = {REQUESTS: "{request}", FAILURES: "{failure}", DELIVERY_SECONDS: "s", CALL_SECONDS: "s"}
-MAX_ATTRIBUTE_LENGTH = 256  # of the path, for one, which anybody chooses; 2,048 spans wait for the collector
-# The outcomes whose reason is a rule's word, and not a text of the caller.
+MAX_ATTRIBUTE_LENGTH = 256  # anybody can choose the path, for example, and up to 2,048 spans wait for the collector
+# The outcomes whose reason is one of our own texts, and not the caller's note.
 RULED = ("refused", "deferred", "unavailable", "rejected", "ignored")
-EXPORT_TIMEOUT_S = 2.0  # traces and metrics each wait so long at the end, and platforms give 10 s for all of it
+EXPORT_TIMEOUT_S = 2.0  # traces and metrics each wait that long at the end, and platforms give 10 s for everything
 
 
 class Span(CallSpan):
-    """One request while it is under way."""
+    """One request in flight."""
 
     def __init__(self, span: trace.Span) -> None:
         self._span = span
@@ -60,7 +60,7 @@ class Span(CallSpan):
 
 
 class OpenTelemetry(Observer):
-    """Spans and metrics of this process; OTEL_* variables say where they go.
+    """Spans and metrics of this process; the variables OTEL_* say where they go.
 
     Steps are not recorded: the receipt's facts are in the counters.
     """
@@ -84,7 +84,7 @@ class OpenTelemetry(Observer):
 
     @contextmanager
     def delivery(self, delivery: Delivery) -> Iterator[str | None]:
-        """A span in the sender's trace, where the delivery names one."""
+        """A span, in the sender's trace if the delivery names one."""
         attributes = {"faas.trigger": "http", "http.request.method": delivery.method, "url.path": delivery.path}
         parent = propagate.extract({"traceparent": traceparent_of(delivery)})
         with self._tracer.start_as_current_span("delivery", parent, SpanKind.SERVER, attributes) as span:
@@ -102,7 +102,7 @@ class OpenTelemetry(Observer):
                 self._call_seconds.record(time.perf_counter() - started_at, {"operation": operation})
 
     def replied(self, status: int, receipts: Sequence[Mapping[str, Any]], seconds: float) -> None:
-        """Count requests and record the delivery's time. `reason` is an attribute only where it is a rule's word."""
+        """Count requests and record the delivery's time. `reason` is an attribute only for outcomes in RULED."""
         for receipt in receipts:
             attributes = {"outcome": str(receipt["outcome"]), "dialect": str(receipt.get("dialect", "unknown"))}
             if receipt.get("reason") and receipt["outcome"] in RULED:
@@ -113,12 +113,12 @@ class OpenTelemetry(Observer):
         trace.get_current_span().set_attribute("http.response.status_code", status)
 
     def _record_failures(self, receipts: Sequence[Mapping[str, Any]]) -> None:
-        """Count requests by why their task failed, and note it at the span. Codes that are not in the table are one."""
+        """Count requests by the cause of their task's failure, and note it in the span. Unknown codes are `other`."""
         for receipt in receipts:
             known = receipt["failure_reason"] if receipt["failure_reason"] in BY_CODE else "other"
             cause = {"failure_class": str(receipt["failure_class"]), "failure_reason": str(known)}
             self._failures.add(1, cause)
-            for name, value in cause.items():  # of several in a batch the last one is shown
+            for name, value in cause.items():  # of several in a batch the span shows the last one
                 trace.get_current_span().set_attribute(f"restarter.{name}", value)
 
     def close(self) -> None:
@@ -128,6 +128,6 @@ class OpenTelemetry(Observer):
 
 
 def _export_timeout() -> float | None:
-    """Seconds for one export with its repetitions; None where the environment says how many."""
+    """Seconds for one export, including retries; None if the environment sets a timeout."""
     names = (f"OTEL_EXPORTER_OTLP_{part}TIMEOUT" for part in ("", "TRACES_", "METRICS_"))
     return None if any(os.environ.get(name) for name in names) else EXPORT_TIMEOUT_S

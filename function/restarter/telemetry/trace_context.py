@@ -9,13 +9,13 @@ TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-
 
 
 def traceparent_of(delivery: Delivery) -> str:
-    """`traceparent` of the request, or of the CloudEvent in it, binary or structured; empty where there is none."""
+    """`traceparent` of the request, or of the CloudEvent in it, binary or structured; empty if there is none."""
     in_headers = delivery.headers.get("traceparent") or delivery.headers.get("ce-traceparent")
     in_body = None if in_headers else IN_BODY.search(delivery.body)
     return in_headers or (in_body[1].decode() if in_body else "")
 
 
 def trace_id_of(traceparent: str) -> str | None:
-    """The trace id in a `traceparent` (W3C Trace Context, 3.2); None where it is not valid."""
+    """The trace id in a `traceparent` (W3C Trace Context, 3.2); None if it is not valid."""
     match = TRACEPARENT.fullmatch(traceparent)
     return match[1] if match and int(match[1], 16) else None
