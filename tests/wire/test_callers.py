@@ -713,6 +713,19 @@ def test_known_keys_are_used_for_a_day_while_google_does_not_respond(
     unreachable(fetching, fetching.request("POST", content=DONE, headers=google()), NO_KEYS)
 
 
+def test_a_failed_fetch_is_one_although_the_clock_was_set_back(
+    fetching: Function, httpx_mock: HTTPXMock, environment: pytest.MonkeyPatch
+) -> None:
+    """The key may exist: with a 401 the event would be lost."""
+    clock = Clock(environment)
+    clock.now = 5000.0
+    httpx_mock.add_response(url=KEYS_URL, json=key_set(rsa_key("google")))
+    let_in(fetching, fetching.request("POST", content=DONE, headers=google()))
+    httpx_mock.add_response(url=KEYS_URL, status_code=500)
+    clock.now = 100.0
+    unreachable(fetching, fetching.request("POST", content=CALL, headers=google(header={"kid": "new"})), NO_KEYS)
+
+
 def test_keys_in_a_file_are_never_fetched(function: Function, environment: pytest.MonkeyPatch) -> None:
     clock = Clock(environment)
     for seconds in (0, 61, 4000):
