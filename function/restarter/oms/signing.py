@@ -8,6 +8,7 @@ import hmac
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import quote, unquote
 
@@ -34,7 +35,7 @@ def sign(call: Call, key: AccessKey, now: datetime) -> dict[str, str]:
 
     They also sign every header of the call. `now`: current time; OMS accepts 15 minutes of skew.
     """
-    date = now.astimezone(UTC).isoformat(timespec="seconds")[:19].replace("-", "").replace(":", "") + "Z"
+    date = _date(int(now.timestamp()))
     added = {"Host": call.host, "X-Sdk-Date": date}
     if key.security_token is not None:
         added["X-Security-Token"] = key.security_token.get_secret_value()
@@ -45,6 +46,12 @@ def sign(call: Call, key: AccessKey, now: datetime) -> dict[str, str]:
     signature = hmac.digest(key.sk.get_secret_value().encode(), to_sign.encode(), "sha256").hex()
     access = key.ak.get_secret_value()
     return added | {"Authorization": f"{ALGORITHM} Access={access}, SignedHeaders={names}, Signature={signature}"}
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> str:
+    """A second since 1970 as `20260102T030405Z`. Made for each request, it would take a fifth of a signature."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def _canonical_request(call: Call, headers: Sequence[tuple[str, str]], names: str) -> bytes:
