@@ -53,6 +53,7 @@ class Clock:
             "TZ": self.zone,
             "LD_PRELOAD": str(library),
             "FAKETIME": f"{offset:+.0f}",
+            "FAKETIME_CACHE_DURATION": "1000000",  # else a thread reads the environment while a test changes it
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # else time.sleep never returns
             "NO_FAKE_STAT": "1",  # else all bytecode looks out of date, and is compiled again in each process
         }

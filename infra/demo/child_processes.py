@@ -13,7 +13,10 @@ from typing import IO, Any
 
 TIMEOUT_S = 20.0
 # All that a child gets of this process's environment: where programs are, and which clock and time zone it runs under.
-INHERITED = ("PATH", "TZ", "LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC", "NO_FAKE_STAT")
+INHERITED = (
+    *("PATH", "TZ", "LD_PRELOAD", "NO_FAKE_STAT"),
+    *("FAKETIME", "FAKETIME_CACHE_DURATION", "FAKETIME_DONT_FAKE_MONOTONIC"),
+)
 
 Lines = queue.Queue[str]
 # Where a process writes: a file, a queue that gets its lines, or where this process writes.
