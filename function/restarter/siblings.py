@@ -55,10 +55,13 @@ def following(first: Outcome, shared: Key) -> Outcome:
     Only the first part reports that it called a start, and only its refusal is reported to people. `shared`: the key
     that both parts have. If it is the key of an event, the parts name different targets.
     """
-    if shared[0] == EVENT:
-        is_settled = OUTCOMES[first.kind].settles
-        return another_task() if is_settled else Outcome(first.kind, first.reason, retry_after=first.retry_after)
+    if shared[0] == EVENT and OUTCOMES[first.kind].settles:
+        return another_task()
     if first.kind is Kind.STARTED:
         return Outcome(Kind.DUPLICATE, task_id=first.task_id, task_name=first.task_name, group_id=first.group_id)
     is_repeated = first.repeated or first.kind is Kind.REFUSED
+    if shared[0] == EVENT:  # without the facts about the other target
+        return Outcome(
+            first.kind, first.reason, retry_after=first.retry_after, opens_at=first.opens_at, repeated=is_repeated
+        )
     return first._replace(start_called=False, repeated=is_repeated)

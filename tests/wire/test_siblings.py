@@ -111,6 +111,14 @@ def test_a_second_part_with_the_same_id_and_another_task_shows_its_own(
     assert [one["task_id"] for one in receipts] == [str(TASK), "7"]
 
 
+def test_a_refusal_of_another_task_with_the_same_id_is_told_once(function: Function, httpx_mock: HTTPXMock) -> None:
+    """The second task was not read, so no person has to do anything about it."""
+    httpx_mock.add_response(url=SHOW, json=shown(error_reason={"error_code": "TRF.0055", "error_msg": ""}))
+    function.post(json=[event("e-1"), event("e-1", task_id=7)], headers=BATCH)
+    told = [(one["task_id"], one["reason"], one["severity"], "advice" in one) for one in function.receipts()]
+    assert told == [(str(TASK), "permanent_failure", "ERROR", True), ("7", "permanent_failure", "INFO", False)]
+
+
 def test_a_stale_part_stands_for_no_other(function: Function, httpx_mock: HTTPXMock) -> None:
     """The fresh failure would be lost."""
     httpx_mock.add_response(url=SHOW, json=shown())
