@@ -31,6 +31,8 @@ T = TypeVar("T")
 LOG = logging.getLogger("restarter")
 RESERVE_ATTEMPTS = 5  # while other deliveries reserve restarts of the same task
 OUTRUN_FOR_S = 5.0  # until the redelivery, if another delivery was faster each time
+SUMMARY_ONLY = (Reason.BACKOFF, Reason.BUDGET_EXHAUSTED, Reason.OUTSIDE_HOURS)
+"""What a sweep only counts in its summary, without a receipt for the task."""
 NO_TIME = Outcome(kind=Kind.UNAVAILABLE, reason=Reason.DEADLINE)
 
 
@@ -172,8 +174,8 @@ class Reservations:
 
         Otherwise each sweep would report the same target at ERROR.
         """
-        is_told = not (event.from_sweep and outcome.reason is Reason.BUDGET_EXHAUSTED)  # the summary counts it
-        if self._dry_run or not is_told or severity_of(outcome, is_event=True) is not Severity.ERROR:
+        is_counted_only = event.from_sweep and outcome.reason in SUMMARY_ONLY
+        if self._dry_run or is_counted_only or severity_of(outcome, is_event=True) is not Severity.ERROR:
             return outcome
         kind = "exhausted" if outcome.reason is Reason.BUDGET_EXHAUSTED else outcome.reason  # as release 0.2.0 has it
         mark = self._ledger.mark(f"{kind}:{keys.task}", keys.event, self._policy.window)

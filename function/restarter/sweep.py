@@ -20,6 +20,7 @@ from restarter.model.task import Task
 from restarter.oms.client import Oms
 from restarter.oms.task_list import TaskList
 from restarter.reporting.notices import why_no_notice
+from restarter.reservation import SUMMARY_ONLY
 from restarter.restart import Restarter
 from restarter.settings.model import Settings
 from restarter.siblings import Siblings
@@ -32,7 +33,6 @@ MAY_HAVE_STARTED = (Kind.STARTED, Kind.WOULD_START, Kind.UNCONFIRMED)
 # After these the reply is 503, so that the sender redelivers the sweep.
 INCOMPLETE = (Kind.UNAVAILABLE, Kind.UNCONFIRMED)
 # These are only counted in the summary: their receipts would be the same in every sweep.
-ROUTINE = (Reason.BACKOFF, Reason.BUDGET_EXHAUSTED, Reason.OUTSIDE_HOURS)
 OFF = Outcome(kind=Kind.IGNORED, reason=Reason.SWEEP_OFF)
 # The field that a request would use, `task_id` or `group_id`, and its value; Targets have the failed tasks of each.
 Target = tuple[str, str]
@@ -174,7 +174,7 @@ def _event(tick: Event, target: Target, tasks: list[Task], identity: tuple[str, 
 
 
 def _is_routine(outcome: Outcome) -> bool:
-    return outcome.reason in ROUTINE or (outcome.reason is Reason.STORAGE_KEY and outcome.repeated)
+    return outcome.reason in SUMMARY_ONLY or (outcome.reason is Reason.STORAGE_KEY and outcome.repeated)
 
 
 def _is_incomplete(outcome: Outcome) -> bool:

@@ -14,18 +14,15 @@ import importlib.metadata
 import os
 import platform
 import sys
-import tempfile
 import time
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 from checks import Disturbed, Miscounted, undisturbed
-from environment import make_certificate, make_environments
 from functions import FUNCTIONS, Function, other_release
 from measure import Limits, cold_start, loads
 from report import Results, text
-from servers import Machine, StandIn, stand_in
+from servers import Machine, StandIn, prepared
 
 Functions = tuple[Function, ...]
 VERSIONS = ("functions-framework", "uvicorn", "httpx", "pydantic", "huaweicloudsdkoms")
@@ -109,17 +106,11 @@ def main() -> int:
     functions = FUNCTIONS + ((other_release(chosen.beside),) if chosen.beside else ())
     if chosen.plot:
         from plot import draw  # noqa: PLC0415  # needs matplotlib: to be missed before the minutes of measuring
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
+    if len(os.sched_getaffinity(0)) < 2:
         _say("refused: two cores are needed, one for the function and one for the load")
         return 1
     limits = Limits(chosen.seconds, chosen.others, max(Limits.others_at_start, chosen.others))
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        home = Path(folder)
-        make_environments(home, functions)
-        machine = Machine(cores[-1], cores[0], home)
-        os.sched_setaffinity(0, {machine.load_core})
-        oms = stack.enter_context(stand_in(machine.load_core, *make_certificate(home)))
+    with prepared(functions) as (machine, oms):
         try:
             results = measure(functions, machine, oms, chosen, limits)
         except (Disturbed, Miscounted) as error:

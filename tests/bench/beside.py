@@ -8,31 +8,25 @@ anew ten times, because two processes of the same program differ by some percent
 """
 
 import argparse
-import os
 import sys
-import tempfile
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from environment import make_certificate, make_environments
 from functions import OTHER, OURS, other_release
-from measure import OMS_DELAY_S, Bench, Phase, first_answer
+from measure import OMS_DELAY_S, Bench, first_answer
 from report import Results, Spread, markdown, ratios
-from servers import Machine, serving, stand_in
+from servers import prepared, serving
 
 TURNS = 5
 TURN_S = 0.5
-MEASURES = ("CPU of a call", "CPU of an event with an id", "calls a second", "calls a second, 200 connections")
-
-
-def turn(bench: Bench, name: str) -> float:
-    """One figure of a function: CPU in ms, or calls a second."""
-    if name == "CPU of an event with an id":
-        return bench.phase(16, TURN_S, named=True).cpu_ms
-    if name == "calls a second, 200 connections":
-        return bench.phase(200, 3 * TURN_S, OMS_DELAY_S).loaded.rate
-    phase: Phase = bench.phase(16, TURN_S)
-    return phase.cpu_ms if name == "CPU of a call" else phase.loaded.rate
+# CPU in ms.
+MEASURES: Mapping[str, Callable[[Bench], float]] = {
+    "CPU of a call": lambda bench: bench.phase(16, TURN_S).cpu_ms,
+    "CPU of an event with an id": lambda bench: bench.phase(16, TURN_S, named=True).cpu_ms,
+    "calls a second": lambda bench: bench.phase(16, TURN_S).loaded.rate,
+    "calls a second, 200 connections": lambda bench: bench.phase(200, 3 * TURN_S, OMS_DELAY_S).loaded.rate,
+}
 
 
 def main() -> int:
@@ -42,14 +36,8 @@ def main() -> int:
     parser.add_argument("--starts", type=int, default=10)
     chosen = parser.parse_args()
     functions = (OURS, other_release(chosen.folder))
-    cores = sorted(os.sched_getaffinity(0))
     results: Results = {function.name: {} for function in functions}
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        home = Path(folder)
-        make_environments(home, functions)
-        machine = Machine(cores[-1], cores[0], home)
-        os.sched_setaffinity(0, {machine.load_core})
-        oms = stack.enter_context(stand_in(machine.load_core, *make_certificate(home)))
+    with prepared(functions) as (machine, oms):
         for start in range(chosen.starts):
             with ExitStack() as running:
                 benches = []
@@ -60,9 +48,9 @@ def main() -> int:
                     benches.append((function.name, Bench(server, oms, machine)))
                     benches[-1][1].phase(16, TURN_S)
                 for number in range(TURNS):
-                    for measure in MEASURES:
+                    for measure, figure in MEASURES.items():
                         for name, bench in benches[:: 1 if number % 2 else -1]:
-                            results[name].setdefault(measure, []).append(turn(bench, measure))
+                            results[name].setdefault(measure, []).append(figure(bench))
             sys.stderr.write(f"start {start + 1} of {chosen.starts}\n")
     rows = []
     for measure in MEASURES:

@@ -1,16 +1,19 @@
 """The processes of the bench: the function on one core, the stand-in for OMS on the other. Each ends with its block."""
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from environment import make_certificate, make_environments
 from functions import SETTINGS, Function
 from proc import on_core
 
@@ -97,6 +100,19 @@ class StandIn:
         """Forget what was seen; from now on each answer takes `delay` seconds."""
         request = urllib.request.Request(f"{self.url}/reset?{delay}", method="PUT")  # noqa: S310  # loopback
         urllib.request.urlopen(request, timeout=END_TIMEOUT_S).close()  # noqa: S310
+
+
+@contextmanager
+def prepared(functions: Iterable[Function]) -> Iterator[tuple[Machine, StandIn]]:
+    """A machine with the environments of these functions, and the stand-in. This process gets the load's core."""
+    cores = sorted(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        make_environments(home, functions)
+        machine = Machine(cores[-1], cores[0], home)
+        os.sched_setaffinity(0, {machine.load_core})
+        with stand_in(machine.load_core, *make_certificate(home)) as oms:
+            yield machine, oms
 
 
 @contextmanager

@@ -7,23 +7,20 @@ py-spy has to be on PATH (`pip install py-spy`).
 """
 
 import argparse
-import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from environment import make_certificate, make_environments
 from functions import FUNCTIONS, OURS, Function
 from measure import Bench, first_answer
 from proc import family
 from report import markdown
-from servers import Machine, StandIn, serving, stand_in
+from servers import Machine, StandIn, prepared, serving
 
 RATE_HZ = 400
 # The first pattern that a frame's file matches names its area; a file that matches none counts for its caller.
@@ -89,14 +86,8 @@ def main() -> int:
     if not shutil.which("py-spy"):
         sys.stderr.write("py-spy is not on PATH: pip install py-spy\n")
         return 1
-    cores = sorted(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        make_environments(home, FUNCTIONS)
-        machine = Machine(cores[-1], cores[0], home)
-        os.sched_setaffinity(0, {machine.load_core})
-        with stand_in(machine.load_core, *make_certificate(home)) as oms:
-            samples, cpu_ms = sampled(OURS, oms, machine, seconds)
+    with prepared(FUNCTIONS) as (machine, oms):
+        samples, cpu_ms = sampled(OURS, oms, machine, seconds)
     rows = [(name, f"{count / samples.total() * cpu_ms:.3f}") for name, count in samples.most_common()]
     sys.stdout.write(markdown(("area", "CPU per call, ms"), [*rows, ("all", f"{cpu_ms:.3f}")]) + "\n")
     return 0

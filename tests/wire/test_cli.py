@@ -623,7 +623,8 @@ def test_the_program_is_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         signal.signal(signal.SIGINT, before)
     assert end.value.code == 0
-    runpy.run_module("restarter.__main__", run_name="imported")
+    assert callable(runpy.run_module("restarter.__main__", run_name="imported")["main"])
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_subscription_is_explained(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:

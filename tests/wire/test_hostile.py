@@ -430,6 +430,7 @@ def test_a_code_of_oms_is_shown_in_its_form_alone(
     ("request_id", "shown_as"),
     [
         ("0bb39b0d5d0f4d3d9f9a5d2b1a7c6e5f", "0bb39b0d5d0f4d3d9f9a5d2b1a7c6e5f"),
+        ("0bb39b0d-5d0f-4d3d-9f9a-5d2b1a7c6e5f", "0bb39b0d-5d0f-4d3d-9f9a-5d2b1a7c6e5f"),
         ("req-1", "req-1"),
         ("f" * 64, "f" * 64),
         ("f" * 65, None),

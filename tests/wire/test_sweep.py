@@ -81,14 +81,17 @@ class World:
 
     def sweep(self, tick: str | None = None, **fields: Any) -> Reply:
         """One sweep by a direct call; `tick`: its Idempotency-Key."""
-        headers = {"authorization": f"Bearer {BEARER}"} | ({"idempotency-key": tick} if tick else {})
         self.written.clear()
         self.calls.clear()
+        return self.call(tick, sweep=True, **fields)
+
+    def call(self, event_id: str | None, **fields: Any) -> Reply:
+        """A direct call with these fields; `event_id`: its Idempotency-Key."""
+        headers = {"authorization": f"Bearer {BEARER}"} | ({"idempotency-key": event_id} if event_id else {})
 
         async def handle() -> Reply:
             pipeline = self.application.pipeline()
-            body = json.dumps({"sweep": True} | fields).encode()
-            return await pipeline.handle(Delivery("POST", "/", headers, body), pipeline.begin())
+            return await pipeline.handle(Delivery("POST", "/", headers, json.dumps(fields).encode()), pipeline.begin())
 
         return asyncio.run(handle())
 
@@ -189,10 +192,7 @@ def test_a_sweep_leaves_the_error_of_a_used_budget_to_an_event(make_world: Calla
     for _ in range(2):
         world.tasks[1]["status"] = 4
         world.sweep()
-    headers = {"authorization": f"Bearer {BEARER}", "idempotency-key": "e-1"}
-    event = Delivery("POST", "/", headers, b'{"task_id": 1, "intent": "failed"}')
-    pipeline = world.application.pipeline()
-    asyncio.run(pipeline.handle(event, pipeline.begin()))
+    world.call("e-1", task_id=1, intent="failed")
     assert [(one.get("reason"), one["severity"]) for one in world.written] == [
         (None, "INFO"),
         ("budget_exhausted", "ERROR"),

@@ -76,7 +76,7 @@ class Keys:
         # Seconds since 1970: a monotonic clock may stop while an instance is frozen.
         self._fetched_at = 0.0
         self._asked_at = 0.0
-        self._last_failed = True
+        self._last_failed = self._pinned is None  # there was none yet
 
     async def named(self, kid: str, context: DeliveryContext) -> Any:
         """The key with the id `kid`. A known key is returned without a fetch, unless it is time for another one.
@@ -88,7 +88,7 @@ class Keys:
         if self._is_due(kid):
             await self._fetches.run(KEYS_URL, lambda: self._fetch(context), context.remaining())
         key = self._known(kid)
-        if key is None and self._pinned is None and self._last_failed:
+        if key is None and self._last_failed:
             raise AuthenticationUnavailable("oidc: the keys could not be fetched")
         if key is None:
             raise KeyError
